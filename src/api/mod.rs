@@ -1,0 +1,203 @@
+//! What the engine and the interface say to each other: commands down, facts and snapshots up.
+//!
+//! Plain serde data, so that the same pair can run over a socket. Knows `primitives` only. No behaviour beyond small
+//! derived values; no I/O.
+
+mod snapshot;
+
+pub use snapshot::*;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use crate::primitives::{Digest, ObjectId, Shannons};
+
+/// A row of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubmissionId(pub i64);
+
+/// Who approves what is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A person approves every submission.
+    Manual,
+    /// The policy approves within its limits.
+    Auto,
+    /// Nothing is signed at all.
+    ReadOnly,
+}
+
+/// What the interface (or a script) asks of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    Approve(SubmissionId),
+    Reject(SubmissionId),
+    /// Approve everything that waits, within the policy's limits.
+    ApproveAll,
+    SetMode(Mode),
+    PauseScoring(bool),
+    /// Stop finding and approving; settle what is in flight, then end.
+    Shutdown,
+}
+
+/// The states of `design.md §4`, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubmissionState {
+    /// A score says that the target is hit.
+    Found,
+    /// Scored again, exact bytes, full precision, every model of the target.
+    Confirmed,
+    AwaitingApproval,
+    Approved,
+    /// By a person or by the policy.
+    Rejected,
+    /// The bytes are public, and were read back through their public URL.
+    Uploaded,
+    /// The signed bytes and their digest are on disk.
+    Signed,
+    Sent,
+    Filled,
+    /// Somebody else filled the target first, or it expired; costs at most the base fee.
+    Lost,
+    /// Refused for another reason.
+    Failed,
+    /// Sent, and nobody has yet been able to say what became of it.
+    Unknown,
+    Claimable,
+    Claimed,
+    /// Validators forfeited the bond.
+    Forfeited,
+    /// The target was gone before anything was signed.
+    Expired,
+}
+
+impl SubmissionState {
+    pub const ALL: [Self; 16] = [
+        Self::Found,
+        Self::Confirmed,
+        Self::AwaitingApproval,
+        Self::Approved,
+        Self::Rejected,
+        Self::Uploaded,
+        Self::Signed,
+        Self::Sent,
+        Self::Filled,
+        Self::Lost,
+        Self::Failed,
+        Self::Unknown,
+        Self::Claimable,
+        Self::Claimed,
+        Self::Forfeited,
+        Self::Expired,
+    ];
+
+    /// The word that the journal, the JSON output and the screen use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::Confirmed => "confirmed",
+            Self::AwaitingApproval => "awaiting_approval",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Uploaded => "uploaded",
+            Self::Signed => "signed",
+            Self::Sent => "sent",
+            Self::Filled => "filled",
+            Self::Lost => "lost",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+            Self::Claimable => "claimable",
+            Self::Claimed => "claimed",
+            Self::Forfeited => "forfeited",
+            Self::Expired => "expired",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+
+    /// Nothing will happen to it any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Rejected | Self::Lost | Self::Failed | Self::Claimed | Self::Forfeited | Self::Expired)
+    }
+}
+
+/// A fact, told once and in order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    EpochStarted {
+        epoch: u64,
+    },
+    /// A submission entered a state; the row is as it is now.
+    Submission(Arc<SubmissionRow>),
+    Log(LogLine),
+    /// The engine has settled everything and ended; the last event.
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+/// One line of the activity log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    pub at_ms: u64,
+    pub level: Level,
+    pub text: String,
+}
+
+/// The engine as its owner sees it. Numbers travel by `snapshot` (the latest wins), facts by `events` (none dropped).
+pub struct EngineHandle {
+    pub commands: mpsc::Sender<Command>,
+    pub events: mpsc::UnboundedReceiver<Event>,
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// One candidate or submission, with every number that a person needs to decide (`design.md §6`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SubmissionRow {
+    pub id: SubmissionId,
+    pub state: SubmissionState,
+    pub target: ObjectId,
+    pub epoch: u64,
+    pub model: ObjectId,
+    /// File name, with the window's offset if it is one.
+    pub source: String,
+    pub checksum: Digest,
+    pub size_bytes: u64,
+    /// At most 512 bytes from the start of the data, for a safe preview.
+    pub preview: Vec<u8>,
+    pub distance: f32,
+    pub threshold: f32,
+    /// Loss under each of the target's models, in the target's order.
+    pub losses: Vec<(ObjectId, f32)>,
+    pub bond: Shannons,
+    /// Estimated until the effects are known.
+    pub fee: Shannons,
+    /// The submitter's share and the finder's fee, before fees.
+    pub expected_reward: Shannons,
+    /// What the claim really paid (bond not included).
+    pub paid: Option<Shannons>,
+    pub digest: Option<Digest>,
+    pub url: Option<String>,
+    /// Why it is where it is, when that is not obvious: a refusal, a failed upload.
+    pub note: Option<String>,
+    pub changed_at_ms: u64,
+}
+
+impl SubmissionRow {
+    /// Threshold − distance: not negative for a hit.
+    pub fn margin(&self) -> f32 {
+        self.threshold - self.distance
+    }
+}

@@ -1,0 +1,191 @@
+//! The engine's state as the screen needs it: owned, bounded, replaced whole.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{LogLine, Mode, SubmissionRow};
+use crate::primitives::{Address, ObjectId, Shannons};
+
+/// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Grows with every publication.
+    pub version: u64,
+    pub at_ms: u64,
+    pub mode: Mode,
+    pub scoring_paused: bool,
+    pub network: NetworkView,
+    pub wallet: WalletView,
+    /// Open targets, best margin first.
+    pub targets: Arc<Vec<TargetRow>>,
+    pub models: Arc<Vec<ModelRow>>,
+    pub map: Arc<MapView>,
+    pub throughput: ThroughputView,
+    /// Waiting for a decision, best expected gain first.
+    pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
+    /// The newest submissions of any state, newest first (bounded).
+    pub submissions: Arc<Vec<Arc<SubmissionRow>>>,
+    pub rewards: Arc<RewardsView>,
+    /// The newest lines, oldest first (bounded).
+    pub log: Arc<Vec<LogLine>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NetworkView {
+    /// `testnet`, `localnet` or `devnet`.
+    pub name: String,
+    pub rpc_url: String,
+    pub chain_id: String,
+    pub epoch: u64,
+    pub epoch_ends_at_ms: u64,
+    pub threshold: f32,
+    pub reward_per_target: Shannons,
+    /// When the node last answered anything; `None`: never.
+    pub last_heard_ms: Option<u64>,
+    /// What is wrong with the connection now.
+    pub trouble: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WalletView {
+    pub address: Option<Address>,
+    pub balance: Shannons,
+    pub coins: u64,
+    /// Bonds on targets that we filled and that are not yet claimed.
+    pub locked_bonds: Shannons,
+    /// Expected from fills that cannot be claimed yet.
+    pub pending_rewards: Shannons,
+    pub claimable_rewards: Shannons,
+    /// (unix ms, balance), oldest first, bounded.
+    pub history: Arc<Vec<(u64, Shannons)>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TargetStage {
+    /// Nothing of ours is within the threshold.
+    Open,
+    /// A sample of ours is within the threshold.
+    Hit,
+    /// A submission of ours is on its way.
+    InFlight,
+    /// Filled by us in this epoch.
+    Ours,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetRow {
+    pub id: ObjectId,
+    pub epoch: u64,
+    pub stage: TargetStage,
+    pub reward: Shannons,
+    pub threshold: f32,
+    pub models: Vec<ObjectId>,
+    /// The least distance among our scored samples, under the model that wins for each of them.
+    pub best_distance: Option<f32>,
+    /// When this program first saw it.
+    pub seen_at_ms: u64,
+}
+
+impl TargetRow {
+    pub fn margin(&self) -> Option<f32> {
+        self.best_distance.map(|distance| self.threshold - distance)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelRow {
+    pub id: ObjectId,
+    pub stake: Shannons,
+    pub commission_bps: u64,
+    /// Weights are here, checked and loaded.
+    pub resident: bool,
+    /// Why they are not.
+    pub trouble: Option<String>,
+    /// Samples of ours for which this model has the lowest loss of all models in play.
+    pub wins: u64,
+    /// Open targets that list it.
+    pub targets: u64,
+}
+
+/// Two dimensions of embedding space. The basis is fixed until `basis` changes, so points do not jump.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MapView {
+    /// Grows when the projection was fitted again.
+    pub basis: u64,
+    /// Share of the samples' variance on each axis.
+    pub explained: [f32; 2],
+    /// Bounded: a uniform choice of our samples, each under its winning model.
+    pub samples: Vec<MapPoint>,
+    pub models: Vec<MapPoint>,
+    pub targets: Vec<MapPoint>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapPoint {
+    pub x: f32,
+    pub y: f32,
+    /// Index into [`Snapshot::models`] of the model that wins (samples), is (models), or comes first (targets).
+    pub model: u16,
+    /// The target or the model; samples have none.
+    pub id: Option<ObjectId>,
+    /// For targets: one of our samples is within the threshold.
+    pub hit: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThroughputView {
+    pub samples_scored: u64,
+    pub model_evaluations: u64,
+    pub tokens: u64,
+    /// Over the last ten seconds.
+    pub samples_per_s: f32,
+    pub tokens_per_s: f32,
+    pub hits: u64,
+    pub hits_per_h: f32,
+    /// Samples read and waiting for the device.
+    pub queue: u64,
+    /// Samples of the corpus not yet scored with the models in play; `None` while it is being listed.
+    pub remaining: Option<u64>,
+    /// Files passed over: empty, unreadable, too large.
+    pub skipped: u64,
+    /// Samples/s, one value a second, oldest first, at most 300.
+    pub history: Arc<Vec<f32>>,
+    pub device: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RewardsView {
+    /// Newest epoch first.
+    pub epochs: Vec<EpochRewards>,
+    pub total: Totals,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EpochRewards {
+    pub epoch: u64,
+    /// Submissions filled in this epoch.
+    pub filled: u64,
+    /// Of those, lost or refused.
+    pub lost: u64,
+    /// Paid by claims of this epoch's fills.
+    pub earned: Shannons,
+    /// Still to be claimed.
+    pub pending: Shannons,
+    pub forfeited: Shannons,
+    /// Fees of submissions made and claims for this epoch's fills.
+    pub fees: Shannons,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub submitted: u64,
+    pub filled: u64,
+    pub lost: u64,
+    pub claimed: u64,
+    pub rewards: Shannons,
+    pub fees: Shannons,
+    pub bonds_locked: Shannons,
+    pub bonds_forfeited: Shannons,
+}

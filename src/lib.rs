@@ -1,0 +1,8 @@
+//! somascope: the cockpit of a SOMA data submitter. `ARCHITECTURE.md` is the map.
+
+pub mod api;
+pub mod chain;
+pub mod devnet;
+pub mod model;
+pub mod primitives;
+pub mod storage;
