@@ -3,6 +3,7 @@
 pub mod api;
 pub mod chain;
 pub mod devnet;
+pub mod engine;
 pub mod model;
 pub mod primitives;
 pub mod storage;
