@@ -21,10 +21,9 @@ use tokio::sync::oneshot;
 
 use crate::api::{SubmissionId, SubmissionState};
 
-pub(super) use activity::Past;
 pub(super) use money::{Outcome, SignedRecord, TransactionKind};
 pub(super) use scores::ScoredSample;
-pub(super) use submissions::{Confirmation, Facts, NewSubmission, Step, Submission};
+pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
 const FILE: &str = "journal.sqlite";
 const LOCK: &str = "engine.lock";

@@ -103,10 +103,6 @@ pub(super) fn amount(row: &Row<'_>, column: usize) -> rusqlite::Result<Shannons>
     row.get::<_, u64>(column).map(Shannons)
 }
 
-pub(super) fn name<T: From<[u8; 32]>>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
-    row.get::<_, [u8; 32]>(column).map(T::from)
-}
-
 pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
     Ok(Source {
         path: std::path::PathBuf::from(row.get::<_, String>(column)?).into(),

@@ -47,7 +47,6 @@ pub(in crate::engine) struct ConfirmedHit {
     checksum: Digest,
     target: ObjectId,
     epoch: u64,
-    threshold: f32,
     models: Vec<(ObjectId, Digest)>,
     losses: Vec<f32>,
     winner: usize,
@@ -71,9 +70,6 @@ impl ConfirmedHit {
     /// The target's generation epoch.
     pub fn epoch(&self) -> u64 {
         self.epoch
-    }
-    pub fn threshold(&self) -> f32 {
-        self.threshold
     }
     /// The target's models with the weights that were used.
     pub fn models(&self) -> &[(ObjectId, Digest)] {
@@ -121,7 +117,6 @@ pub(super) fn confirm(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
         checksum: job.checksum,
         target: job.target,
         epoch: job.epoch,
-        threshold: job.threshold,
         models: job.models.iter().map(|(id, weights, _)| (*id, *weights)).collect(),
         losses,
         winner,

@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed};
-pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
+pub(super) use weights::{WeightsCache, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
 const SEED: u64 = 0;
