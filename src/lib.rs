@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod chain;
+pub mod cli;
 pub mod devnet;
 pub mod model;
 pub mod primitives;

@@ -1,0 +1,160 @@
+//! The engine without an interface: progress to standard error, a report at the end.
+
+use std::{io::Write, time::Instant};
+
+use serde::Serialize;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+use crate::{
+    api::{Command, EngineHandle, Event, Level, Snapshot, SubmissionState},
+    primitives::Shannons,
+};
+
+/// What a run came to. Field names are a contract: scripts read them.
+///
+/// Over a run in which only the engine moves the wallet,
+/// `balance_end − balance_start = rewards − fees − bonds_locked − bonds_forfeited`.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Report {
+    pub samples_scored: u64,
+    pub model_evaluations: u64,
+    pub hits: u64,
+    pub submitted: u64,
+    pub filled: u64,
+    pub claimed: u64,
+    pub balance_start_shannons: Shannons,
+    pub balance_end_shannons: Shannons,
+    pub rewards_shannons: Shannons,
+    pub fees_shannons: Shannons,
+    pub bonds_locked_shannons: Shannons,
+    pub bonds_forfeited_shannons: Shannons,
+    /// Epochs that ended during the run.
+    pub epochs: u64,
+    pub elapsed_s: f64,
+}
+
+impl Report {
+    pub fn new(snapshot: &Snapshot, balance_start: Shannons, first_epoch: u64, started: Instant) -> Self {
+        let (throughput, total) = (&snapshot.throughput, snapshot.rewards.total);
+        Self {
+            samples_scored: throughput.samples_scored,
+            model_evaluations: throughput.model_evaluations,
+            hits: throughput.hits,
+            submitted: total.submitted,
+            filled: total.filled,
+            claimed: total.claimed,
+            balance_start_shannons: balance_start,
+            balance_end_shannons: snapshot.wallet.balance,
+            rewards_shannons: total.rewards,
+            fees_shannons: total.fees,
+            bonds_locked_shannons: total.bonds_locked,
+            bonds_forfeited_shannons: total.bonds_forfeited,
+            epochs: snapshot.network.epoch.saturating_sub(first_epoch),
+            elapsed_s: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// The same for people.
+    pub fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
+        writeln!(out, "scored     {} samples ({} model evaluations)", self.samples_scored, self.model_evaluations)?;
+        writeln!(out, "hits       {}", self.hits)?;
+        writeln!(out, "submitted  {} ({} filled, {} claimed)", self.submitted, self.filled, self.claimed)?;
+        writeln!(
+            out,
+            "balance    {} → {} SOMA (rewards {}, fees {}, bonds still locked {})",
+            self.balance_start_shannons,
+            self.balance_end_shannons,
+            self.rewards_shannons,
+            self.fees_shannons,
+            self.bonds_locked_shannons
+        )?;
+        writeln!(out, "time       {:.1} s, {} epochs", self.elapsed_s, self.epochs)
+    }
+}
+
+/// Follows the engine until `epochs` more epochs have ended (`None`: until a signal), then lets it settle.
+///
+/// Gives the last snapshot, which the engine publishes after everything in flight is settled.
+pub async fn follow(
+    mut handle: EngineHandle,
+    first_epoch: u64,
+    epochs: Option<u64>,
+    progress: &mut impl Write,
+) -> std::io::Result<Snapshot> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let last_epoch = epochs.map(|n| first_epoch.saturating_add(n));
+    let mut stopping = false;
+    loop {
+        let stop = tokio::select! {
+            event = handle.events.recv() => match event {
+                Some(Event::Stopped) | None => break,
+                Some(event) => {
+                    // A closed standard error must not stop the work.
+                    let _ = tell(&event, &handle.snapshot, progress);
+                    matches!((event, last_epoch), (Event::EpochStarted { epoch }, Some(last)) if epoch >= last)
+                }
+            },
+            _ = terminate.recv() => true,
+            _ = hangup.recv() => true,
+            _ = interrupt.recv() => true,
+        };
+        if stop && !stopping {
+            stopping = true;
+            let _ = writeln!(progress, "settling what is in flight …");
+            // A closed channel means that the engine has ended; `Stopped` or `None` follows.
+            let _ = handle.commands.send(Command::Shutdown).await;
+        }
+    }
+    let last = handle.snapshot.borrow().as_ref().clone();
+    Ok(last)
+}
+
+fn tell(
+    event: &Event,
+    snapshot: &watch::Receiver<std::sync::Arc<Snapshot>>,
+    progress: &mut impl Write,
+) -> std::io::Result<()> {
+    match event {
+        Event::EpochStarted { epoch } => {
+            let snapshot = snapshot.borrow();
+            let (throughput, total) = (&snapshot.throughput, snapshot.rewards.total);
+            writeln!(
+                progress,
+                "epoch {epoch}: {} samples scored ({:.1}/s), {} hits, {} filled, {} claimed, balance {} SOMA",
+                throughput.samples_scored,
+                throughput.samples_per_s,
+                throughput.hits,
+                total.filled,
+                total.claimed,
+                snapshot.wallet.balance
+            )
+        }
+        Event::Submission(row) => match row.state {
+            SubmissionState::AwaitingApproval
+            | SubmissionState::Filled
+            | SubmissionState::Lost
+            | SubmissionState::Failed
+            | SubmissionState::Unknown
+            | SubmissionState::Claimed
+            | SubmissionState::Forfeited => writeln!(
+                progress,
+                "{}: target {} with {} ({} bytes, distance {:.4} of {:.4}){}",
+                row.state.word(),
+                row.target.short(),
+                row.source,
+                row.size_bytes,
+                row.distance,
+                row.threshold,
+                row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default()
+            ),
+            _ => Ok(()),
+        },
+        Event::Log(line) if line.level != Level::Info => writeln!(progress, "{:?}: {}", line.level, line.text),
+        Event::Log(_) | Event::Stopped => Ok(()),
+    }
+}

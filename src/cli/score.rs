@@ -1,0 +1,176 @@
+//! `somascope score`: what a scorer computes, for files on this machine and weights on this machine.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use super::Exit;
+use crate::{
+    model::{self, Model},
+    primitives::Digest,
+};
+
+/// Score files with models, as the network does.
+///
+/// Every file is scored with every model; the model with the lowest loss wins, and the winner's embedding is the file's. With a target,
+/// the cosine distance between the two is printed as well. Nothing is sent anywhere.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  somascope score notes.txt --weights prose.safetensors --weights code.safetensors --json\n\n\
+    Exit code 2 says that a file could not be used; the others are still scored."
+)]
+pub struct Score {
+    /// The files to score, each as one piece of data.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// A model's weights: safetensors, plain or (with --key) encrypted. Repeat for several models.
+    #[arg(long, required = true, value_name = "FILE")]
+    weights: Vec<PathBuf>,
+    /// The Base58 key of encrypted weights, one for each --weights in the same order; `-` for a plain file.
+    #[arg(long, value_name = "BASE58")]
+    key: Vec<String>,
+    /// A target's embedding: a JSON array of numbers.
+    #[arg(long, value_name = "FILE")]
+    target_file: Option<PathBuf>,
+    /// Seed of the regulariser's noise. Validators audit with 0.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Attention heads of the models, which weights do not tell [default: 4 for embeddings of 16, else 8].
+    #[arg(long)]
+    heads: Option<usize>,
+    /// Print one JSON object a file.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Scored<'a> {
+    file: String,
+    size: u64,
+    checksum: Digest,
+    winner: usize,
+    losses: Vec<f32>,
+    embedding: &'a [f32],
+    distance: Option<f32>,
+}
+
+impl Score {
+    pub fn run(self) -> Exit {
+        match self.score_all(&mut io::stdout().lock(), &mut io::stderr().lock()) {
+            Ok(exit) => exit,
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "error: {error:#}");
+                Exit::BadInput
+            }
+        }
+    }
+
+    /// Without usable weights and target nothing can be scored; a file that fails only loses its own line.
+    fn score_all(&self, out: &mut impl Write, err: &mut impl Write) -> anyhow::Result<Exit> {
+        let models = self.load_models()?;
+        let target = self.target_file.as_deref().map(read_target).transpose()?;
+        if let Some(target) = &target {
+            for (model, path) in models.iter().zip(&self.weights) {
+                ensure!(
+                    target.len() == model.embed_dim(),
+                    "the target has {} dimensions, but {} embeds into {}",
+                    target.len(),
+                    path.display(),
+                    model.embed_dim()
+                );
+            }
+        }
+        let mut exit = Exit::Ok;
+        for file in &self.files {
+            if let Err(error) = self.score_file(file, &models, target.as_deref(), out) {
+                // A reader that went away (`| head`) ends the work quietly, as for any filter.
+                if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) {
+                    return Ok(exit);
+                }
+                writeln!(err, "error: {}: {error:#}", file.display())?;
+                exit = Exit::BadInput;
+            }
+        }
+        Ok(exit)
+    }
+
+    fn load_models(&self) -> anyhow::Result<Vec<Model>> {
+        ensure!(
+            self.key.is_empty() || self.key.len() == self.weights.len(),
+            "{} keys for {} weights: give one --key for each --weights, in the same order (`-` for a plain file)",
+            self.key.len(),
+            self.weights.len()
+        );
+        let keys = self.key.iter().map(|k| Some(k.as_str())).chain(std::iter::repeat(None));
+        self.weights.iter().zip(keys).map(|(path, key)| self.load_model(path, key)).collect()
+    }
+
+    fn load_model(&self, path: &Path, key: Option<&str>) -> anyhow::Result<Model> {
+        let mut bytes = fs::read(path).with_context(|| format!("cannot read weights {}", path.display()))?;
+        if let Some(key) = key.filter(|key| *key != "-") {
+            // The text of a key is not repeated: before its reveal it is a secret.
+            let Ok(key) = key.parse::<Digest>() else {
+                bail!("--key for {} is not Base58 of 32 bytes", path.display())
+            };
+            model::apply_key_stream(key.as_bytes(), &mut bytes);
+        }
+        Model::from_safetensors(&bytes, self.heads).with_context(|| format!("weights {}", path.display()))
+    }
+
+    fn score_file(
+        &self,
+        file: &Path,
+        models: &[Model],
+        target: Option<&[f32]>,
+        out: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let data = fs::read(file).context("cannot read")?;
+        ensure!(!data.is_empty(), "is empty: there is nothing to score");
+        let scores = models
+            .iter()
+            .zip(&self.weights)
+            .map(|(model, path)| model.score(&data, self.seed).with_context(|| format!("with {}", path.display())))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let losses: Vec<f32> = scores.iter().map(|score| score.loss).collect();
+        let winner = model::winner(&losses).context("no model has a finite loss")?;
+        let embedding = scores[winner].embedding.as_slice();
+        let scored = Scored {
+            file: file.display().to_string(),
+            size: data.len() as u64,
+            checksum: crate::primitives::hash(&data),
+            winner,
+            distance: target.map(|target| model::cosine_distance(embedding, target)),
+            losses,
+            embedding,
+        };
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&scored)?)?;
+            return Ok(());
+        }
+        writeln!(out, "{}  {} bytes  {}", scored.file, scored.size, scored.checksum)?;
+        for (index, (loss, path)) in scored.losses.iter().zip(&self.weights).enumerate() {
+            let mark = if index == winner { "wins" } else { "" };
+            writeln!(out, "  {loss:>10.6}  {mark:4}  {}", path.display())?;
+        }
+        if let Some(distance) = scored.distance {
+            writeln!(out, "  distance to the target: {distance:.6}")?;
+        }
+        Ok(())
+    }
+}
+
+fn read_target(path: &Path) -> anyhow::Result<Vec<f32>> {
+    let text = fs::read(path).with_context(|| format!("cannot read target {}", path.display()))?;
+    let target: Vec<f32> = serde_json::from_slice(&text)
+        .with_context(|| format!("target {} is not a JSON array of numbers", path.display()))?;
+    ensure!(!target.is_empty(), "target {} is empty", path.display());
+    ensure!(target.iter().all(|v| v.is_finite()), "target {} has numbers beyond f32", path.display());
+    ensure!(target.iter().any(|v| *v != 0.0), "target {} is the zero vector: it has no direction", path.display());
+    Ok(target)
+}

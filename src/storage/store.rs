@@ -1,0 +1,92 @@
+//! The bucket that submissions are uploaded to.
+
+use aws_sdk_s3::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region},
+    error::DisplayErrorContext,
+    primitives::ByteStream,
+};
+use aws_smithy_http_client::tls;
+use bytes::Bytes;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{Fetcher, StorageError};
+use crate::primitives::Digest;
+
+/// Where uploads go, and where the public reads them.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// `None`: AWS itself.
+    pub endpoint_url: Option<String>,
+    pub region: String,
+    pub bucket: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    /// Prefix of public URLs: `{public_url}/{key}`.
+    pub public_url: String,
+}
+
+/// A bucket of ours; cloning shares the connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    s3: Client,
+    bucket: String,
+    /// Ends with a slash, so that keys join below it.
+    public_url: Url,
+    public: Fetcher,
+}
+
+impl Store {
+    pub fn new(config: StoreConfig) -> Result<Self, StorageError> {
+        let prefix = format!("{}/", config.public_url.trim_end_matches('/'));
+        let public_url = Url::parse(&prefix).map_err(|e| StorageError::Url(config.public_url.clone(), e))?;
+        if let Some(endpoint) = &config.endpoint_url {
+            Url::parse(endpoint).map_err(|e| StorageError::Url(endpoint.clone(), e))?;
+        }
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let credentials = Credentials::new(
+            config.access_key_id,
+            config.secret_access_key.expose_secret(),
+            None,
+            None,
+            "somascope configuration",
+        );
+        let mut s3 = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .region(Region::new(config.region))
+            .credentials_provider(credentials)
+            // Self-hosted stores have no DNS name for each bucket.
+            .force_path_style(config.endpoint_url.is_some());
+        s3.set_endpoint_url(config.endpoint_url);
+        Ok(Self { s3: Client::from_conf(s3.build()), bucket: config.bucket, public_url, public: Fetcher::new()? })
+    }
+
+    /// The normalised public URL of a key.
+    pub fn public_url(&self, key: &str) -> String {
+        // Keys are ours (`{epoch}/{checksum}.bin`), so joining cannot leave the prefix.
+        self.public_url.join(key).map_or_else(|_| format!("{}{key}", self.public_url), |url| url.to_string())
+    }
+
+    /// Uploads; idempotent for content-addressed keys. Gives the public URL.
+    pub async fn put(&self, key: &str, bytes: Bytes) -> Result<String, StorageError> {
+        self.s3
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type("application/octet-stream")
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map_err(|e| StorageError::Upload { key: key.to_owned(), cause: DisplayErrorContext(e).to_string() })?;
+        Ok(self.public_url(key))
+    }
+
+    /// Downloads through the public URL and compares: what validators will see.
+    pub async fn read_back(&self, url: &str, checksum: Digest, size: u64) -> Result<(), StorageError> {
+        self.public.fetch(url, checksum, size).await.map(drop)
+    }
+}
