@@ -57,19 +57,25 @@ pub(super) fn required<T>(field: &'static str, value: Option<T>) -> Result<T, Fi
     value.ok_or_else(|| FieldError::missing(field))
 }
 
-pub(super) fn address(field: &'static str, text: &str) -> Result<Address, FieldError> {
-    text.parse().map_err(|_| FieldError::invalid(field, "Unable to parse Address (must be hex string of length 32)"))
+/// An address in hex, with or without `0x`; required.
+pub(super) fn address(field: &'static str, text: Option<&str>) -> Result<Address, FieldError> {
+    let parsed = required(field, text)?.parse();
+    parsed.map_err(|_| FieldError::invalid(field, "Unable to parse Address (must be hex string of length 32)"))
 }
 
-pub(super) fn object_id(field: &'static str, text: &str) -> Result<ObjectId, FieldError> {
+/// An id in any of the forms of `protocol.md §0.2`; required.
+pub(super) fn object_id(field: &'static str, text: Option<&str>) -> Result<ObjectId, FieldError> {
     address(field, text).map(|address| ObjectId(address.0))
 }
 
-pub(super) fn digest(field: &'static str, text: &str) -> Result<Digest, FieldError> {
-    text.parse().map_err(|_| FieldError::invalid(field, "Unable to parse Digest (must be Base58 string of length 32)"))
+/// A digest in Base58; required.
+pub(super) fn digest(field: &'static str, text: Option<&str>) -> Result<Digest, FieldError> {
+    let parsed = required(field, text)?.parse();
+    parsed.map_err(|_| FieldError::invalid(field, "Unable to parse Digest (must be Base58 string of length 32)"))
 }
 
-/// A digest, checksum or key that travels as bytes.
-pub(super) fn digest_bytes(field: &'static str, bytes: &[u8]) -> Result<Digest, FieldError> {
-    Digest::try_from(bytes).map_err(|_| FieldError::invalid(field, "could not convert slice to array"))
+/// A checksum, commitment or key that travels as bytes; required.
+pub(super) fn digest_bytes(field: &'static str, bytes: Option<&[u8]>) -> Result<Digest, FieldError> {
+    let read = Digest::try_from(required(field, bytes)?);
+    read.map_err(|_| FieldError::invalid(field, "could not convert slice to array"))
 }

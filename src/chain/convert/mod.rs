@@ -7,11 +7,14 @@ mod checkpoint;
 mod effects;
 mod failure;
 mod fields;
+#[cfg(test)]
+mod fixtures;
 mod object;
 mod parameters;
 mod signature;
 mod system_state;
 mod target;
+mod tensor;
 mod transaction;
 
 pub use checkpoint::{checkpoint_summary_from_proto, checkpoint_summary_to_proto, timestamp_ms, timestamp_to_proto};
