@@ -266,7 +266,9 @@ mod tests {
             assert_eq!(status.message(), format!("invalid read_mask path: {path}"));
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
         }
-        assert!(mask(&["effects.changed_objects", "objects.objects.contents"]).validated("ExecutedTransaction").is_ok());
+        assert!(
+            mask(&["effects.changed_objects", "objects.objects.contents"]).validated("ExecutedTransaction").is_ok()
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::{Code, Status};
 
-use crate::chain::proto::google::rpc as google;
+use crate::{chain::proto::google::rpc as google, devnet::node::NodeError};
 
 const FIELD_INVALID: &str = "FIELD_INVALID";
 const FIELD_MISSING: &str = "FIELD_MISSING";
@@ -45,6 +45,12 @@ pub(in crate::devnet) fn item_error(code: Code, message: String) -> google::Stat
     google::Status { code: code.into(), message, details: Vec::new() }
 }
 
+impl From<NodeError> for Status {
+    fn from(error: NodeError) -> Self {
+        refusal(Code::Internal, error.to_string())
+    }
+}
+
 fn violation(field: &str, description: &str, reason: &str) -> Status {
     let violation = google::bad_request::FieldViolation {
         field: field.to_owned(),
@@ -64,11 +70,8 @@ fn with_details(code: Code, message: String, bad_request: Option<google::BadRequ
         type_url: "/google.rpc.BadRequest".to_owned(),
         value: detail.encode_to_vec(),
     });
-    let envelope = google::Status {
-        code: code.into(),
-        message: message.clone(),
-        details: details.into_iter().collect(),
-    };
+    let envelope =
+        google::Status { code: code.into(), message: message.clone(), details: details.into_iter().collect() };
     Status::with_details(code, message, Bytes::from(envelope.encode_to_vec()))
 }
 
