@@ -146,6 +146,7 @@ mod tests {
     #[tokio::test]
     async fn strangers_cannot_write_list_or_delete() {
         let fixture = start().await;
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::new();
         let url = format!("{}/x.bin", fixture.access.public_url);
         assert_eq!(http.put(&url).body("x").send().await.expect("an answer").status(), 403);
