@@ -9,7 +9,8 @@ use crate::{
 };
 
 const PROTOCOL_VERSION: u64 = 5;
-const TOTAL_SUPPLY_SHANNONS: u64 = 10_000_000 * SHANNONS_PER_SOMA;
+/// A real local network's.
+const EMISSION_BALANCE_SHANNONS: u64 = 680_000 * SHANNONS_PER_SOMA;
 /// The faucet's coins.
 const FAUCET_COINS_SHANNONS: [u64; 5] = [300_000 * SHANNONS_PER_SOMA; 5];
 /// What a model's owner has beside the stake, for fees.
@@ -83,12 +84,12 @@ impl GenesisOptions {
     }
 }
 
-/// The chain's first state: everybody's coins, and the rest of the supply in the emission pool.
+/// The chain's first state: everybody's coins.
 pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis {
     let owners = config
         .models
         .iter()
-        .map(|model| (identities.model_owner(&model.name).address(), vec![model.stake + OWNER_SHANNONS]));
+        .map(|model| (identities.model_owner(&model.name).address(), vec![model.stake.saturating_add(OWNER_SHANNONS)]));
     let accounts: Vec<_> = [
         (identities.faucet().address(), FAUCET_COINS_SHANNONS.to_vec()),
         (identities.validator().address(), vec![VALIDATOR_SHANNONS]),
@@ -96,7 +97,6 @@ pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis
     .into_iter()
     .chain(owners)
     .collect();
-    let given: u64 = accounts.iter().flat_map(|(_, coins)| coins).sum();
     let mut parameters = config.genesis.parameters.clone();
     if let Some(epoch_ms) = config.epoch.map(epoch_ms) {
         parameters.epoch_duration_ms = epoch_ms;
@@ -107,7 +107,7 @@ pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis
         protocol_version: PROTOCOL_VERSION,
         parameters,
         emission_per_epoch: config.genesis.emission_per_epoch_shannons,
-        emission_balance: TOTAL_SUPPLY_SHANNONS.saturating_sub(given),
+        emission_balance: EMISSION_BALANCE_SHANNONS,
         accounts,
         validator: identities.validator().address(),
     }

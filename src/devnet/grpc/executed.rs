@@ -28,10 +28,7 @@ fn transaction(record: &TransactionRecord, style: EffectsStyle) -> pb::ExecutedT
     let types: HashMap<ObjectId, ObjectType> = record.objects.iter().map(|o| (o.id(), o.object_type)).collect();
     let type_of = |id: &ObjectId| types.get(id).copied();
     // Checkpoints leave the types out (`protocol-corrections.md §2`).
-    let types: Option<&dyn Fn(&ObjectId) -> Option<ObjectType>> = match style {
-        EffectsStyle::Execute => Some(&type_of),
-        EffectsStyle::Checkpoint => None,
-    };
+    let types = matches!(style, EffectsStyle::Execute).then_some(&type_of as &dyn Fn(&ObjectId) -> _);
     pb::ExecutedTransaction {
         digest: Some(digest),
         transaction: Some(transaction_to_proto(&record.data)),

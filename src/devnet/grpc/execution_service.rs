@@ -117,6 +117,8 @@ fn rejected(rejection: &Rejection, validator: &str, attempts: usize) -> Status {
                 ),
             )
         }
+        // What never came back from consensus has no inner error to wrap.
+        Rejection::Retriable(text) if text.starts_with("timed-out") => refusal(Code::Unavailable, text.as_str()),
         Rejection::Retriable(text) => refusal(
             Code::Unavailable,
             format!(

@@ -9,7 +9,7 @@ use super::{BcsApi, HttpRequest, HttpResponse, unary};
 use crate::{
     chain::services::{Empty, HealthResponse, ModelManifest, ScoreRequest, ScoreResponse, path},
     devnet::scorer::{Scorer, ScorerError, Weights},
-    model::cosine_distance,
+    model::{ModelError, cosine_distance},
     primitives::Digest,
     storage::StorageError,
 };
@@ -114,6 +114,7 @@ fn competition_error(error: &ScorerError) -> Status {
         }
         ScorerError::Blob(StorageError::Download { url, cause }) => format!("Blob error: {cause} from {url}"),
         ScorerError::Blob(error) => format!("Blob error: {error}"),
+        ScorerError::Model(ModelError::EmptyData) => "Empty data: data loader produced no batches".to_owned(),
         ScorerError::Model(error) => format!("Model error: \"{error}\""),
         ScorerError::NoWinner | ScorerError::Stopped => error.to_string(),
     };
