@@ -133,5 +133,5 @@ pub(super) async fn register(
 }
 
 async fn turn(node: &Node) -> Result<(), DevnetError> {
-    node.advance_epoch(None).await.map(drop).map_err(|e| DevnetError::Ledger(e.to_string()))
+    node.advance_epoch(None).await.map(drop).map_err(|e| DevnetError::Internal(e.to_string()))
 }

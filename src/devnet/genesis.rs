@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{config::DevnetConfig, ledger::Genesis, node::now_ms, secrets::Identities};
+use super::{config::DevnetConfig, ledger::{Genesis, parameters_v5}, node::now_ms, secrets::Identities};
 use crate::{
     chain::types::{SomaTensor, SystemParameters},
     primitives::SHANNONS_PER_SOMA,
@@ -30,36 +30,7 @@ impl GenesisOptions {
     /// The real network's constants at protocol version 5 (`protocol.md §11`), for embeddings of `dim` numbers.
     pub fn v5(dim: u64) -> Self {
         Self {
-            parameters: SystemParameters {
-                epoch_duration_ms: 86_400_000,
-                validator_reward_allocation_bps: 7000,
-                model_min_stake: SHANNONS_PER_SOMA,
-                model_architecture_version: 1,
-                model_reveal_slash_rate_bps: 5000,
-                model_tally_slash_rate_bps: 9500,
-                target_epoch_fee_collection: SHANNONS_PER_SOMA,
-                base_fee: 1000,
-                write_object_fee: 300,
-                value_fee_bps: 10,
-                min_value_fee_bps: 1,
-                max_value_fee_bps: 50,
-                fee_adjustment_rate_bps: 1250,
-                target_models_per_target: 3,
-                target_embedding_dim: dim,
-                target_initial_distance_threshold: SomaTensor::scalar(1.05),
-                target_reward_allocation_bps: 8000,
-                target_hits_per_epoch: 86_400,
-                target_hits_ema_decay_bps: 9000,
-                target_difficulty_adjustment_rate_bps: 10_000,
-                target_max_distance_threshold: SomaTensor::scalar(2.0),
-                target_min_distance_threshold: SomaTensor::scalar(0.95),
-                target_initial_targets_per_epoch: 100,
-                target_submitter_reward_share_bps: 4975,
-                target_model_reward_share_bps: 4975,
-                target_claimer_incentive_bps: 50,
-                submission_bond_per_byte: 65,
-                max_submission_data_size: 1_048_576,
-            },
+            parameters: parameters_v5(dim),
             emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA,
         }
     }

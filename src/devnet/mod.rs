@@ -45,7 +45,7 @@ use self::{
     account::Account,
     auditor::{Auditor, Audits},
     directory::{Found, NetworkRecord, StateDirectory},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerError},
     listen::Listener,
     node::Node,
     scorer::Scorer,
@@ -86,8 +86,10 @@ pub enum DevnetError {
     Model { name: String, cause: String },
     #[error("the object store: {0}")]
     Objects(String),
-    #[error("{0}")]
-    Ledger(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the network could not start after an internal error: {0}")]
+    Internal(String),
 }
 
 /// The command-line options that name the ports.
@@ -140,8 +142,8 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
     };
 
     let path = directory.ledger();
-    let ledger = blocking(move || Ledger::open(Some(&path), &genesis)).await?;
-    let node = Node::new(ledger.map_err(|e| DevnetError::Ledger(e.to_string()))?);
+    let ledger = blocking(move || Ledger::open(Some(&path), &genesis)).await??;
+    let node = Node::new(ledger);
     let scorer = Arc::new(Scorer::new().map_err(|e| DevnetError::Objects(e.to_string()))?);
     let access = ObjectStoreAccess::new(&objects, &record);
     let store = Store::new(access.store_config()).map_err(|e| DevnetError::Objects(e.to_string()))?;
@@ -227,7 +229,7 @@ fn objects_port(config: &DevnetConfig, found: &Found) -> Result<u16, DevnetError
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevnetError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|_| DevnetError::Ledger("the network could not be opened after an internal error".to_owned()))
+        .map_err(|error| DevnetError::Internal(error.to_string()))
 }
 
 async fn logged(service: &'static str, serving: impl Future<Output = Result<(), tonic::transport::Error>>) {

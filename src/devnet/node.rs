@@ -133,10 +133,14 @@ impl Shared {
     /// Tells everyone of the checkpoints that are new, in order. The caller holds the ledger's lock.
     fn publish(&self, ledger: &Ledger) {
         let mut next = self.next_checkpoint.load(Ordering::Relaxed);
-        *self.head.write().unwrap_or_else(PoisonError::into_inner) = Head::of(ledger);
-        while let Some(checkpoint) = ledger.checkpoint(Some(next)) {
-            // Nobody listening is fine.
-            let _ = self.checkpoints.send(checkpoint);
+        let head = Head::of(ledger);
+        let latest = head.checkpoint;
+        *self.head.write().unwrap_or_else(PoisonError::into_inner) = head;
+        while next <= latest {
+            if let Some(checkpoint) = ledger.checkpoint(Some(next)) {
+                // Nobody listening is fine.
+                let _ = self.checkpoints.send(checkpoint);
+            }
             next += 1;
         }
         self.next_checkpoint.store(next, Ordering::Relaxed);

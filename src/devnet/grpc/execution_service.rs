@@ -13,7 +13,7 @@ use crate::{
     chain::{
         convert::{FieldError, signature_from_proto, transaction_from_proto},
         proto::soma::rpc::{self as pb, transaction_execution_service_server::TransactionExecutionService},
-        types::{ObjectRef, SignedTransaction, TransactionData},
+        types::{SignedTransaction, TransactionData},
     },
     devnet::{
         ledger::{Rejection, TransactionRecord},
@@ -95,28 +95,17 @@ impl ExecutionApi {
 fn rejected(rejection: &Rejection, validator: &str, attempts: usize) -> Status {
     let by_validators = |text: &str| format!("[{text} {{ {validator} }} with 10000 stake].");
     match rejection {
-        Rejection::InvalidSignature(_) | Rejection::Invalid(_) => refusal(Code::InvalidArgument, rejection.to_string()),
-        Rejection::Stale(reference, current) => refusal(
-            Code::InvalidArgument,
+        Rejection::InvalidSignature(_) | Rejection::Invalid(_) | Rejection::Stale(..) => {
+            refusal(Code::InvalidArgument, rejection.to_string())
+        }
+        Rejection::Locked(..) => refusal(
+            Code::FailedPrecondition,
             format!(
-                "{} is not available for consumption, its current version: Version({current})",
-                reference_text(reference)
+                "Transaction is rejected as invalid by more than 1/3 of validators by stake (non-retriable). \
+                 Non-retriable errors: {}",
+                by_validators(&rejection.to_string())
             ),
         ),
-        Rejection::Locked(reference, holder) => {
-            let text = format!(
-                "{} already locked by a different transaction: TransactionDigest({holder})",
-                reference_text(reference)
-            );
-            refusal(
-                Code::FailedPrecondition,
-                format!(
-                    "Transaction is rejected as invalid by more than 1/3 of validators by stake (non-retriable). \
-                     Non-retriable errors: {}",
-                    by_validators(&text)
-                ),
-            )
-        }
         // What never came back from consensus has no inner error to wrap.
         Rejection::Retriable(text) if text.starts_with("timed-out") => refusal(Code::Unavailable, text.as_str()),
         Rejection::Retriable(text) => refusal(
@@ -128,10 +117,6 @@ fn rejected(rejection: &Rejection, validator: &str, attempts: usize) -> Status {
             ),
         ),
     }
-}
-
-fn reference_text(reference: &ObjectRef) -> String {
-    format!("Object ({}, Version({}), o#{})", reference.id.to_hex_prefixed(), reference.version, reference.digest)
 }
 
 /// The BCS form of a structural transaction, whose own digest field is ignored.
@@ -149,7 +134,7 @@ fn read_transaction(transaction: Option<&pb::Transaction>) -> Result<Transaction
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::types::{Digest, ObjectId};
+    use crate::chain::types::{Digest, ObjectId, ObjectRef};
 
     fn refused(rejection: Rejection) -> (Code, String) {
         let status = rejected(&rejection, "k#8c66dc2c..", 14);
