@@ -200,7 +200,9 @@ pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, Fi
             Ok(model) => {
                 models.insert(model.id, model);
             }
-            Err(cause) => tracing::warn!(%cause, id = ?id.chars().take(66).collect::<String>(), "left out an active model"),
+            Err(cause) => {
+                tracing::warn!(%cause, id = ?id.chars().take(66).collect::<String>(), "left out an active model")
+            }
         }
     }
     Ok(EpochState {
