@@ -1,20 +1,16 @@
 //! The V1 encoder and predictor: token ids in, representations and logits out (`model.md §1.2`).
 //!
-//! Works on one sequence at a time, `[seq, …]` row-major f32; matrix products go to candle, the rest is in `lanes` and
-//! `attention`. Immutable once loaded, so any number of threads may run it.
+//! Works on one sequence at a time, `[seq, …]` row-major f32; matrix products go to candle, the rest to the kernels.
+//! Immutable once loaded, so any number of threads may run it.
 
 use candle_core::{CpuStorage, Device, Storage, Tensor};
-use rayon::prelude::*;
+use somascope_kernels::{self as kernels, Rotary};
 
-use super::attention::{self, Rotary};
-use super::lanes::{self, vectorised};
+use super::ModelError;
 use super::tokenizer::Sequence;
 use super::weights::{Dims, Weights, layer_tensor};
-use super::ModelError;
 
 const NORM_EPSILON: f32 = 1e-5;
-/// Elements per task of an element-wise function: some tens of microseconds.
-const GRAIN: usize = 1 << 15;
 
 /// All weights of a model.
 pub(super) struct Transformer {
@@ -52,16 +48,20 @@ impl Transformer {
         let rotary = Rotary::new(&sequence.positions, self.dims.embed / self.heads);
         for layer in &self.layers {
             let attended = layer.attend(layer.norm_1.apply(&x), &rotary)?;
-            lanes::add(&mut x, &attended);
+            kernels::add(&mut x, &attended);
             let fed_forward = layer.feed_forward(layer.norm_2.apply(&x))?;
-            lanes::add(&mut x, &fed_forward);
+            kernels::add(&mut x, &fed_forward);
         }
         Ok(self.final_norm.apply(&x))
     }
 
     fn embed(&self, tokens: &[u32]) -> Vec<f32> {
         let width = self.dims.embed;
-        tokens.iter().flat_map(|token| &self.embedding[*token as usize * width..][..width]).copied().collect()
+        let mut x = Vec::with_capacity(tokens.len() * width);
+        for token in tokens {
+            x.extend_from_slice(&self.embedding[*token as usize * width..][..width]);
+        }
+        x
     }
 
     /// Logits `[seq, vocabulary]` of representations `[seq, embed]`.
@@ -104,13 +104,13 @@ impl Layer {
     fn attend(&self, x: Vec<f32>, rotary: &Rotary) -> Result<Vec<f32>, ModelError> {
         let embed = self.norm_1.gamma.len();
         let qkv = self.qkv.apply(x)?;
-        self.output.apply(attention::causal(&qkv, embed, self.heads, rotary))
+        self.output.apply(kernels::causal_attention(&qkv, embed, self.heads, rotary))
     }
 
     /// The feed-forward branch of normalised input, before the residual sum.
     fn feed_forward(&self, x: Vec<f32>) -> Result<Vec<f32>, ModelError> {
         let mut hidden = self.inner.apply(x)?;
-        hidden.par_chunks_mut(GRAIN).for_each(lanes::gelu);
+        kernels::gelu(&mut hidden);
         self.outer.apply(hidden)
     }
 }
@@ -137,9 +137,7 @@ impl Linear {
     }
 
     fn apply(&self, x: Vec<f32>) -> Result<Vec<f32>, ModelError> {
-        multiply(x, &self.weight, |product| {
-            product.chunks_exact(self.bias.len()).flat_map(|row| row.iter().zip(&self.bias).map(|(y, b)| y + b)).collect()
-        })
+        multiply(x, &self.weight, |product| kernels::add_bias(product, &self.bias))
     }
 }
 
@@ -170,26 +168,8 @@ impl Norm {
     }
 
     fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let width = self.gamma.len();
         let mut out = x.to_vec();
-        out.par_chunks_mut(width * GRAIN.div_ceil(width)).for_each(|rows| {
-            vectorised(
-                #[inline(always)]
-                || rows.chunks_exact_mut(width).for_each(#[inline(always)] |row| self.apply_row(row)),
-            );
-        });
+        kernels::layer_norm(&mut out, &self.gamma, &self.beta, NORM_EPSILON);
         out
-    }
-
-    /// Two passes, biased variance.
-    #[inline(always)]
-    fn apply_row(&self, row: &mut [f32]) {
-        let mean = lanes::sum(row) / row.len() as f32;
-        row.iter_mut().for_each(|v| *v -= mean);
-        let variance = lanes::sum_of_squares(row) / row.len() as f32;
-        let deviation = (variance + NORM_EPSILON).sqrt();
-        for ((v, gamma), beta) in row.iter_mut().zip(&self.gamma).zip(&self.beta) {
-            *v = *v / deviation * gamma + beta;
-        }
     }
 }
