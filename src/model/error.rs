@@ -1,7 +1,7 @@
 //! What can go wrong between bytes and a score.
 
 use candle_core::DType;
-use safetensors::SafeTensorError;
+use safetensors::{SafeTensorError, tensor::TensorView};
 
 /// Why weights do not load or data has no score.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +29,8 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    pub(super) fn element_type(tensor: &str, found: impl std::fmt::Debug) -> Self {
-        Self::ElementType { tensor: tensor.to_owned(), found: format!("{found:?}") }
+    pub(super) fn shape(tensor: &str, expected: &str, found: &TensorView<'_>) -> Self {
+        Self::Shape { tensor: tensor.to_owned(), expected: expected.to_owned(), found: found.shape().to_vec() }
     }
 
     /// A tensor of the backend that should be f32 on the processor but is not.

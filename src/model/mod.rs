@@ -14,9 +14,6 @@ pub mod tokenizer;
 mod transformer;
 mod weights;
 
-#[cfg(test)]
-mod goldens;
-
 pub use crypto::{apply_key_stream, checksum};
 pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;

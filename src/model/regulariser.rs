@@ -54,7 +54,7 @@ impl Regulariser {
     }
 
     /// `noise`: `[embed, slices]`.
-    fn new(noise: &[f32], slices: usize, points: usize) -> Result<Self, ModelError> {
+    pub fn new(noise: &[f32], slices: usize, points: usize) -> Result<Self, ModelError> {
         let mut squares = vec![0.0f64; slices];
         for row in noise.chunks_exact(slices) {
             for (sum, n) in squares.iter_mut().zip(row) {

@@ -35,10 +35,10 @@ impl Transformer {
         Ok(Self {
             dims,
             heads,
-            embedding: weights.matrix("embedding.weight", dims.vocabulary, embed)?.flatten_all()?.to_vec1()?,
+            embedding: weights.values("embedding.weight")?,
             layers: (0..dims.layers).map(|l| Layer::load(weights, l, heads)).collect::<Result<_, _>>()?,
             final_norm: Norm::load(weights, "final_norm")?,
-            predictor: Linear::load(weights, "predictor", embed, dims.vocabulary)?,
+            predictor: Linear::load(weights, "predictor")?,
         })
     }
 
@@ -47,10 +47,7 @@ impl Transformer {
         let mut x = self.embed(&sequence.tokens);
         let rotary = Rotary::new(&sequence.positions, self.dims.embed / self.heads);
         for layer in &self.layers {
-            let attended = layer.attend(layer.norm_1.apply(&x), &rotary)?;
-            kernels::add(&mut x, &attended);
-            let fed_forward = layer.feed_forward(layer.norm_2.apply(&x))?;
-            kernels::add(&mut x, &fed_forward);
+            layer.apply(&mut x, &rotary)?;
         }
         Ok(self.final_norm.apply(&x))
     }
@@ -83,21 +80,28 @@ struct Layer {
 
 impl Layer {
     fn load(weights: &Weights<'_>, layer: usize, heads: usize) -> Result<Self, ModelError> {
-        let Dims { embed, feed_forward, .. } = weights.dims;
         let name = |part: &str| layer_tensor(layer, part);
         Ok(Self {
             heads,
             norm_1: Norm::load(weights, &name("norm_1"))?,
             qkv: Linear::side_by_side(&[
-                Linear::load(weights, &name("attention.query"), embed, embed)?,
-                Linear::load(weights, &name("attention.key"), embed, embed)?,
-                Linear::load(weights, &name("attention.value"), embed, embed)?,
+                Linear::load(weights, &name("attention.query"))?,
+                Linear::load(weights, &name("attention.key"))?,
+                Linear::load(weights, &name("attention.value"))?,
             ])?,
-            output: Linear::load(weights, &name("attention.output"), embed, embed)?,
+            output: Linear::load(weights, &name("attention.output"))?,
             norm_2: Norm::load(weights, &name("norm_2"))?,
-            inner: Linear::load(weights, &name("pwff.linear_inner"), embed, feed_forward)?,
-            outer: Linear::load(weights, &name("pwff.linear_outer"), feed_forward, embed)?,
+            inner: Linear::load(weights, &name("pwff.linear_inner"))?,
+            outer: Linear::load(weights, &name("pwff.linear_outer"))?,
         })
+    }
+
+    fn apply(&self, x: &mut [f32], rotary: &Rotary) -> Result<(), ModelError> {
+        let attended = self.attend(self.norm_1.apply(x), rotary)?;
+        kernels::add(x, &attended);
+        let fed_forward = self.feed_forward(self.norm_2.apply(x))?;
+        kernels::add(x, &fed_forward);
+        Ok(())
     }
 
     /// The attention branch of normalised input, before the residual sum.
@@ -123,11 +127,8 @@ struct Linear {
 }
 
 impl Linear {
-    fn load(weights: &Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
-        Ok(Self {
-            weight: weights.matrix(&format!("{name}.weight"), inputs, outputs)?,
-            bias: weights.vector(&format!("{name}.bias"), outputs)?,
-        })
+    fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
+        Ok(Self { weight: weights.tensor(&format!("{name}.weight"))?, bias: weights.values(&format!("{name}.bias"))? })
     }
 
     fn side_by_side(parts: &[Linear]) -> Result<Self, ModelError> {
@@ -161,10 +162,7 @@ struct Norm {
 
 impl Norm {
     fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
-        Ok(Self {
-            gamma: weights.vector(&format!("{name}.gamma"), weights.dims.embed)?,
-            beta: weights.vector(&format!("{name}.beta"), weights.dims.embed)?,
-        })
+        Ok(Self { gamma: weights.values(&format!("{name}.gamma"))?, beta: weights.values(&format!("{name}.beta"))? })
     }
 
     fn apply(&self, x: &[f32]) -> Vec<f32> {
@@ -173,3 +171,7 @@ impl Norm {
         out
     }
 }
+
+#[cfg(test)]
+#[path = "transformer_goldens.rs"]
+mod goldens;
