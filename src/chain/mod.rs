@@ -5,8 +5,13 @@
 //! Invariants: every byte that is signed or hashed comes from `types`; every reply is checked before it becomes one of our
 //! types; requests that end a node's process (`protocol-corrections.md §0`) cannot be expressed.
 
+pub mod bcs_codec;
 pub mod client;
+pub mod convert;
+pub mod fees;
 pub mod keys;
+pub mod rewards;
+pub mod services;
 pub mod types;
 
 /// The generated gRPC messages and services. Only `chain` and `devnet` see them.

@@ -291,3 +291,8 @@ impl SignedTransaction {
         }
     }
 }
+
+/// The id that CreateModel gives to its model: the first id of the transaction (`protocol.md §5.3`).
+pub fn create_model_id(transaction: &Digest) -> ObjectId {
+    ObjectId::derive(transaction, 0)
+}

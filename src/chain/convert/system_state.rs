@@ -1,0 +1,241 @@
+//! The system state: written in full for the embedded network, read as far as a submitter needs it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{
+    FieldError, fields,
+    fields::required,
+    parameters_from_proto, parameters_to_proto,
+    tensor::{finite, finite_all, scalar, vector},
+    transaction::{manifest_from_proto, manifest_to_proto},
+};
+use crate::chain::{
+    client::{ActiveModelInfo, EpochState},
+    proto::soma::rpc,
+    types::*,
+};
+
+/// Ids with `0x`, addresses without, as a node prints them.
+pub fn system_state_to_proto(state: &SystemStateV1) -> rpc::SystemState {
+    rpc::SystemState {
+        epoch: Some(state.epoch),
+        epoch_start_timestamp_ms: Some(state.epoch_start_timestamp_ms),
+        protocol_version: Some(state.protocol_version),
+        parameters: Some(parameters_to_proto(&state.parameters)),
+        validators: Some(validators_to_proto(&state.validators)),
+        validator_report_records: reporters_to_proto(&state.validator_report_records, Address::to_string),
+        emission_pool: Some(rpc::EmissionPool {
+            balance: Some(state.emission_pool.balance),
+            emission_per_epoch: Some(state.emission_pool.emission_per_epoch),
+        }),
+        model_registry: Some(registry_to_proto(&state.model_registry)),
+        target_state: Some(rpc::TargetState {
+            distance_threshold: scalar(&state.target_state.distance_threshold),
+            targets_generated_this_epoch: Some(state.target_state.targets_generated_this_epoch),
+            hits_this_epoch: Some(state.target_state.hits_this_epoch),
+            hits_ema: Some(state.target_state.hits_ema),
+            reward_per_target: Some(state.target_state.reward_per_target),
+        }),
+        submission_report_records: HashMap::new(),
+        safe_mode: Some(state.safe_mode),
+        safe_mode_accumulated_fees: Some(state.safe_mode_accumulated_fees),
+        safe_mode_accumulated_emissions: Some(state.safe_mode_accumulated_emissions),
+    }
+}
+
+fn reporters_to_proto<K>(
+    records: &BTreeMap<K, BTreeSet<Address>>,
+    key: impl Fn(&K) -> String,
+) -> HashMap<String, rpc::ReporterSet> {
+    let set = |reporters: &BTreeSet<Address>| rpc::ReporterSet {
+        reporters: reporters.iter().map(Address::to_string).collect(),
+    };
+    records.iter().map(|(reported, reporters)| (key(reported), set(reporters))).collect()
+}
+
+fn registry_to_proto(registry: &ModelRegistry) -> rpc::ModelRegistry {
+    rpc::ModelRegistry {
+        staking_pool_mappings: registry
+            .staking_pool_mappings
+            .iter()
+            .map(|(pool, model)| (pool.to_hex_prefixed(), model.to_hex_prefixed()))
+            .collect(),
+        total_model_stake: Some(registry.total_model_stake),
+        model_report_records: reporters_to_proto(&registry.model_report_records, ObjectId::to_hex_prefixed),
+        models: registry.models.iter().map(|(id, model)| (id.to_hex_prefixed(), model_to_proto(model.v1()))).collect(),
+    }
+}
+
+fn model_to_proto(model: &ModelV1) -> rpc::Model {
+    let head = model.head();
+    let head = rpc::Model {
+        owner: Some(head.owner.to_string()),
+        architecture_version: Some(head.architecture_version),
+        staking_pool: Some(pool_to_proto(&head.staking_pool)),
+        commission_rate: Some(head.commission_rate),
+        next_epoch_commission_rate: Some(head.next_epoch_commission_rate),
+        ..Default::default()
+    };
+    let committed = |commitment: &ModelCommitment| rpc::Model {
+        manifest: Some(manifest_to_proto(&commitment.manifest)),
+        weights_commitment: Some(commitment.weights_commitment.0.to_vec()),
+        embedding_commitment: Some(commitment.embedding_commitment.0.to_vec()),
+        decryption_key_commitment: Some(commitment.decryption_key_commitment.0.to_vec()),
+        ..head.clone()
+    };
+    let state = |word: &str| Some(word.to_owned());
+    match model {
+        ModelV1::Created(model) => {
+            rpc::Model { state: state("created"), create_epoch: Some(model.create_epoch), ..head }
+        }
+        ModelV1::Pending(model) => rpc::Model {
+            state: state("pending"),
+            commit_epoch: Some(model.commit_epoch),
+            ..committed(&model.commitment)
+        },
+        ModelV1::Active(model) => rpc::Model {
+            state: state("active"),
+            decryption_key: Some(model.decryption_key.0.to_vec()),
+            embedding: vector(&model.embedding),
+            pending_update: model.pending_update.as_ref().map(|update| rpc::PendingModelUpdate {
+                manifest: Some(manifest_to_proto(&update.commitment.manifest)),
+                weights_commitment: Some(update.commitment.weights_commitment.0.to_vec()),
+                embedding_commitment: Some(update.commitment.embedding_commitment.0.to_vec()),
+                decryption_key_commitment: Some(update.commitment.decryption_key_commitment.0.to_vec()),
+                commit_epoch: Some(update.commit_epoch),
+            }),
+            ..committed(&model.commitment)
+        },
+        ModelV1::Inactive(model) => rpc::Model {
+            state: state("inactive"),
+            decryption_key: Some(model.decryption_key.0.to_vec()),
+            embedding: vector(&model.embedding),
+            ..committed(&model.commitment)
+        },
+    }
+}
+
+fn pool_to_proto(pool: &StakingPool) -> rpc::StakingPool {
+    let rate = |rate: &PoolTokenExchangeRate| rpc::PoolTokenExchangeRate {
+        soma_amount: Some(rate.soma_amount),
+        pool_token_amount: Some(rate.pool_token_amount),
+    };
+    rpc::StakingPool {
+        id: Some(pool.id.to_hex_prefixed()),
+        activation_epoch: pool.activation_epoch,
+        deactivation_epoch: pool.deactivation_epoch,
+        soma_balance: Some(pool.soma_balance),
+        rewards_pool: Some(pool.rewards_pool),
+        pool_token_balance: Some(pool.pool_token_balance),
+        exchange_rates: pool.exchange_rates.iter().map(|(epoch, at)| (*epoch, rate(at))).collect(),
+        pending_stake: Some(pool.pending_stake),
+        pending_total_soma_withdraw: Some(pool.pending_total_soma_withdraw),
+        pending_pool_token_withdraw: Some(pool.pending_pool_token_withdraw),
+    }
+}
+
+fn validators_to_proto(set: &ValidatorSet) -> rpc::ValidatorSet {
+    rpc::ValidatorSet {
+        total_stake: Some(set.total_stake),
+        validators: set.validators.iter().map(validator_to_proto).collect(),
+        pending_validators: set.pending_validators.iter().map(validator_to_proto).collect(),
+        // Indexes into the validators, of which there are far fewer than 2^32.
+        pending_removals: set.pending_removals.iter().filter_map(|index| u32::try_from(*index).ok()).collect(),
+        staking_pool_mappings: set
+            .staking_pool_mappings
+            .iter()
+            .map(|(pool, validator)| (pool.to_hex_prefixed(), validator.to_string()))
+            .collect(),
+        inactive_validators: set
+            .inactive_validators
+            .iter()
+            .map(|(pool, validator)| (pool.to_hex_prefixed(), validator_to_proto(validator)))
+            .collect(),
+        at_risk_validators: set
+            .at_risk_validators
+            .iter()
+            .map(|(validator, epochs)| (validator.to_string(), *epochs))
+            .collect(),
+    }
+}
+
+fn validator_to_proto(validator: &Validator) -> rpc::Validator {
+    let metadata = &validator.metadata;
+    rpc::Validator {
+        soma_address: Some(metadata.soma_address.to_string()),
+        protocol_pubkey: Some(metadata.protocol_pubkey.0.to_vec()),
+        network_pubkey: Some(metadata.network_pubkey.0.to_vec()),
+        worker_pubkey: Some(metadata.worker_pubkey.0.to_vec()),
+        net_address: Some(metadata.net_address.clone()),
+        p2p_address: Some(metadata.p2p_address.clone()),
+        primary_address: Some(metadata.primary_address.clone()),
+        voting_power: Some(validator.voting_power),
+        commission_rate: Some(validator.commission_rate),
+        next_epoch_stake: Some(validator.next_epoch_stake),
+        next_epoch_commission_rate: Some(validator.next_epoch_commission_rate),
+        staking_pool: Some(pool_to_proto(&validator.staking_pool)),
+        next_epoch_protocol_pubkey: metadata.next_epoch_protocol_pubkey.map(|key| key.0.to_vec()),
+        next_epoch_network_pubkey: metadata.next_epoch_network_pubkey.map(|key| key.0.to_vec()),
+        next_epoch_worker_pubkey: metadata.next_epoch_worker_pubkey.map(|key| key.0.to_vec()),
+        next_epoch_net_address: metadata.next_epoch_net_address.clone(),
+        next_epoch_p2p_address: metadata.next_epoch_p2p_address.clone(),
+        next_epoch_primary_address: metadata.next_epoch_primary_address.clone(),
+        proxy_address: Some(metadata.proxy_address.clone()),
+        next_epoch_proxy_address: metadata.next_epoch_proxy_address.clone(),
+        proof_of_possession: Some(metadata.proof_of_possession.0.to_vec()),
+        next_epoch_proof_of_possession: metadata.next_epoch_proof_of_possession.map(|proof| proof.0.to_vec()),
+    }
+}
+
+/// The live state. A model that does not decode is left out with a warning: anyone can register one.
+pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, FieldError> {
+    let target_state = required("target_state", state.target_state.as_ref())?;
+    let emission_pool = required("emission_pool", state.emission_pool.as_ref())?;
+    let mut models = BTreeMap::new();
+    for (id, model) in &required("model_registry", state.model_registry.as_ref())?.models {
+        if model.state.as_deref() != Some("active") {
+            continue;
+        }
+        match fields::object_id("models", Some(id)).and_then(|id| active_model(id, model)) {
+            Ok(model) => {
+                models.insert(model.id, model);
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, id = ?id.chars().take(66).collect::<String>(), "left out an active model")
+            }
+        }
+    }
+    Ok(EpochState {
+        epoch: required("epoch", state.epoch)?,
+        epoch_start_ms: required("epoch_start_timestamp_ms", state.epoch_start_timestamp_ms)?,
+        parameters: parameters_from_proto(required("parameters", state.parameters.as_ref())?)?,
+        distance_threshold: finite(
+            "distance_threshold",
+            required("distance_threshold", target_state.distance_threshold)?,
+        )?,
+        reward_per_target: required("reward_per_target", target_state.reward_per_target)?,
+        targets_generated_this_epoch: required(
+            "targets_generated_this_epoch",
+            target_state.targets_generated_this_epoch,
+        )?,
+        emission_balance: required("balance", emission_pool.balance)?,
+        emission_per_epoch: required("emission_per_epoch", emission_pool.emission_per_epoch)?,
+        models: models.into_values().collect(),
+    })
+}
+
+fn active_model(id: ObjectId, model: &rpc::Model) -> Result<ActiveModelInfo, FieldError> {
+    let manifest = manifest_from_proto(required("manifest", model.manifest.as_ref())?)?;
+    let pool = required("staking_pool", model.staking_pool.as_ref())?;
+    Ok(ActiveModelInfo {
+        id,
+        owner: fields::address("owner", model.owner.as_deref())?,
+        stake: required("soma_balance", pool.soma_balance)?,
+        commission_bps: required("commission_rate", model.commission_rate)?,
+        url: manifest.url().to_owned(),
+        checksum: manifest.checksum(),
+        size: manifest.size(),
+        decryption_key: fields::digest_bytes("decryption_key", model.decryption_key.as_deref())?.0,
+        embedding: finite_all("embedding", &model.embedding)?,
+    })
+}
