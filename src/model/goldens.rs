@@ -1,0 +1,1 @@
+//! Numbers that the reference published for single modules.
