@@ -1,6 +1,239 @@
 //! The embedded network: the real contract of `protocol.md`, served by one process on loopback.
 //!
-//! Knows `chain` types, `model` and `primitives`; nothing but `cli` and tests knows it. `ledger` is the pure state machine
-//! (no sockets, no clock of its own); the services around it do the talking.
+//! Knows `chain` types, `model`, `storage` and `primitives`; nothing but `cli` and tests knows it. `ledger` is the pure state
+//! machine (no sockets, no clock of its own); the services around it do the talking. All that happens to the chain happens by
+//! a transaction that the ledger judged, the network's own included.
+//!
+//! ```text
+//! grpc, services ─┐                      ┌─ checkpoints ─▶ subscriptions, auditor
+//! clock, auditor ─┼─▶ node (one lock) ───┤
+//! bootstrap ──────┘      └─ ledger       └─ head ─▶ response headers
+//! ```
 
+mod account;
+mod auditor;
+mod bootstrap;
+mod clock;
+mod config;
+mod directory;
+mod genesis;
+mod grpc;
 pub mod ledger;
+mod listen;
+mod node;
+mod objects;
+mod scorer;
+mod secrets;
+mod services;
+
+pub use auditor::{AuditRecord, Verdict};
+pub use config::{DevnetConfig, ModelSpec, Ports};
+pub use genesis::GenesisOptions;
+pub use objects::ObjectStoreAccess;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use self::{
+    account::Account,
+    auditor::{Auditor, Audits},
+    directory::{Found, NetworkRecord, StateDirectory},
+    ledger::{Ledger, LedgerError},
+    listen::Listener,
+    node::Node,
+    scorer::Scorer,
+    secrets::Identities,
+};
+use crate::storage::Store;
+
+/// What `GetServiceInfo` and the headers call us: the real software whose contract this is.
+const SERVER: &str = "soma-node/0.1.21";
+const CHAIN: &str = "localnet";
+
+/// Connections that do not end by themselves are cut after this long.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum DevnetError {
+    #[error("port {port} is in use: choose another one with {option}, or 0 for any free one")]
+    PortInUse { port: u16, option: &'static str },
+    #[error("cannot listen on port {port} ({option}): {cause}")]
+    Listen { port: u16, option: &'static str, cause: io::Error },
+    #[error(
+        "the network in {dir} publishes its files on port {found} of 127.0.0.1, not {asked}: leave {option} out to resume it",
+        option = options::OBJECTS
+    )]
+    OtherObjectsPort { dir: PathBuf, found: u16, asked: u16 },
+    #[error("{dir}: {cause}")]
+    Directory { dir: PathBuf, cause: io::Error },
+    #[error("another process runs the network in {dir}: stop it, or choose another directory")]
+    DirectoryInUse { dir: PathBuf },
+    #[error(
+        "the network in {dir} is half-written (its first start was cut short): nothing was changed; choose another directory, \
+         or remove this one and start anew"
+    )]
+    HalfWritten { dir: PathBuf },
+    #[error("the network in {dir} was made with seed {found}, not {asked}: choose that seed, or another directory")]
+    OtherSeed { dir: PathBuf, found: u64, asked: u64 },
+    #[error("model {name}: {cause}")]
+    Model { name: String, cause: String },
+    #[error("the object store: {0}")]
+    Objects(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the network could not start after an internal error: {0}")]
+    Internal(String),
+}
+
+/// The command-line options that name the ports.
+mod options {
+    pub const RPC: &str = "--rpc-port";
+    pub const FAUCET: &str = "--faucet-port";
+    pub const SCORING: &str = "--scoring-port";
+    pub const ADMIN: &str = "--admin-port";
+    pub const OBJECTS: &str = "--objects-port";
+}
+
+/// A running network. Dropping it stops it without waiting.
+pub struct Devnet {
+    pub rpc_url: String,
+    pub faucet_url: String,
+    pub scoring_url: String,
+    pub admin_url: String,
+    pub objects: ObjectStoreAccess,
+    node: Node,
+    audits: Audits,
+    tasks: JoinSet<()>,
+    stop: DropGuard,
+    _directory: StateDirectory,
+}
+
+/// Starts a network, or resumes the one that lives in the directory. Ready to be used when it returns: a new network with
+/// models is in epoch 2 and has targets.
+pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
+    let (directory, found) = StateDirectory::open(&config)?;
+    let identities = Identities { seed: config.seed };
+    let ports = Ports { objects: objects_port(&config, &found)?, ..config.listen };
+    let rpc = Listener::bind(ports.rpc, options::RPC).await?;
+    let faucet = Listener::bind(ports.faucet, options::FAUCET).await?;
+    let scoring = Listener::bind(ports.scoring, options::SCORING).await?;
+    let admin = Listener::bind(ports.admin, options::ADMIN).await?;
+    let objects = Listener::bind(ports.objects, options::OBJECTS).await?;
+
+    // Everything that can be refused is refused before the first byte is written.
+    let genesis = genesis::genesis(&config, &identities);
+    let (mut record, models) = match found {
+        Found::Whole(record) => (record, None),
+        Found::New => {
+            let dim = usize::try_from(genesis.parameters.target_embedding_dim).unwrap_or(usize::MAX);
+            let models = config.models;
+            let models = blocking(move || bootstrap::prepare(models, dim, &identities)).await??;
+            let record = NetworkRecord::new(config.seed, objects.port());
+            directory.write(&record)?;
+            (record, Some(models))
+        }
+    };
+
+    let path = directory.ledger();
+    let ledger = blocking(move || Ledger::open(Some(&path), &genesis)).await??;
+    let node = Node::new(ledger);
+    let scorer = Arc::new(Scorer::new().map_err(|e| DevnetError::Objects(e.to_string()))?);
+    let access = ObjectStoreAccess::new(&objects, &record);
+    let store = Store::new(access.store_config()).map_err(|e| DevnetError::Objects(e.to_string()))?;
+
+    let stop = CancellationToken::new();
+    let mut devnet = Devnet {
+        rpc_url: rpc.url(),
+        faucet_url: faucet.url(),
+        scoring_url: scoring.url(),
+        admin_url: admin.url(),
+        objects: access,
+        node: node.clone(),
+        audits: Audits::default(),
+        tasks: JoinSet::new(),
+        stop: stop.clone().drop_guard(),
+        _directory: directory,
+    };
+    devnet.tasks.spawn(objects::serve(objects, objects::service(&devnet._directory.objects(), &record)?, stop.clone()));
+    if let Some(models) = models {
+        if !models.is_empty() {
+            bootstrap::register(&node, &identities, &store, models).await?;
+        }
+        record.ready = true;
+        devnet._directory.write(&record)?;
+    }
+
+    let validator = identities.validator();
+    let validator_name = format!("k#{}..", hex::encode(&validator.public_key()[..4]));
+    let faucet_api = services::FaucetApi::new(node.clone(), identities.faucet(), config.faucet_amount);
+    let auditor = Auditor {
+        node: node.clone(),
+        scorer: scorer.clone(),
+        address: validator.address(),
+        validator: Account::new(node.clone(), validator),
+        audits: devnet.audits.clone(),
+    };
+    let tasks = &mut devnet.tasks;
+    tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, stop.clone())));
+    tasks.spawn(logged("faucet", services::serve(faucet, faucet_api, stop.clone())));
+    tasks.spawn(logged("scoring", services::serve(scoring, services::ScoringApi(scorer), stop.clone())));
+    tasks.spawn(logged("admin", services::serve(admin, services::AdminApi(node.clone()), stop.clone())));
+    tasks.spawn(auditor.run(stop.clone()));
+    if let Some(epoch) = config.epoch {
+        tasks.spawn(clock::run(node, epoch, stop));
+    }
+    Ok(devnet)
+}
+
+impl Devnet {
+    /// The chain itself, for tests that look behind the services.
+    pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
+        self.node.ledger()
+    }
+
+    /// What the auditor found so far, by target. Older audits than this start's are not kept.
+    pub fn audits(&self) -> Vec<AuditRecord> {
+        self.audits.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Stops every service and waits until the directory can be used again.
+    pub async fn shutdown(self) {
+        let Self { mut tasks, stop, .. } = self;
+        stop.disarm().cancel();
+        let ended = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_PATIENCE, ended).await.is_err() {
+            tracing::debug!("connections were still open at shutdown");
+            tasks.shutdown().await;
+        }
+    }
+}
+
+/// A resumed network's published URLs name its port: it must have the same again.
+fn objects_port(config: &DevnetConfig, found: &Found) -> Result<u16, DevnetError> {
+    match (found, config.listen.objects) {
+        (Found::New, asked) => Ok(asked),
+        (Found::Whole(record), asked) if asked == 0 || asked == record.objects_port => Ok(record.objects_port),
+        (Found::Whole(record), asked) => {
+            Err(DevnetError::OtherObjectsPort { dir: config.dir.clone(), found: record.objects_port, asked })
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevnetError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| DevnetError::Internal(error.to_string()))
+}
+
+async fn logged(service: &'static str, serving: impl Future<Output = Result<(), tonic::transport::Error>>) {
+    if let Err(error) = serving.await {
+        tracing::error!(service, %error, "a service of the network stopped");
+    }
+}
