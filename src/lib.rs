@@ -4,6 +4,7 @@ pub mod api;
 pub mod chain;
 pub mod cli;
 pub mod devnet;
+pub mod engine;
 pub mod model;
 pub mod primitives;
 pub mod storage;
