@@ -1,8 +1,11 @@
 //! somascope: the cockpit of a SOMA data submitter. `ARCHITECTURE.md` is the map.
 
 pub mod api;
+pub mod app;
 pub mod chain;
 pub mod devnet;
 pub mod model;
 pub mod primitives;
 pub mod storage;
+pub mod terminal;
+pub mod views;
