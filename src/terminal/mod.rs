@@ -9,7 +9,7 @@ mod panics;
 mod screen;
 mod signals;
 
-pub use drive::{Occurrence, Screen, drive};
+pub use drive::{Occurrence, Screen, copy, drive};
 pub use screen::TtyScreen;
 
 use std::{

@@ -13,7 +13,12 @@ use crossterm::{
     cursor, event, execute, queue,
     terminal::{self, BeginSynchronizedUpdate, EndSynchronizedUpdate},
 };
-use ratatui::{Terminal, backend::CrosstermBackend, buffer::Buffer, layout::Size};
+use ratatui::{
+    Terminal,
+    backend::CrosstermBackend,
+    buffer::Buffer,
+    layout::{Position, Rect, Size},
+};
 
 use super::{Screen, TerminalError};
 
@@ -114,6 +119,8 @@ impl Screen for TtyScreen {
 
     fn resume(&mut self) -> io::Result<()> {
         self.take()?;
-        self.terminal.clear()
+        // `Terminal::clear` would ask the terminal for its cursor, and the answer would go to the reader of keys.
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
     }
 }
