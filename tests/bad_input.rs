@@ -44,8 +44,8 @@ fn an_unreadable_data_directory_is_named() {
 fn a_port_in_use_is_named_with_the_option_that_changes_it() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("bound").port().to_string();
-    let output = somascope(&["demo", "--headless", "--epochs", "1", "--port", &port]);
-    assert_refused(&output, &[&port, "--port"]);
+    let output = somascope(&["demo", "--headless", "--epochs", "1", "--rpc-port", &port]);
+    assert_refused(&output, &[&port, "--rpc-port"]);
 }
 
 #[test]

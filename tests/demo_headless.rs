@@ -25,12 +25,12 @@ fn number(report: &Value, name: &str) -> i128 {
     report[name].as_u64().unwrap_or_else(|| panic!("{name} is a number in {report}")).into()
 }
 
-/// `balance_end − balance_start = rewards − fees − bonds still locked − bonds forfeited`.
+/// `balance_end − balance_start = rewards − fees − bonds still locked (by this run) − bonds forfeited`.
 fn assert_balances(report: &Value) {
     let change = number(report, "balance_end_shannons") - number(report, "balance_start_shannons");
     let booked = number(report, "rewards_shannons")
         - number(report, "fees_shannons")
-        - number(report, "bonds_locked_shannons")
+        - (number(report, "bonds_locked_shannons") - number(report, "bonds_locked_start_shannons"))
         - number(report, "bonds_forfeited_shannons");
     assert_eq!(change, booked, "{report}");
 }
@@ -55,6 +55,7 @@ fn a_second_run_in_the_same_directory_goes_on_where_the_first_stopped() {
     let first = report(&demo(&["--epochs", "1", "--dir", path]));
     assert_balances(&first);
     let second = report(&demo(&["--epochs", "3", "--dir", path]));
+    assert_balances(&second);
     assert_eq!(
         number(&second, "balance_start_shannons"),
         number(&first, "balance_end_shannons"),

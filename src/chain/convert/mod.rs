@@ -17,6 +17,9 @@ mod target;
 mod tensor;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use checkpoint::{checkpoint_summary_from_proto, checkpoint_summary_to_proto, timestamp_ms, timestamp_to_proto};
 pub use effects::{
     EffectsStyle, balance_change_from_proto, balance_change_to_proto, effects_from_proto, effects_to_proto,
