@@ -128,7 +128,10 @@ mod tests {
         add(&mut library, 1, 1, 1.0);
         add(&mut library, 2, 0, 1.0);
         library.keep_weights(&[Digest([1; 32])]);
-        assert_eq!(library.entries().map(|entry| (entry.checksum.0[0], entry.scores.len())).collect::<Vec<_>>(), [(1, 1)]);
+        assert_eq!(
+            library.entries().map(|entry| (entry.checksum.0[0], entry.scores.len())).collect::<Vec<_>>(),
+            [(1, 1)]
+        );
     }
 
     #[test]
