@@ -25,8 +25,7 @@ impl Rotary {
     /// The angle is rounded to f32 before its sine is taken, as in the reference: at offsets near 1 MiB that rounding is visible.
     pub fn new(positions: &[u32], head_dim: usize) -> Self {
         let half = head_dim / 2;
-        let timescales: Vec<f32> =
-            (0..half).map(|i| MAX_WAVELENGTH.powf((i * 2) as f32 / head_dim as f32)).collect();
+        let timescales: Vec<f32> = (0..half).map(|i| MAX_WAVELENGTH.powf((i * 2) as f32 / head_dim as f32)).collect();
         let angles = positions.iter().flat_map(|p| timescales.iter().map(|scale| *p as f32 / scale));
         let (sin, cos) = angles.map(|angle| f64::from(angle).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
         Self { cos, sin, half }
@@ -49,8 +48,15 @@ impl Rotary {
 /// Context vectors `[seq, embed]` from `qkv [seq, 3·embed]` (queries, keys, values side by side; heads side by side in each).
 pub(super) fn causal(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary) -> Vec<f32> {
     let head_dim = embed / heads;
-    let contexts: Vec<Vec<f32>> =
-        (0..heads).into_par_iter().map(|h| vectorised(#[inline(always)] || head(qkv, embed, h, head_dim, rotary))).collect();
+    let contexts: Vec<Vec<f32>> = (0..heads)
+        .into_par_iter()
+        .map(|h| {
+            vectorised(
+                #[inline(always)]
+                || head(qkv, embed, h, head_dim, rotary),
+            )
+        })
+        .collect();
     let mut merged = vec![0.0; qkv.len() / 3];
     for (h, context) in contexts.iter().enumerate() {
         for (row, of_head) in merged.chunks_exact_mut(embed).zip(context.chunks_exact(head_dim)) {
@@ -159,7 +165,8 @@ fn weigh(scores: &[Lanes], max: &Lanes, values: &[f32], sums: &mut [Lanes]) -> L
         for (d, sums) in sums.iter_mut().enumerate() {
             let [a, b, c, e] = [values[d], values[dim + d], values[2 * dim + d], values[3 * dim + d]];
             for lane in 0..WIDTH {
-                sums[lane] += (weights[0][lane] * a + weights[1][lane] * b) + (weights[2][lane] * c + weights[3][lane] * e);
+                sums[lane] +=
+                    (weights[0][lane] * a + weights[1][lane] * b) + (weights[2][lane] * c + weights[3][lane] * e);
             }
         }
     }

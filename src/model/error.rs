@@ -6,7 +6,9 @@ use safetensors::SafeTensorError;
 /// Why weights do not load or data has no score.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    #[error("the weights are not a safetensors file ({0}); encrypted weights need their key, a cut-off download a new one")]
+    #[error(
+        "the weights are not a safetensors file ({0}); encrypted weights need their key, a cut-off download a new one"
+    )]
     Unreadable(#[source] SafeTensorError),
     #[error("missing tensors: [{}]", .0.join(", "))]
     MissingTensors(Vec<String>),
@@ -33,6 +35,8 @@ impl ModelError {
 
     /// A tensor of the backend that should be f32 on the processor but is not.
     pub(super) fn unexpected_storage(found: DType) -> Self {
-        Self::Backend(candle_core::Error::Msg(format!("a result came back as {found:?}, expected F32 on the processor")))
+        Self::Backend(candle_core::Error::Msg(format!(
+            "a result came back as {found:?}, expected F32 on the processor"
+        )))
     }
 }

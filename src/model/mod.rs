@@ -3,8 +3,8 @@
 //! Knows `primitives` only: bytes in, numbers out. No network, no clock, no file; the same bytes and seed give the
 //! same numbers on every run. The one thing shared between models is a small cache of noise, which saves time and changes nothing.
 
-mod attention;
 pub mod arrgen;
+mod attention;
 mod crypto;
 mod distance;
 mod error;

@@ -88,7 +88,12 @@ impl Regulariser {
         multiply(representations.to_vec(), &self.directions, |projections| {
             let parts: Vec<f64> = projections
                 .par_chunks(GRAIN * self.slices)
-                .map(|projections| vectorised(#[inline(always)] || self.sum_of(projections)))
+                .map(|projections| {
+                    vectorised(
+                        #[inline(always)]
+                        || self.sum_of(projections),
+                    )
+                })
                 .collect();
             parts.iter().sum()
         })

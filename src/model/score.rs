@@ -119,7 +119,16 @@ impl Model {
         let counted = sequence.counted();
         let logits = self.transformer.predict(&representations[..counted * self.embed_dim()])?;
         let rows = logits.chunks_exact(self.transformer.dims.vocabulary).zip(&sequence.targets);
-        Ok(vectorised(#[inline(always)] || rows.map(#[inline(always)] |(logits, target)| nll(logits, *target as usize)).sum()))
+        Ok(vectorised(
+            #[inline(always)]
+            || {
+                rows.map(
+                    #[inline(always)]
+                    |(logits, target)| nll(logits, *target as usize),
+                )
+                .sum()
+            },
+        ))
     }
 
     /// Means over positions, then rows, then batches with equal weight each.

@@ -6,11 +6,11 @@
 use candle_core::{CpuStorage, Device, Storage, Tensor};
 use rayon::prelude::*;
 
+use super::ModelError;
 use super::attention::{self, Rotary};
 use super::lanes::{self, vectorised};
 use super::tokenizer::Sequence;
 use super::weights::{Dims, Weights, layer_tensor};
-use super::ModelError;
 
 const NORM_EPSILON: f32 = 1e-5;
 /// Elements per task of an element-wise function: some tens of microseconds.
@@ -138,7 +138,10 @@ impl Linear {
 
     fn apply(&self, x: Vec<f32>) -> Result<Vec<f32>, ModelError> {
         multiply(x, &self.weight, |product| {
-            product.chunks_exact(self.bias.len()).flat_map(|row| row.iter().zip(&self.bias).map(|(y, b)| y + b)).collect()
+            product
+                .chunks_exact(self.bias.len())
+                .flat_map(|row| row.iter().zip(&self.bias).map(|(y, b)| y + b))
+                .collect()
         })
     }
 }
@@ -175,7 +178,12 @@ impl Norm {
         out.par_chunks_mut(width * GRAIN.div_ceil(width)).for_each(|rows| {
             vectorised(
                 #[inline(always)]
-                || rows.chunks_exact_mut(width).for_each(#[inline(always)] |row| self.apply_row(row)),
+                || {
+                    rows.chunks_exact_mut(width).for_each(
+                        #[inline(always)]
+                        |row| self.apply_row(row),
+                    )
+                },
             );
         });
         out

@@ -123,7 +123,9 @@ fn matrix_shape(file: &SafeTensors<'_>, name: &str) -> Result<[usize; 2], ModelE
     let found = view(file, name)?.shape().to_vec();
     match found[..] {
         [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
-        _ => Err(ModelError::Shape { tensor: name.to_owned(), expected: "a matrix that is not empty".to_owned(), found }),
+        _ => {
+            Err(ModelError::Shape { tensor: name.to_owned(), expected: "a matrix that is not empty".to_owned(), found })
+        }
     }
 }
 
