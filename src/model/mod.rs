@@ -4,7 +4,6 @@
 //! same numbers on every run. The one thing shared between models is a small cache of noise, which saves time and changes nothing.
 
 pub mod arrgen;
-mod attention;
 mod crypto;
 mod distance;
 mod error;
