@@ -110,10 +110,7 @@ fn draw_detail(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>
         labelled("Losses", losses(state, row, ink)),
     ];
     let money = |amount: Shannons| Span::raw(format!("{amount} SOMA"));
-    lines.push(labelled(
-        "Bond",
-        vec![money(row.bond), Span::styled("  back with the reward, lost if the audit fails", dim)],
-    ));
+    lines.push(labelled("Bond", vec![money(row.bond), Span::styled("  comes back unless an audit fails", dim)]));
     lines.push(labelled(
         "Reward",
         vec![

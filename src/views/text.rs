@@ -52,6 +52,9 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         for c in word.chars() {
             let w = c.width().unwrap_or(0);
             if used + w > columns {
+                if c == ' ' {
+                    continue;
+                }
                 lines.push(String::new());
                 used = 0;
             }
