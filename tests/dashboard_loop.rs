@@ -4,12 +4,14 @@
 #[expect(dead_code, reason = "attributes are looked at elsewhere")]
 mod emulator;
 #[path = "support/fixture.rs"]
+#[expect(dead_code, reason = "the empty network is drawn elsewhere")]
 mod fixture;
 #[path = "support/pty.rs"]
 mod pty;
 
 use std::{
     sync::{Arc, LazyLock},
+    task::Poll,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -148,7 +150,7 @@ fn auto_is_asked_for_and_manual_is_not() {
         let mut snapshot = still();
         snapshot.mode = Mode::Auto;
         player.engine.snapshot.send_replace(Arc::new(snapshot));
-        player.wait_for(" AUTO ").await;
+        player.wait_for("AUTO    3 to approve").await;
         player.keys("m");
         assert_eq!(player.command().await, Command::SetMode(Mode::Manual));
         player.engine.events.send(Event::Stopped).expect("the loop runs");
@@ -202,8 +204,11 @@ fn a_storm_of_resizes_ends_at_the_last_size() {
             player.screen.resize(width, 30);
             player.occur(Occurrence::Terminal(Input::Resize(width, 30)));
         }
-        player.wait_for("models   best").await;
-        assert!(player.screen.text().lines().any(|line| line.chars().count() == 100));
+        let deadline = Instant::now() + PATIENCE;
+        while !player.screen.text().lines().any(|line| line.chars().count() == 100) {
+            assert!(Instant::now() < deadline, "{}", player.screen.text());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         player.engine.events.send(Event::Stopped).expect("the loop runs");
     });
     assert!(matches!(end, Ok(Exit::Settled)), "{end:?}");
@@ -256,12 +261,14 @@ fn child() {
     let scenario = std::env::var("SOMASCOPE_TEST_CHILD").expect("only the tests below start this");
     let (handle, engine) = engine(still());
     let Engine { mut commands, events, snapshot } = engine;
+    let (tell, mut told) = mpsc::unbounded_channel();
     thread::Builder::new()
         .name("engine".to_owned())
         .spawn(move || {
             let _snapshot = snapshot;
             while let Some(command) = commands.blocking_recv() {
                 match command {
+                    Command::PauseScoring(_) if scenario == "owner panics" => drop(tell.send(())),
                     Command::PauseScoring(_) => panic!("a worker fell over"),
                     Command::Shutdown => drop(events.send(Event::Stopped)),
                     _ => {}
@@ -269,16 +276,10 @@ fn child() {
             }
         })
         .expect("a thread");
-    let (tell, mut told) = mpsc::unbounded_channel::<()>();
-    if scenario == "owner panics" {
-        drop(thread::spawn(move || {
-            thread::sleep(Duration::from_millis(700));
-            drop(tell.send(()));
-        }));
-    } else {
-        std::mem::forget(tell);
-    }
-    let more = stream::poll_fn(move |context| told.poll_recv(context).map(|_| panic!("the owner fell over")));
+    let more = stream::poll_fn(move |context| match told.poll_recv(context) {
+        Poll::Ready(Some(())) => panic!("the owner fell over"),
+        Poll::Ready(None) | Poll::Pending => Poll::Pending,
+    });
     let end = run_with(handle, Options { mouse: true, ..OPTIONS }, more);
     println!("ended with {end:?}");
 }
@@ -334,6 +335,7 @@ fn a_panic_of_a_worker_is_told_on_the_restored_terminal() {
 #[test]
 fn a_panic_of_the_owner_restores_the_terminal_before_it_is_told() {
     let mut pty = start("owner panics");
+    pty.send("p");
     let status = pty.wait_exit(PATIENCE);
     assert!(!status.success());
     assert!(pty.text().contains("the owner fell over"), "{}", pty.text());

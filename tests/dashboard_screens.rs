@@ -1,6 +1,7 @@
 //! Whole screens, through a terminal emulator: what a person sees, at the sizes people have.
 
 #[path = "support/emulator.rs"]
+#[expect(dead_code, reason = "what the loop does to a screen is looked at elsewhere")]
 mod emulator;
 #[path = "support/fixture.rs"]
 mod fixture;
