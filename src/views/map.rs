@@ -114,7 +114,7 @@ fn points(state: &State, bounds: Bounds, plot: Rect, ink: &mut Ink<'_>) {
     };
     let theme = ink.theme;
     for target in map.targets.iter().filter(|target| !target.hit) {
-        mark(target, glyphs.open, Style::reset());
+        mark(target, glyphs.open, Style::reset().patch(theme.dim()));
     }
     for target in map.targets.iter().filter(|target| target.hit) {
         mark(target, glyphs.hit, theme.good().add_modifier(Modifier::BOLD));

@@ -6,7 +6,7 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{
     panes::Ink,
-    text::{fit, group, soma, soma_change},
+    text::{group, soma, soma_change},
 };
 use crate::{
     app::{Pane, State},
@@ -52,8 +52,11 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
 
     let address = address.to_hex_prefixed();
     let long = usize::from(inner.width) >= address.len() + 8;
-    let short = format!("{}..{}", &address[..10], &address[address.len() - 6..]);
-    let shown = if long { address } else { fit(&short, inner.width.saturating_sub(8).into(), "") };
+    let shown = match inner.width {
+        _ if long => address,
+        26.. => format!("{}..{}", &address[..10], &address[address.len() - 6..]),
+        _ => format!("{}..{}", &address[..6], &address[address.len() - 4..]),
+    };
     let address_rows = if long { inner } else { rows };
     if inner.height > 6 {
         ink.pair(address_rows, 6, "Address", shown, Style::new());
