@@ -114,16 +114,17 @@ fn draw_detail(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     let money = |amount: Shannons| Span::raw(format!("{amount} SOMA"));
     lines.push(labelled("Bond", vec![money(row.bond), Span::styled("  comes back unless an audit fails", dim)]));
     lines.push(labelled(
-        "Reward",
+        "Gain",
         vec![
-            money(row.expected_reward),
-            Span::styled("  less fee ", dim),
-            Span::raw(row.fee.to_string()),
-            Span::styled("  gain ", dim),
             Span::styled(gain(row, ink.theme.glyphs.minus, 20), ink.theme.good()),
+            Span::styled("  reward ", dim),
+            Span::raw(row.expected_reward.to_string()),
+            Span::styled("  fee ", dim),
+            Span::raw(row.fee.to_string()),
         ],
     ));
-    lines.push(Line::styled("Approving also approves claiming the reward later.", ink.theme.accent()));
+    let consequence = wrap("Approving also approves claiming the reward later.", columns);
+    lines.extend(consequence.into_iter().map(|line| Line::styled(line, ink.theme.accent())));
     lines.extend([
         labelled("Sent to", vec![Span::raw(cut(&network.rpc_url))]),
         labelled(

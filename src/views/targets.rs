@@ -5,7 +5,7 @@ use ratatui::{layout::Rect, style::Style, text::Line};
 use super::{
     panes::Ink,
     table::{Table, first_row, left, right},
-    text::{age, clean, group, letters, margin, soma},
+    text::{age, clean, fit, group, letters, margin, soma},
 };
 use crate::{
     api::TargetStage,
@@ -76,7 +76,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
                 None => (theme.glyphs.dot.to_owned(), theme.dim()),
             },
             4 => (soma(target.reward, 9), Style::new()),
-            5 => (letters(&target.models, &snapshot.models), Style::new()),
+            5 => (fit(&letters(&target.models, &snapshot.models), 6, theme.glyphs.ellipsis), Style::new()),
             6 => match target.best_distance {
                 Some(distance) => (format!("{distance:.4}"), Style::new()),
                 None => (theme.glyphs.dot.to_owned(), theme.dim()),

@@ -57,7 +57,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         26.. => format!("{}..{}", &address[..10], &address[address.len() - 6..]),
         _ => format!("{}..{}", &address[..6], &address[address.len() - 4..]),
     };
-    let address_rows = if long { inner } else { rows };
+    let address_rows = if long { Rect { width: rows.width.max(80).min(inner.width), ..rows } } else { rows };
     if inner.height > 6 {
         ink.pair(address_rows, 6, "Address", shown, Style::new());
     }
