@@ -39,6 +39,8 @@ impl Pty {
             command.env(name, value);
         }
         command.env_remove("NO_COLOR");
+        // A backtrace would push the message off the screen.
+        command.env("RUST_BACKTRACE", "0");
         environment.iter().for_each(|(name, value)| command.env(name, value));
         let modes_before = modes(&*pair.master);
         let child = pair.slave.spawn_command(command).expect("the program starts");
