@@ -22,11 +22,14 @@ pub enum EffectsStyle {
     Checkpoint,
 }
 
+/// Finds the type of a changed object.
+pub type TypeOf<'a> = &'a dyn Fn(&ObjectId) -> Option<ObjectType>;
+
 /// `object_types` fills `object_type` of changed objects, which checkpoints leave out.
 pub fn effects_to_proto(
     effects: &TransactionEffects,
     style: EffectsStyle,
-    object_types: Option<&dyn Fn(&ObjectId) -> Option<ObjectType>>,
+    object_types: Option<TypeOf<'_>>,
 ) -> rpc::TransactionEffects {
     let effects = effects.v1();
     let id = |id: &ObjectId| match style {
