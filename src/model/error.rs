@@ -1,12 +1,14 @@
 //! What can go wrong between bytes and a score.
 
 use candle_core::DType;
-use safetensors::SafeTensorError;
+use safetensors::{SafeTensorError, tensor::TensorView};
 
 /// Why weights do not load or data has no score.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    #[error("the weights are not a safetensors file ({0}); encrypted weights need their key, a cut-off download a new one")]
+    #[error(
+        "the weights are not a safetensors file ({0}); encrypted weights need their key, a cut-off download a new one"
+    )]
     Unreadable(#[source] SafeTensorError),
     #[error("missing tensors: [{}]", .0.join(", "))]
     MissingTensors(Vec<String>),
@@ -27,12 +29,14 @@ pub enum ModelError {
 }
 
 impl ModelError {
-    pub(super) fn element_type(tensor: &str, found: impl std::fmt::Debug) -> Self {
-        Self::ElementType { tensor: tensor.to_owned(), found: format!("{found:?}") }
+    pub(super) fn shape(tensor: &str, expected: &str, found: &TensorView<'_>) -> Self {
+        Self::Shape { tensor: tensor.to_owned(), expected: expected.to_owned(), found: found.shape().to_vec() }
     }
 
     /// A tensor of the backend that should be f32 on the processor but is not.
     pub(super) fn unexpected_storage(found: DType) -> Self {
-        Self::Backend(candle_core::Error::Msg(format!("a result came back as {found:?}, expected F32 on the processor")))
+        Self::Backend(candle_core::Error::Msg(format!(
+            "a result came back as {found:?}, expected F32 on the processor"
+        )))
     }
 }

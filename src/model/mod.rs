@@ -3,21 +3,16 @@
 //! Knows `primitives` only: bytes in, numbers out. No network, no clock, no file; the same bytes and seed give the
 //! same numbers on every run. The one thing shared between models is a small cache of noise, which saves time and changes nothing.
 
-mod attention;
 pub mod arrgen;
 mod crypto;
 mod distance;
 mod error;
-mod lanes;
 mod regulariser;
 mod score;
 pub mod specialist;
 pub mod tokenizer;
 mod transformer;
 mod weights;
-
-#[cfg(test)]
-mod goldens;
 
 pub use crypto::{apply_key_stream, checksum};
 pub use distance::{cosine_distance, select_models, winner};

@@ -6,8 +6,8 @@
 use std::num::NonZeroUsize;
 
 use rayon::prelude::*;
+use somascope_kernels as kernels;
 
-use super::lanes::{self, exp_nonpositive, vectorised};
 use super::regulariser::Regulariser;
 use super::tokenizer::{self, Sequence};
 use super::transformer::Transformer;
@@ -110,7 +110,7 @@ impl Model {
         Ok(RowScore {
             nll: self.nll_sum(&sequence, &representations)?,
             regulariser: regulariser.sum(&representations)?,
-            embedding: mean_row(&representations, self.embed_dim()),
+            embedding: kernels::mean_row(&representations, self.embed_dim()),
         })
     }
 
@@ -118,8 +118,7 @@ impl Model {
     fn nll_sum(&self, sequence: &Sequence, representations: &[f32]) -> Result<f64, ModelError> {
         let counted = sequence.counted();
         let logits = self.transformer.predict(&representations[..counted * self.embed_dim()])?;
-        let rows = logits.chunks_exact(self.transformer.dims.vocabulary).zip(&sequence.targets);
-        Ok(vectorised(#[inline(always)] || rows.map(#[inline(always)] |(logits, target)| nll(logits, *target as usize)).sum()))
+        Ok(kernels::nll_sum(&logits, self.transformer.dims.vocabulary, &sequence.targets[..counted]))
     }
 
     /// Means over positions, then rows, then batches with equal weight each.
@@ -150,7 +149,7 @@ impl Model {
         let loss = mean(|row| row.nll) + REGULARISER_COEFFICIENT * mean(|row| row.regulariser);
         let mut embedding = vec![0.0; self.embed_dim()];
         for row in rows {
-            lanes::add(&mut embedding, &row.embedding);
+            kernels::add(&mut embedding, &row.embedding);
         }
         embedding.iter_mut().for_each(|e| *e /= rows.len() as f32);
         Score { loss, embedding }
@@ -165,28 +164,4 @@ struct RowScore {
     regulariser: f64,
     /// `[embed]`, mean over positions.
     embedding: Vec<f32>,
-}
-
-/// `−log softmax(logits)[target]`
-#[inline(always)]
-fn nll(logits: &[f32], target: usize) -> f64 {
-    let max = lanes::max(logits);
-    let mut exps = [0.0; VOCABULARY];
-    let exps = &mut exps[..logits.len()];
-    for (exp, logit) in exps.iter_mut().zip(logits) {
-        *exp = exp_nonpositive(logit - max);
-    }
-    f64::from(lanes::sum(exps)).ln() - f64::from(logits[target] - max)
-}
-
-/// Mean over the rows of `[rows, width]`.
-fn mean_row(values: &[f32], width: usize) -> Vec<f32> {
-    let mut sums = vec![0.0f64; width];
-    for row in values.chunks_exact(width) {
-        for (sum, v) in sums.iter_mut().zip(row) {
-            *sum += f64::from(*v);
-        }
-    }
-    let rows = (values.len() / width) as f64;
-    sums.iter().map(|sum| (sum / rows) as f32).collect()
 }

@@ -1,20 +1,16 @@
 //! The V1 encoder and predictor: token ids in, representations and logits out (`model.md §1.2`).
 //!
-//! Works on one sequence at a time, `[seq, …]` row-major f32; matrix products go to candle, the rest is in `lanes` and
-//! `attention`. Immutable once loaded, so any number of threads may run it.
+//! Works on one sequence at a time, `[seq, …]` row-major f32; matrix products go to candle, the rest to the kernels.
+//! Immutable once loaded, so any number of threads may run it.
 
 use candle_core::{CpuStorage, Device, Storage, Tensor};
-use rayon::prelude::*;
+use somascope_kernels::{self as kernels, Rotary};
 
-use super::attention::{self, Rotary};
-use super::lanes::{self, vectorised};
+use super::ModelError;
 use super::tokenizer::Sequence;
 use super::weights::{Dims, Weights, layer_tensor};
-use super::ModelError;
 
 const NORM_EPSILON: f32 = 1e-5;
-/// Elements per task of an element-wise function: some tens of microseconds.
-const GRAIN: usize = 1 << 15;
 
 /// All weights of a model.
 pub(super) struct Transformer {
@@ -39,10 +35,10 @@ impl Transformer {
         Ok(Self {
             dims,
             heads,
-            embedding: weights.matrix("embedding.weight", dims.vocabulary, embed)?.flatten_all()?.to_vec1()?,
+            embedding: weights.values("embedding.weight")?,
             layers: (0..dims.layers).map(|l| Layer::load(weights, l, heads)).collect::<Result<_, _>>()?,
             final_norm: Norm::load(weights, "final_norm")?,
-            predictor: Linear::load(weights, "predictor", embed, dims.vocabulary)?,
+            predictor: Linear::load(weights, "predictor")?,
         })
     }
 
@@ -51,17 +47,18 @@ impl Transformer {
         let mut x = self.embed(&sequence.tokens);
         let rotary = Rotary::new(&sequence.positions, self.dims.embed / self.heads);
         for layer in &self.layers {
-            let attended = layer.attend(layer.norm_1.apply(&x), &rotary)?;
-            lanes::add(&mut x, &attended);
-            let fed_forward = layer.feed_forward(layer.norm_2.apply(&x))?;
-            lanes::add(&mut x, &fed_forward);
+            layer.apply(&mut x, &rotary)?;
         }
         Ok(self.final_norm.apply(&x))
     }
 
     fn embed(&self, tokens: &[u32]) -> Vec<f32> {
         let width = self.dims.embed;
-        tokens.iter().flat_map(|token| &self.embedding[*token as usize * width..][..width]).copied().collect()
+        let mut x = Vec::with_capacity(tokens.len() * width);
+        for token in tokens {
+            x.extend_from_slice(&self.embedding[*token as usize * width..][..width]);
+        }
+        x
     }
 
     /// Logits `[seq, vocabulary]` of representations `[seq, embed]`.
@@ -83,34 +80,41 @@ struct Layer {
 
 impl Layer {
     fn load(weights: &Weights<'_>, layer: usize, heads: usize) -> Result<Self, ModelError> {
-        let Dims { embed, feed_forward, .. } = weights.dims;
         let name = |part: &str| layer_tensor(layer, part);
         Ok(Self {
             heads,
             norm_1: Norm::load(weights, &name("norm_1"))?,
             qkv: Linear::side_by_side(&[
-                Linear::load(weights, &name("attention.query"), embed, embed)?,
-                Linear::load(weights, &name("attention.key"), embed, embed)?,
-                Linear::load(weights, &name("attention.value"), embed, embed)?,
+                Linear::load(weights, &name("attention.query"))?,
+                Linear::load(weights, &name("attention.key"))?,
+                Linear::load(weights, &name("attention.value"))?,
             ])?,
-            output: Linear::load(weights, &name("attention.output"), embed, embed)?,
+            output: Linear::load(weights, &name("attention.output"))?,
             norm_2: Norm::load(weights, &name("norm_2"))?,
-            inner: Linear::load(weights, &name("pwff.linear_inner"), embed, feed_forward)?,
-            outer: Linear::load(weights, &name("pwff.linear_outer"), feed_forward, embed)?,
+            inner: Linear::load(weights, &name("pwff.linear_inner"))?,
+            outer: Linear::load(weights, &name("pwff.linear_outer"))?,
         })
+    }
+
+    fn apply(&self, x: &mut [f32], rotary: &Rotary) -> Result<(), ModelError> {
+        let attended = self.attend(self.norm_1.apply(x), rotary)?;
+        kernels::add(x, &attended);
+        let fed_forward = self.feed_forward(self.norm_2.apply(x))?;
+        kernels::add(x, &fed_forward);
+        Ok(())
     }
 
     /// The attention branch of normalised input, before the residual sum.
     fn attend(&self, x: Vec<f32>, rotary: &Rotary) -> Result<Vec<f32>, ModelError> {
         let embed = self.norm_1.gamma.len();
         let qkv = self.qkv.apply(x)?;
-        self.output.apply(attention::causal(&qkv, embed, self.heads, rotary))
+        self.output.apply(kernels::causal_attention(&qkv, embed, self.heads, rotary))
     }
 
     /// The feed-forward branch of normalised input, before the residual sum.
     fn feed_forward(&self, x: Vec<f32>) -> Result<Vec<f32>, ModelError> {
         let mut hidden = self.inner.apply(x)?;
-        hidden.par_chunks_mut(GRAIN).for_each(lanes::gelu);
+        kernels::gelu(&mut hidden);
         self.outer.apply(hidden)
     }
 }
@@ -123,11 +127,8 @@ struct Linear {
 }
 
 impl Linear {
-    fn load(weights: &Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self, ModelError> {
-        Ok(Self {
-            weight: weights.matrix(&format!("{name}.weight"), inputs, outputs)?,
-            bias: weights.vector(&format!("{name}.bias"), outputs)?,
-        })
+    fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
+        Ok(Self { weight: weights.tensor(&format!("{name}.weight"))?, bias: weights.values(&format!("{name}.bias"))? })
     }
 
     fn side_by_side(parts: &[Linear]) -> Result<Self, ModelError> {
@@ -137,9 +138,7 @@ impl Linear {
     }
 
     fn apply(&self, x: Vec<f32>) -> Result<Vec<f32>, ModelError> {
-        multiply(x, &self.weight, |product| {
-            product.chunks_exact(self.bias.len()).flat_map(|row| row.iter().zip(&self.bias).map(|(y, b)| y + b)).collect()
-        })
+        multiply(x, &self.weight, |product| kernels::add_bias(product, &self.bias))
     }
 }
 
@@ -163,33 +162,16 @@ struct Norm {
 
 impl Norm {
     fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
-        Ok(Self {
-            gamma: weights.vector(&format!("{name}.gamma"), weights.dims.embed)?,
-            beta: weights.vector(&format!("{name}.beta"), weights.dims.embed)?,
-        })
+        Ok(Self { gamma: weights.values(&format!("{name}.gamma"))?, beta: weights.values(&format!("{name}.beta"))? })
     }
 
     fn apply(&self, x: &[f32]) -> Vec<f32> {
-        let width = self.gamma.len();
         let mut out = x.to_vec();
-        out.par_chunks_mut(width * GRAIN.div_ceil(width)).for_each(|rows| {
-            vectorised(
-                #[inline(always)]
-                || rows.chunks_exact_mut(width).for_each(#[inline(always)] |row| self.apply_row(row)),
-            );
-        });
+        kernels::layer_norm(&mut out, &self.gamma, &self.beta, NORM_EPSILON);
         out
     }
-
-    /// Two passes, biased variance.
-    #[inline(always)]
-    fn apply_row(&self, row: &mut [f32]) {
-        let mean = lanes::sum(row) / row.len() as f32;
-        row.iter_mut().for_each(|v| *v -= mean);
-        let variance = lanes::sum_of_squares(row) / row.len() as f32;
-        let deviation = (variance + NORM_EPSILON).sqrt();
-        for ((v, gamma), beta) in row.iter_mut().zip(&self.gamma).zip(&self.beta) {
-            *v = *v / deviation * gamma + beta;
-        }
-    }
 }
+
+#[cfg(test)]
+#[path = "transformer_goldens.rs"]
+mod goldens;

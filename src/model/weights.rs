@@ -1,6 +1,6 @@
-//! Weights from a safetensors file: names, shapes and element types checked, everything converted to f32 (`model.md §1.6`).
+//! Weights in a safetensors file: which tensors there are, reading them with every check, writing them (`model.md §1.4, §1.6`).
 //!
-//! The bytes are hostile: nothing is allocated before the file's own header has been checked against its length, and
+//! Bytes to be read are hostile: nothing is allocated before the file's own header has been checked against its length, and
 //! dimensions come from shapes that the file really holds.
 
 use candle_core::{DType, Device, Tensor};
@@ -15,28 +15,6 @@ const LARGEST_LAYERS: usize = 1 << 9;
 /// A file without any of the expected names would otherwise list hundreds.
 const MISSING_NAMED: usize = 8;
 
-/// The tensors of one layer, after `encoder.layers.{l}.`, in the order of the table in `model.md §1.6`.
-const LAYER_TENSORS: [&str; 16] = [
-    "norm_1.gamma",
-    "norm_1.beta",
-    "attention.query.weight",
-    "attention.query.bias",
-    "attention.key.weight",
-    "attention.key.bias",
-    "attention.value.weight",
-    "attention.value.bias",
-    "attention.output.weight",
-    "attention.output.bias",
-    "norm_2.gamma",
-    "norm_2.beta",
-    "pwff.linear_inner.weight",
-    "pwff.linear_inner.bias",
-    "pwff.linear_outer.weight",
-    "pwff.linear_outer.bias",
-];
-const OTHER_TENSORS: [&str; 5] =
-    ["embedding.weight", "final_norm.gamma", "final_norm.beta", "predictor.weight", "predictor.bias"];
-
 /// Sizes of a model, read off the shapes of its tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dims {
@@ -46,24 +24,69 @@ pub(super) struct Dims {
     pub layers: usize,
 }
 
-/// A parsed file whose tensors are all there; shapes are checked as each is taken.
-pub(super) struct Weights<'a> {
-    file: SafeTensors<'a>,
-    pub dims: Dims,
+/// What an axis of a tensor counts.
+#[derive(Clone, Copy)]
+enum Axis {
+    Vocabulary,
+    Embed,
+    FeedForward,
 }
+use Axis::{Embed, FeedForward, Vocabulary};
 
-impl<'a> Weights<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        let file = SafeTensors::deserialize(bytes).map_err(ModelError::Unreadable)?;
-        let layers = layer_count(&file);
-        let layer_names = (0..layers.max(1)).flat_map(|l| LAYER_TENSORS.iter().map(move |part| layer_tensor(l, part)));
-        let names = OTHER_TENSORS.iter().map(|name| (*name).to_owned()).chain(layer_names);
-        let missing: Vec<String> = names.filter(|name| file.tensor(name).is_err()).take(MISSING_NAMED).collect();
-        if !missing.is_empty() {
-            return Err(ModelError::MissingTensors(missing));
-        }
-        let [vocabulary, embed] = matrix_shape(&file, "embedding.weight")?;
-        let [_, feed_forward] = matrix_shape(&file, &layer_tensor(0, "pwff.linear_inner.weight"))?;
+const MODEL_TENSORS: [(&str, &[Axis]); 5] = [
+    ("embedding.weight", &[Vocabulary, Embed]),
+    ("final_norm.gamma", &[Embed]),
+    ("final_norm.beta", &[Embed]),
+    ("predictor.weight", &[Embed, Vocabulary]),
+    ("predictor.bias", &[Vocabulary]),
+];
+
+/// After `encoder.layers.{l}.`; every matrix is `[in, out]`.
+const LAYER_TENSORS: [(&str, &[Axis]); 16] = [
+    ("norm_1.gamma", &[Embed]),
+    ("norm_1.beta", &[Embed]),
+    ("attention.query.weight", &[Embed, Embed]),
+    ("attention.query.bias", &[Embed]),
+    ("attention.key.weight", &[Embed, Embed]),
+    ("attention.key.bias", &[Embed]),
+    ("attention.value.weight", &[Embed, Embed]),
+    ("attention.value.bias", &[Embed]),
+    ("attention.output.weight", &[Embed, Embed]),
+    ("attention.output.bias", &[Embed]),
+    ("norm_2.gamma", &[Embed]),
+    ("norm_2.beta", &[Embed]),
+    ("pwff.linear_inner.weight", &[Embed, FeedForward]),
+    ("pwff.linear_inner.bias", &[FeedForward]),
+    ("pwff.linear_outer.weight", &[FeedForward, Embed]),
+    ("pwff.linear_outer.bias", &[Embed]),
+];
+
+impl Dims {
+    /// Name and shape of each tensor.
+    fn tensors(self) -> impl Iterator<Item = (String, Vec<usize>)> {
+        let size = move |axis: &Axis| match axis {
+            Vocabulary => self.vocabulary,
+            Embed => self.embed,
+            FeedForward => self.feed_forward,
+        };
+        let of_layer = |l: usize| LAYER_TENSORS.iter().map(move |(part, axes)| (layer_tensor(l, part), axes));
+        let of_model = MODEL_TENSORS.iter().map(|(name, axes)| ((*name).to_owned(), axes));
+        of_model
+            .chain((0..self.layers).flat_map(of_layer))
+            .map(move |(name, axes)| (name, axes.iter().map(size).collect()))
+    }
+
+    fn of(file: &SafeTensors<'_>) -> Result<Self, ModelError> {
+        let matrix = |name: &str| {
+            let view = file.tensor(name).map_err(|_| ModelError::MissingTensors(vec![name.to_owned()]))?;
+            match *view.shape() {
+                [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
+                _ => Err(ModelError::shape(name, "a matrix that is not empty", &view)),
+            }
+        };
+        let [vocabulary, embed] = matrix("embedding.weight")?;
+        let [_, feed_forward] = matrix(&layer_tensor(0, "pwff.linear_inner.weight"))?;
+        let layers = layer_count(file);
         for (what, found, limit) in [
             ("embedding dimensions", embed, LARGEST_EMBED),
             ("feed-forward dimensions", feed_forward, LARGEST_FEED_FORWARD),
@@ -73,40 +96,8 @@ impl<'a> Weights<'a> {
                 return Err(ModelError::TooLarge { what, found, limit });
             }
         }
-        Ok(Self { file, dims: Dims { vocabulary, embed, feed_forward, layers } })
+        Ok(Self { vocabulary, embed, feed_forward, layers })
     }
-
-    pub fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
-        Ok(self.tensor(name, &[length])?.to_vec1()?)
-    }
-
-    /// `[rows, columns]`; for a linear layer `[in, out]`.
-    pub fn matrix(&self, name: &str, rows: usize, columns: usize) -> Result<Tensor, ModelError> {
-        self.tensor(name, &[rows, columns])
-    }
-
-    fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        let view = view(&self.file, name)?;
-        if view.shape() != shape {
-            return Err(ModelError::Shape {
-                tensor: name.to_owned(),
-                expected: format!("{shape:?}"),
-                found: view.shape().to_vec(),
-            });
-        }
-        let element = match view.dtype() {
-            Dtype::F32 => DType::F32,
-            Dtype::F16 => DType::F16,
-            Dtype::BF16 => DType::BF16,
-            Dtype::F64 => DType::F64,
-            other => return Err(ModelError::element_type(name, other)),
-        };
-        Ok(Tensor::from_raw_buffer(view.data(), element, shape, &Device::Cpu)?.to_dtype(DType::F32)?)
-    }
-}
-
-pub(super) fn layer_tensor(layer: usize, part: &str) -> String {
-    format!("encoder.layers.{layer}.{part}")
 }
 
 /// One more than the highest layer that owns a tensor we know. Other names, whatever number they carry, are extras and ignored.
@@ -114,19 +105,80 @@ fn layer_count(file: &SafeTensors<'_>) -> usize {
     let layer_of = |name: &str| {
         let (index, part) = name.strip_prefix("encoder.layers.")?.split_once('.')?;
         let index: usize = index.parse().ok()?;
-        LAYER_TENSORS.contains(&part).then(|| index.saturating_add(1))
+        LAYER_TENSORS.iter().any(|(known, _)| *known == part).then(|| index.saturating_add(1))
     };
     file.names().into_iter().filter_map(layer_of).max().unwrap_or(0)
 }
 
-fn matrix_shape(file: &SafeTensors<'_>, name: &str) -> Result<[usize; 2], ModelError> {
-    let found = view(file, name)?.shape().to_vec();
-    match found[..] {
-        [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
-        _ => Err(ModelError::Shape { tensor: name.to_owned(), expected: "a matrix that is not empty".to_owned(), found }),
+/// A parsed file that has every tensor, of the right shape and of an element type that converts to f32.
+pub(super) struct Weights<'a> {
+    file: SafeTensors<'a>,
+    pub dims: Dims,
+}
+
+impl<'a> Weights<'a> {
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
+        let file = SafeTensors::deserialize(bytes).map_err(ModelError::Unreadable)?;
+        let dims = Dims::of(&file)?;
+        let absent = dims.tensors().map(|(name, _)| name).filter(|name| file.tensor(name).is_err());
+        let missing: Vec<String> = absent.take(MISSING_NAMED).collect();
+        if !missing.is_empty() {
+            return Err(ModelError::MissingTensors(missing));
+        }
+        let weights = Self { file, dims };
+        for (name, shape) in dims.tensors() {
+            let view = weights.view(&name)?;
+            if view.shape() != shape {
+                return Err(ModelError::shape(&name, &format!("{shape:?}"), &view));
+            }
+            element_type(&name, view.dtype())?;
+        }
+        Ok(weights)
+    }
+
+    pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
+        let view = self.view(name)?;
+        let element = element_type(name, view.dtype())?;
+        Ok(Tensor::from_raw_buffer(view.data(), element, view.shape(), &Device::Cpu)?.to_dtype(DType::F32)?)
+    }
+
+    /// All elements, row by row.
+    pub fn values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        Ok(self.tensor(name)?.flatten_all()?.to_vec1()?)
+    }
+
+    fn view(&self, name: &str) -> Result<TensorView<'_>, ModelError> {
+        self.file.tensor(name).map_err(|_| ModelError::MissingTensors(vec![name.to_owned()]))
     }
 }
 
-fn view<'a>(file: &SafeTensors<'a>, name: &str) -> Result<TensorView<'a>, ModelError> {
-    file.tensor(name).map_err(|_| ModelError::MissingTensors(vec![name.to_owned()]))
+fn element_type(tensor: &str, found: Dtype) -> Result<DType, ModelError> {
+    match found {
+        Dtype::F32 => Ok(DType::F32),
+        Dtype::F16 => Ok(DType::F16),
+        Dtype::BF16 => Ok(DType::BF16),
+        Dtype::F64 => Ok(DType::F64),
+        other => Err(ModelError::ElementType { tensor: tensor.to_owned(), found: format!("{other:?}") }),
+    }
+}
+
+pub(super) fn layer_tensor(layer: usize, part: &str) -> String {
+    format!("encoder.layers.{layer}.{part}")
+}
+
+/// A file of f32 tensors; `fill` gets a name and a shape and gives as many values.
+pub(super) fn write(dims: Dims, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>) -> Vec<u8> {
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = dims
+        .tensors()
+        .map(|(name, shape)| {
+            let values = fill(&name, &shape);
+            assert_eq!(values.len(), shape.iter().product::<usize>(), "`{name}` needs a value for each element");
+            (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("four bytes for each element of the shape");
+        (name, view)
+    });
+    safetensors::serialize(views, None).expect("a header of short names fits the format's limit")
 }

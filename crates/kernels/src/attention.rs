@@ -1,11 +1,11 @@
-//! Rotary positions and causal attention over one sequence (`model.md §1.2, §1.3`).
+//! Rotary positions and causal attention over one sequence.
 //!
 //! Never computes the masked half, except where the reference's fill value (−10000 in place of a masked score, not −∞) could be seen
 //! in the result: a row whose real scores are all that low.
 
 use rayon::prelude::*;
 
-use super::lanes::{Lanes, WIDTH, exp_nonpositive, vectorised};
+use crate::lanes::{Lanes, WIDTH, exp_nonpositive, vectorised};
 
 const MASK_FILL: f32 = -10_000.0;
 /// Above this maximum a masked score has weight `e^(−10000 − max)`, which is 0 in f32 (under 2⁻¹⁴⁹).
@@ -15,7 +15,7 @@ const MAX_WAVELENGTH: f32 = 10_000.0;
 const KEYS: usize = 4;
 
 /// Cosines and sines of the rotary angles, each `[seq, head_dim / 2]`; the same for every head and layer.
-pub(super) struct Rotary {
+pub struct Rotary {
     cos: Vec<f32>,
     sin: Vec<f32>,
     half: usize,
@@ -25,8 +25,7 @@ impl Rotary {
     /// The angle is rounded to f32 before its sine is taken, as in the reference: at offsets near 1 MiB that rounding is visible.
     pub fn new(positions: &[u32], head_dim: usize) -> Self {
         let half = head_dim / 2;
-        let timescales: Vec<f32> =
-            (0..half).map(|i| MAX_WAVELENGTH.powf((i * 2) as f32 / head_dim as f32)).collect();
+        let timescales: Vec<f32> = (0..half).map(|i| MAX_WAVELENGTH.powf((i * 2) as f32 / head_dim as f32)).collect();
         let angles = positions.iter().flat_map(|p| timescales.iter().map(|scale| *p as f32 / scale));
         let (sin, cos) = angles.map(|angle| f64::from(angle).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
         Self { cos, sin, half }
@@ -47,10 +46,17 @@ impl Rotary {
 }
 
 /// Context vectors `[seq, embed]` from `qkv [seq, 3·embed]` (queries, keys, values side by side; heads side by side in each).
-pub(super) fn causal(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary) -> Vec<f32> {
+pub fn causal_attention(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary) -> Vec<f32> {
     let head_dim = embed / heads;
-    let contexts: Vec<Vec<f32>> =
-        (0..heads).into_par_iter().map(|h| vectorised(#[inline(always)] || head(qkv, embed, h, head_dim, rotary))).collect();
+    let contexts: Vec<Vec<f32>> = (0..heads)
+        .into_par_iter()
+        .map(|h| {
+            vectorised(
+                #[inline(always)]
+                || head(qkv, embed, h, head_dim, rotary),
+            )
+        })
+        .collect();
     let mut merged = vec![0.0; qkv.len() / 3];
     for (h, context) in contexts.iter().enumerate() {
         for (row, of_head) in merged.chunks_exact_mut(embed).zip(context.chunks_exact(head_dim)) {
@@ -159,7 +165,8 @@ fn weigh(scores: &[Lanes], max: &Lanes, values: &[f32], sums: &mut [Lanes]) -> L
         for (d, sums) in sums.iter_mut().enumerate() {
             let [a, b, c, e] = [values[d], values[dim + d], values[2 * dim + d], values[3 * dim + d]];
             for lane in 0..WIDTH {
-                sums[lane] += (weights[0][lane] * a + weights[1][lane] * b) + (weights[2][lane] * c + weights[3][lane] * e);
+                sums[lane] +=
+                    (weights[0][lane] * a + weights[1][lane] * b) + (weights[2][lane] * c + weights[3][lane] * e);
             }
         }
     }

@@ -1,1 +1,0 @@
-//! Numbers that the reference published for single modules.
