@@ -16,3 +16,27 @@ pub fn claim(parameters: &SystemParameters, reward: Shannons) -> Shannons {
 fn operation(parameters: &SystemParameters, objects_written: u64) -> Shannons {
     Shannons(parameters.base_fee.saturating_add(parameters.write_object_fee.saturating_mul(objects_written)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::fixtures::parameters;
+
+    /// The table of `protocol.md §4.6`.
+    #[test]
+    fn estimates_are_what_the_network_charges() {
+        assert_eq!(submit_data(&parameters(), false, true), Shannons(2500));
+        assert_eq!(submit_data(&parameters(), true, true), Shannons(2200));
+        assert_eq!(submit_data(&parameters(), true, false), Shannons(1900));
+        assert_eq!(claim(&parameters(), Shannons(12_685_185)), Shannons(2800 + 6342));
+        // Half of seven is three (`protocol-corrections.md §2`).
+        let later = SystemParameters { value_fee_bps: 7, ..parameters() };
+        assert_eq!(claim(&later, Shannons(12_685_185)), Shannons(2800 + 3805));
+    }
+
+    #[test]
+    fn a_hostile_fee_saturates() {
+        let hostile = SystemParameters { write_object_fee: u64::MAX, value_fee_bps: u64::MAX, ..parameters() };
+        assert_eq!(claim(&hostile, Shannons(u64::MAX)), Shannons(u64::MAX));
+    }
+}

@@ -9,6 +9,8 @@ pub mod bcs_codec;
 pub mod client;
 pub mod convert;
 pub mod fees;
+#[cfg(test)]
+mod fixtures;
 pub mod keys;
 pub mod rewards;
 pub mod services;
@@ -16,7 +18,7 @@ pub mod types;
 
 /// The generated gRPC messages and services. Only `chain` and `devnet` see them.
 pub mod proto {
-    #![expect(clippy::all, reason = "generated code")]
+    #![expect(clippy::all, clippy::allow_attributes, reason = "generated code")]
     pub mod google {
         pub mod rpc {
             tonic::include_proto!("google.rpc");

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use prost_types::FieldMask;
 use tonic::Code;
 
-use self::transport::{MAX_MESSAGE_BYTES, Node, within};
+use self::transport::{MAX_MESSAGE_BYTES, Node, excerpt, within};
 use super::{
     convert,
     convert::FieldError,
@@ -184,11 +184,11 @@ impl Client {
     pub async fn service_info(&self) -> Result<ServiceInfo, ClientError> {
         let info = within(self.timeout, self.ledger().get_service_info(rpc::GetServiceInfoRequest {})).await?;
         Ok(ServiceInfo {
-            chain_id: present("chain_id", info.chain_id)?,
-            chain: present("chain", info.chain)?,
+            chain_id: excerpt(&present("chain_id", info.chain_id)?, 100),
+            chain: excerpt(&present("chain", info.chain)?, 100),
             epoch: present("epoch", info.epoch)?,
             checkpoint_height: present("checkpoint_height", info.checkpoint_height)?,
-            server: info.server.unwrap_or_default(),
+            server: excerpt(&info.server.unwrap_or_default(), 100),
         })
     }
 

@@ -38,7 +38,10 @@ impl Node {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE);
         if parsed.scheme() == "https" {
-            endpoint = endpoint.tls_config(ClientTlsConfig::new().with_native_roots()).map_err(|_| bad())?;
+            let roots = ClientTlsConfig::new().with_native_roots();
+            endpoint = endpoint
+                .tls_config(roots)
+                .map_err(|cause| ClientError::Unreachable(format!("no TLS on this machine: {cause}")))?;
         }
         Ok(Self { endpoint, channel: OnceLock::new() })
     }

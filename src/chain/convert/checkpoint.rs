@@ -105,11 +105,10 @@ fn commitments_from_proto(commitments: &[rpc::CheckpointCommitment]) -> Result<V
         .collect()
 }
 
-/// Times beyond the year 292 million saturate.
 pub fn timestamp_to_proto(ms: u64) -> Timestamp {
     Timestamp {
-        seconds: i64::try_from(ms / 1000).unwrap_or(i64::MAX),
-        nanos: i32::try_from(ms % 1000 * 1_000_000).unwrap_or(0),
+        seconds: i64::try_from(ms / 1000).expect("a thousandth of a u64 fits"),
+        nanos: i32::try_from(ms % 1000 * 1_000_000).expect("less than a second in nanoseconds fits"),
     }
 }
 

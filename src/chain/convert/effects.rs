@@ -12,7 +12,8 @@ use super::{
 };
 use crate::chain::{proto::soma::rpc, types::*};
 
-/// Whose text forms effects take: checkpoints print ids bare and failures differently (`protocol-corrections.md §1`, on §6.2).
+/// Whose text forms effects take: checkpoints print ids and owners bare, and failures
+/// differently (`protocol-corrections.md §1`, on §6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EffectsStyle {
     /// Execute, Simulate and GetTransaction.
@@ -21,11 +22,14 @@ pub enum EffectsStyle {
     Checkpoint,
 }
 
+/// Finds the type of a changed object.
+pub type TypeOf<'a> = &'a dyn Fn(&ObjectId) -> Option<ObjectType>;
+
 /// `object_types` fills `object_type` of changed objects, which checkpoints leave out.
 pub fn effects_to_proto(
     effects: &TransactionEffects,
     style: EffectsStyle,
-    object_types: Option<&dyn Fn(&ObjectId) -> Option<ObjectType>>,
+    object_types: Option<TypeOf<'_>>,
 ) -> rpc::TransactionEffects {
     let effects = effects.v1();
     let id = |id: &ObjectId| match style {
@@ -35,7 +39,7 @@ pub fn effects_to_proto(
     let changed = |(object_id, change): &(ObjectId, EffectsObjectChange)| rpc::ChangedObject {
         object_id: Some(id(object_id)),
         object_type: object_types.and_then(|of| of(object_id)).map(|t| t.name().to_owned()),
-        ..change_to_proto(change, effects.version)
+        ..change_to_proto(change, effects.version, style)
     };
     let unchanged = |(object_id, kind): &(ObjectId, UnchangedSharedKind)| {
         let (kind, version, digest) = match kind {
@@ -70,7 +74,8 @@ pub fn effects_to_proto(
 }
 
 /// Without id and type. `version` is the transaction's, which every written object has.
-fn change_to_proto(change: &EffectsObjectChange, version: u64) -> rpc::ChangedObject {
+fn change_to_proto(change: &EffectsObjectChange, version: u64, style: EffectsStyle) -> rpc::ChangedObject {
+    let owner_to_proto = |owner| owner_to_proto(owner, style == EffectsStyle::Execute);
     let mut message = rpc::ChangedObject {
         input_state: Some(InputObjectState::DoesNotExist.into()),
         output_state: Some(OutputObjectState::DoesNotExist.into()),
@@ -88,13 +93,13 @@ fn change_to_proto(change: &EffectsObjectChange, version: u64) -> rpc::ChangedOb
         message.input_state = Some(InputObjectState::Exists.into());
         message.input_version = Some(*version);
         message.input_digest = Some(digest.to_string());
-        message.input_owner = Some(owner_to_proto(owner, true));
+        message.input_owner = Some(owner_to_proto(owner));
     }
     if let ObjectOut::ObjectWrite(digest, owner) = &change.output_state {
         message.output_state = Some(OutputObjectState::ObjectWrite.into());
         message.output_version = Some(version);
         message.output_digest = Some(digest.to_string());
-        message.output_owner = Some(owner_to_proto(owner, true));
+        message.output_owner = Some(owner_to_proto(owner));
     }
     message
 }

@@ -7,8 +7,6 @@ mod checkpoint;
 mod effects;
 mod failure;
 mod fields;
-#[cfg(test)]
-mod fixtures;
 mod object;
 mod parameters;
 mod signature;
@@ -17,9 +15,12 @@ mod target;
 mod tensor;
 mod transaction;
 
+#[cfg(test)]
+mod tests;
+
 pub use checkpoint::{checkpoint_summary_from_proto, checkpoint_summary_to_proto, timestamp_ms, timestamp_to_proto};
 pub use effects::{
-    EffectsStyle, balance_change_from_proto, balance_change_to_proto, effects_from_proto, effects_to_proto,
+    EffectsStyle, TypeOf, balance_change_from_proto, balance_change_to_proto, effects_from_proto, effects_to_proto,
 };
 pub use fields::{FieldError, FieldReason};
 pub use object::{object_from_proto, object_to_proto, owner_from_proto, owner_to_proto};

@@ -83,7 +83,7 @@ pub fn parameters_attributes(parameters: &SystemParameters) -> BTreeMap<String, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::convert::fixtures::parameters;
+    use crate::chain::fixtures::parameters;
 
     #[test]
     fn attributes_read_as_a_node_prints_them() {

@@ -239,3 +239,124 @@ fn active_model(id: ObjectId, model: &rpc::Model) -> Result<ActiveModelInfo, Fie
         embedding: finite_all("embedding", &model.embedding)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::fixtures::parameters;
+
+    fn head(stake: u64) -> ModelHead {
+        ModelHead {
+            owner: Address([1; 32]),
+            architecture_version: 1,
+            staking_pool: StakingPool {
+                id: ObjectId([2; 32]),
+                activation_epoch: Some(1),
+                deactivation_epoch: None,
+                soma_balance: stake,
+                rewards_pool: 0,
+                pool_token_balance: stake,
+                exchange_rates: BTreeMap::from([(0, PoolTokenExchangeRate::default())]),
+                pending_stake: 0,
+                pending_total_soma_withdraw: 0,
+                pending_pool_token_withdraw: 0,
+            },
+            commission_rate: 1000,
+            next_epoch_commission_rate: 1000,
+        }
+    }
+
+    fn commitment() -> ModelCommitment {
+        ModelCommitment {
+            manifest: Manifest::new("http://h/w.enc", Digest([3; 32]), 9).expect("a URL"),
+            weights_commitment: Digest([3; 32]),
+            embedding_commitment: Digest([4; 32]),
+            decryption_key_commitment: Digest([5; 32]),
+        }
+    }
+
+    fn active(stake: u64, embedding: &[f32]) -> Model {
+        Model::V1(ModelV1::Active(ActiveModel {
+            head: head(stake),
+            commitment: commitment(),
+            decryption_key: Digest([6; 32]),
+            embedding: SomaTensor::vector(embedding),
+            pending_update: Some(PendingModelUpdate { commitment: commitment(), commit_epoch: 6 }),
+        }))
+    }
+
+    fn state() -> SystemStateV1 {
+        let pending = PendingModel { head: head(7), commitment: commitment(), commit_epoch: 6 };
+        let models = [
+            (9, active(5, &[0.5, -0.25])),
+            (1, active(6, &[1.0, 2.0])),
+            (2, Model::V1(ModelV1::Created(CreatedModel { head: head(7), create_epoch: 6 }))),
+            (3, Model::V1(ModelV1::Pending(pending))),
+            (4, active(8, &[f32::NAN, 2.0])),
+        ];
+        SystemStateV1 {
+            epoch: 7,
+            protocol_version: 5,
+            validators: ValidatorSet::default(),
+            parameters: parameters(),
+            epoch_start_timestamp_ms: 1_795_351_773_454,
+            validator_report_records: BTreeMap::new(),
+            model_registry: ModelRegistry {
+                models: models.into_iter().map(|(id, model)| (ObjectId([id; 32]), model)).collect(),
+                ..Default::default()
+            },
+            emission_pool: EmissionPool { balance: 100, emission_per_epoch: 10 },
+            target_state: TargetState {
+                distance_threshold: SomaTensor::scalar(1.05),
+                targets_generated_this_epoch: 3,
+                hits_this_epoch: 2,
+                hits_ema: 1,
+                reward_per_target: 12_685_185,
+            },
+            safe_mode: false,
+            safe_mode_accumulated_fees: 0,
+            safe_mode_accumulated_emissions: 0,
+        }
+    }
+
+    #[test]
+    fn a_submitter_reads_the_active_models_in_order_and_no_poisoned_one() {
+        let read = epoch_state_from_proto(&system_state_to_proto(&state())).expect("a state");
+        assert_eq!(read.models.iter().map(|model| (model.id.0[0], model.stake)).collect::<Vec<_>>(), [(1, 6), (9, 5)]);
+        let model = &read.models[1];
+        assert_eq!((model.url.as_str(), model.checksum, model.size), ("http://h/w.enc", Digest([3; 32]), 9));
+        assert_eq!((model.decryption_key, &model.embedding[..]), ([6; 32], &[0.5, -0.25][..]));
+        assert_eq!((read.epoch, read.epoch_start_ms, read.distance_threshold), (7, 1_795_351_773_454, 1.05));
+        assert_eq!((read.reward_per_target, read.emission_balance, read.emission_per_epoch), (12_685_185, 100, 10));
+        assert_eq!(read.parameters, parameters());
+    }
+
+    #[test]
+    fn models_have_the_fields_of_their_state_only() {
+        let message = system_state_to_proto(&state());
+        let models = message.model_registry.expect("a registry").models;
+        let model = |id: u8| &models[&ObjectId([id; 32]).to_hex_prefixed()];
+        let shape = |model: &rpc::Model| {
+            (
+                model.state.clone(),
+                model.create_epoch,
+                model.commit_epoch,
+                model.manifest.is_some(),
+                model.decryption_key.is_some(),
+            )
+        };
+        assert_eq!(shape(model(2)), (Some("created".into()), Some(6), None, false, false));
+        assert_eq!(shape(model(3)), (Some("pending".into()), None, Some(6), true, false));
+        assert_eq!(shape(model(9)), (Some("active".into()), None, None, true, true));
+        assert_eq!(model(9).pending_update.as_ref().and_then(|update| update.commit_epoch), Some(6));
+    }
+
+    #[test]
+    fn a_state_without_its_numbers_is_refused() {
+        let whole = system_state_to_proto(&state());
+        let lacking = rpc::SystemState { target_state: None, ..whole.clone() };
+        assert_eq!(epoch_state_from_proto(&lacking), Err(FieldError::missing("target_state")));
+        let poisoned = rpc::TargetState { distance_threshold: Some(f32::NAN), ..whole.target_state.expect("set") };
+        assert!(epoch_state_from_proto(&rpc::SystemState { target_state: Some(poisoned), ..whole }).is_err());
+    }
+}

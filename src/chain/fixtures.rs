@@ -1,4 +1,4 @@
-//! Values that several tests of the conversions need.
+//! Values that several tests need.
 
 use crate::chain::types::{SomaTensor, SystemParameters};
 
