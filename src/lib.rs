@@ -1,9 +1,13 @@
 //! somascope: the cockpit of a SOMA data submitter. `ARCHITECTURE.md` is the map.
 
 pub mod api;
+pub mod app;
 pub mod chain;
 pub mod cli;
 pub mod devnet;
+pub mod engine;
 pub mod model;
 pub mod primitives;
 pub mod storage;
+pub mod terminal;
+pub mod views;

@@ -17,7 +17,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &["primitives"]),
     ("storage", &["primitives"]),
     ("engine", &["api", "chain", "model", "storage", "primitives"]),
-    ("devnet", &["chain", "model", "primitives", "storage"]),
+    ("devnet", &["chain", "model", "storage", "primitives"]),
     ("cli", &["api", "app", "chain", "devnet", "engine", "model", "primitives", "storage", "terminal", "views"]),
 ];
 

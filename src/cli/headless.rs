@@ -1,6 +1,6 @@
 //! The engine without an interface: progress to standard error, a report at the end.
 
-use std::{io::Write, time::Instant};
+use std::{io::Write, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -16,7 +16,7 @@ use crate::{
 /// What a run came to. Field names are a contract: scripts read them.
 ///
 /// Over a run in which only the engine moves the wallet,
-/// `balance_end − balance_start = rewards − fees − bonds_locked − bonds_forfeited`.
+/// `balance_end − balance_start = rewards − fees − (bonds_locked − bonds_locked_start) − bonds_forfeited`.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Report {
     pub samples_scored: u64,
@@ -29,6 +29,8 @@ pub struct Report {
     pub balance_end_shannons: Shannons,
     pub rewards_shannons: Shannons,
     pub fees_shannons: Shannons,
+    /// Locked by an earlier run in the same directory.
+    pub bonds_locked_start_shannons: Shannons,
     pub bonds_locked_shannons: Shannons,
     pub bonds_forfeited_shannons: Shannons,
     /// Epochs that ended during the run.
@@ -37,23 +39,26 @@ pub struct Report {
 }
 
 impl Report {
-    pub fn new(snapshot: &Snapshot, balance_start: Shannons, first_epoch: u64, started: Instant) -> Self {
-        let (throughput, total) = (&snapshot.throughput, snapshot.rewards.total);
+    /// `first` and `last`: what the engine knew at the start and at the end. Counts and sums are those of this run.
+    pub fn new(first: &Snapshot, last: &Snapshot, balance_start: Shannons, elapsed: Duration) -> Self {
+        let (before, after) = (&first.throughput, &last.throughput);
+        let (start, end) = (first.rewards.total, last.rewards.total);
         Self {
-            samples_scored: throughput.samples_scored,
-            model_evaluations: throughput.model_evaluations,
-            hits: throughput.hits,
-            submitted: total.submitted,
-            filled: total.filled,
-            claimed: total.claimed,
+            samples_scored: after.samples_scored - before.samples_scored,
+            model_evaluations: after.model_evaluations - before.model_evaluations,
+            hits: after.hits - before.hits,
+            submitted: end.submitted - start.submitted,
+            filled: end.filled - start.filled,
+            claimed: end.claimed - start.claimed,
             balance_start_shannons: balance_start,
-            balance_end_shannons: snapshot.wallet.balance,
-            rewards_shannons: total.rewards,
-            fees_shannons: total.fees,
-            bonds_locked_shannons: total.bonds_locked,
-            bonds_forfeited_shannons: total.bonds_forfeited,
-            epochs: snapshot.network.epoch.saturating_sub(first_epoch),
-            elapsed_s: started.elapsed().as_secs_f64(),
+            balance_end_shannons: last.wallet.balance,
+            rewards_shannons: end.rewards.saturating_sub(start.rewards),
+            fees_shannons: end.fees.saturating_sub(start.fees),
+            bonds_locked_start_shannons: start.bonds_locked,
+            bonds_locked_shannons: end.bonds_locked,
+            bonds_forfeited_shannons: end.bonds_forfeited.saturating_sub(start.bonds_forfeited),
+            epochs: last.network.epoch.saturating_sub(first.network.epoch),
+            elapsed_s: elapsed.as_secs_f64(),
         }
     }
 

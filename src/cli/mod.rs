@@ -2,11 +2,28 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod demo;
+mod environment;
+mod headless;
+mod play;
+mod run;
 mod score;
 
-use std::process::ExitCode;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    process::ExitCode,
+    sync::Mutex,
+    time::Duration,
+};
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::terminal::TerminalError;
 
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +51,48 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Demo(demo::Demo),
+    Run(run::Run),
     Score(score::Score),
 }
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Score(command) => command.run().into(),
-    }
+    let result = match Cli::parse().command {
+        Command::Demo(command) => command.run(),
+        Command::Run(command) => command.run(),
+        Command::Score(command) => command.run(),
+    };
+    let exit = result.unwrap_or_else(|error| {
+        // Standard error may be closed; the exit code still tells.
+        let _ = writeln!(io::stderr(), "error: {error:#}");
+        match error.downcast_ref() {
+            Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) => Exit::Failed,
+            _ => Exit::BadInput,
+        }
+    });
+    exit.into()
+}
+
+/// What modules report through `tracing` goes to a file: standard error belongs to progress, the screen to the dashboard.
+/// `RUST_LOG` chooses what.
+fn log_to(path: &Path) -> anyhow::Result<()> {
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write the log {}", path.display()))?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,somascope=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(Mutex::new(file)).init();
+    Ok(())
+}
+
+/// Runs the asynchronous part of a command on a runtime of its own.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    let result = runtime.block_on(work);
+    // What is still running belongs to a program that ends.
+    runtime.shutdown_timeout(Duration::from_secs(2));
+    result
 }

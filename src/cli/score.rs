@@ -61,14 +61,8 @@ struct Scored<'a> {
 }
 
 impl Score {
-    pub fn run(self) -> Exit {
-        match self.score_all(&mut io::stdout().lock(), &mut io::stderr().lock()) {
-            Ok(exit) => exit,
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "error: {error:#}");
-                Exit::BadInput
-            }
-        }
+    pub fn run(self) -> anyhow::Result<Exit> {
+        self.score_all(&mut io::stdout().lock(), &mut io::stderr().lock())
     }
 
     /// Without usable weights and target nothing can be scored; a file that fails only loses its own line.

@@ -1,33 +1,30 @@
 //! `somascope demo`: the whole game in one process, on an embedded network.
 
 mod corpus;
+mod models;
 
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::Context;
 use clap::Args;
 
-use super::{Exit, headless};
+use super::{Exit, play::Play};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
         client::{Client, request_faucet},
         keys::Keypair,
     },
-    devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
+    devnet::{self, Devnet, DevnetConfig, GenesisOptions, Ports},
     engine::{self, EngineConfig, Policy},
-    model::specialist,
-    primitives::{Hasher, SHANNONS_PER_SOMA, Shannons},
+    primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
-    terminal,
 };
-
-/// Every model of the demo: small enough for a laptop's processor, large enough to have an opinion.
-const SPECIALIST: specialist::Dims = specialist::Dims { embed: 64, feed_forward: 256, layers: 2 };
 
 /// Play the whole game on an embedded network: no account, no GPU, no real money.
 ///
@@ -40,15 +37,6 @@ pub struct Demo {
     /// Approve submissions without asking, within the policy's limits.
     #[arg(long)]
     auto: bool,
-    /// Run without a terminal; progress goes to standard error.
-    #[arg(long)]
-    headless: bool,
-    /// End after so many epochs (headless only; without it, at Ctrl-C).
-    #[arg(long, value_name = "N", requires = "headless")]
-    epochs: Option<u64>,
-    /// End with one JSON object on standard output (headless only).
-    #[arg(long, requires = "headless")]
-    json: bool,
     /// Score your own files instead of the demo corpus.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -61,51 +49,36 @@ pub struct Demo {
     /// Length of an epoch.
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     epoch_seconds: u64,
-    /// Port of the network's gRPC service [default: any free one].
-    #[arg(long, default_value_t = 0, value_name = "PORT", hide_default_value = true)]
-    port: u16,
-    /// Draw with ASCII only.
-    #[arg(long)]
-    ascii: bool,
+    /// Port of the network's gRPC service; 0 takes any free one.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    rpc_port: u16,
+    #[command(flatten)]
+    play: Play,
 }
 
 impl Demo {
-    pub fn run(self) -> Exit {
-        match self.play() {
-            Ok(exit) => exit,
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "error: {error:#}");
-                Exit::BadInput
-            }
-        }
-    }
-
-    fn play(self) -> anyhow::Result<Exit> {
-        // Kept alive until the end: dropping it removes the directory.
+    pub fn run(self) -> anyhow::Result<Exit> {
+        self.play.check()?;
+        // Kept until the end: dropping it removes the directory.
         let temporary;
         let dir: &Path = match &self.dir {
             Some(dir) => {
-                std::fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
                 dir
             }
             None => {
-                temporary = tempfile::Builder::new().prefix("somascope-demo-").tempdir().context("no place for the state")?;
+                temporary = tempfile::Builder::new()
+                    .prefix("somascope-demo-")
+                    .tempdir()
+                    .context("no place for the state: say where with --dir")?;
                 temporary.path()
             }
         };
-        if !self.headless {
-            terminal::require()?;
-        }
         super::log_to(&dir.join("somascope.log"))?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-        let exit = runtime.block_on(self.play_in(dir));
-        // What is still open belongs to a network that ends with us.
-        runtime.shutdown_timeout(Duration::from_secs(2));
-        exit
+        super::block_on(self.play_in(dir))
     }
 
     async fn play_in(&self, dir: &Path) -> anyhow::Result<Exit> {
-        let started = Instant::now();
         let data = match &self.data {
             Some(data) => data.clone(),
             None => {
@@ -114,59 +87,27 @@ impl Demo {
                 root
             }
         };
-        let _ = writeln!(io::stderr(), "starting the embedded network …");
+        // Looked at before a network is started for it; the engine reads it later, file by file.
+        fs::read_dir(&data).with_context(|| format!("cannot read the data directory {}", data.display()))?;
+        writeln!(io::stderr(), "starting the embedded network …")?;
         let network = self.start_network(dir).await?;
-        let balance_start;
-        let handle;
-        {
-            let keypair = Keypair::from_seed(wallet_seed(self.seed));
-            let client = Client::new(&network.rpc_url, Duration::from_secs(10))?;
-            if client.balance(keypair.address()).await? == 0 {
-                request_faucet(&network.faucet_url, keypair.address()).await?;
-            }
-            balance_start = Shannons(client.balance(keypair.address()).await?);
-            handle = self.start_engine(dir, &network, keypair, data).await?;
-        }
-        let first_epoch = handle.snapshot.borrow().network.epoch;
-        let exit = if self.headless {
-            let last = headless::follow(handle, first_epoch, self.epochs, &mut io::stderr()).await?;
-            let report = headless::Report::new(&last, balance_start, first_epoch, started);
-            let mut out = io::stdout().lock();
-            if self.json {
-                writeln!(out, "{}", serde_json::to_string(&report)?)?;
-            } else {
-                report.print(&mut out)?;
-            }
-            Exit::Ok
-        } else {
-            let options = terminal::Options { ascii: self.ascii, ..Default::default() };
-            tokio::task::spawn_blocking(move || terminal::run(handle, options)).await??;
-            Exit::Ok
-        };
+        let keypair = Keypair::from_seed(wallet_seed(self.seed));
+        let balance_start = fund(&network, keypair.address()).await?;
+        let handle = self.start_engine(dir, &network, keypair, data).await?;
+        let exit = self.play.through(handle, Some(balance_start)).await;
         network.shutdown().await;
-        Ok(exit)
+        exit
     }
 
     async fn start_network(&self, dir: &Path) -> anyhow::Result<Devnet> {
         let seed = self.seed;
-        let models = tokio::task::spawn_blocking(move || {
-            (1u64..)
-                .zip(corpus::kinds())
-                .map(|(n, (name, examples))| ModelSpec {
-                    name,
-                    weights: specialist::build(SPECIALIST, seed.wrapping_mul(1000).wrapping_add(n), &examples),
-                    embedding: None,
-                    stake: n * SHANNONS_PER_SOMA,
-                })
-                .collect()
-        })
-        .await?;
+        let models = tokio::task::spawn_blocking(move || models::specialists(seed)).await??;
         let config = DevnetConfig {
             dir: dir.join("network"),
             seed,
-            listen: Ports { rpc: self.port, ..Ports::default() },
+            listen: Ports { rpc: self.rpc_port, ..Ports::default() },
             epoch: Some(Duration::from_secs(self.epoch_seconds)),
-            genesis: GenesisOptions::demo(SPECIALIST.embed as u64),
+            genesis: GenesisOptions::demo(models::EMBED),
             models,
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
@@ -211,4 +152,13 @@ fn wallet_seed(seed: u64) -> [u8; 32] {
     let mut hasher = Hasher::default();
     hasher.update(b"somascope demo wallet").update(&seed.to_le_bytes());
     hasher.finish().0
+}
+
+/// Asks the faucet once in a wallet's life; gives what the wallet has.
+async fn fund(network: &Devnet, wallet: Address) -> anyhow::Result<Shannons> {
+    let client = Client::new(&network.rpc_url, Duration::from_secs(10))?;
+    if client.balance(wallet).await? == 0 {
+        request_faucet(&network.faucet_url, wallet).await.context("the faucet gives nothing")?;
+    }
+    Ok(Shannons(client.balance(wallet).await?))
 }

@@ -1,0 +1,269 @@
+//! The one registry of actions. Keys, help, footer hints, the refusals of read-only mode and the confirmations all come
+//! from [`ACTIONS`].
+//!
+//! The rule for confirmations: ask before something that signs more than the eye rests on, or that lets the program sign
+//! by itself; never before what can be taken back or costs nothing.
+
+use super::{Key, Pane, Place};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    Quit,
+    LeaveNow,
+    Suspend,
+    Help,
+    Back,
+    Zoom,
+    Jump(Pane),
+    Models,
+    Log,
+    Approvals,
+    NextPane,
+    PreviousPane,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Approve,
+    Reject,
+    ApproveAll,
+    Hex,
+    Mode,
+    Pause,
+    Sort,
+    Filter,
+    ZoomIn,
+    ZoomOut,
+    NextTarget,
+    Copy,
+    Mouse,
+    Confirm,
+}
+
+/// When an action asks before it acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    Never,
+    Always,
+    /// Only on the way to the mode AUTO.
+    BeforeAuto,
+}
+
+#[derive(Debug)]
+pub struct ActionInfo {
+    pub action: Action,
+    /// One or two words, for the footer.
+    pub name: &'static str,
+    pub keys: &'static [Key],
+    /// One line, for the help.
+    pub help: &'static str,
+    pub places: &'static [Place],
+    /// It can lead to a signature or changes what may be signed: refused in read-only mode.
+    pub mutates: bool,
+    pub asks: Asks,
+    /// Important enough for the footer.
+    pub hint: bool,
+}
+
+use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+
+/// Everywhere but in dialogs.
+const SCREENS: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+];
+
+/// Screens that are left with Esc.
+const INNER: &[Place] = &[
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+    Place::Help,
+    Place::Confirm,
+];
+
+/// Screens with something to move in.
+const MOVING: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Targets),
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+    Place::Help,
+];
+
+const DASHBOARD: &[Place] = &[Place::Dashboard];
+const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map)];
+const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
+const MAP: &[Place] = &[Place::Pane(Pane::Map)];
+const APPROVALS: &[Place] = &[Place::Approvals];
+const COPYING: &[Place] =
+    &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Pane(Pane::Targets), Place::Models, Place::Approvals];
+
+const fn plain(
+    action: Action,
+    name: &'static str,
+    keys: &'static [Key],
+    help: &'static str,
+    places: &'static [Place],
+) -> ActionInfo {
+    ActionInfo { action, name, keys, help, places, mutates: false, asks: Asks::Never, hint: true }
+}
+
+/// Known from help or from habit: not in the footer.
+const fn quiet(
+    action: Action,
+    name: &'static str,
+    keys: &'static [Key],
+    help: &'static str,
+    places: &'static [Place],
+) -> ActionInfo {
+    ActionInfo { action, name, keys, help, places, mutates: false, asks: Asks::Never, hint: false }
+}
+
+/// In the order in which help and footer show them.
+pub const ACTIONS: &[ActionInfo] = &[
+    // Decisions come first.
+    ActionInfo {
+        action: Action::Approve,
+        name: "approve",
+        keys: &[Char('y')],
+        help: "sign and send this submission, and claim its reward later",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Never,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::Reject,
+        name: "reject",
+        keys: &[Char('n')],
+        help: "drop this candidate; nothing is signed",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Never,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::ApproveAll,
+        name: "approve all",
+        keys: &[Char('Y')],
+        help: "approve everything that waits, within the limits",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Always,
+        hint: true,
+    },
+    plain(Action::Hex, "text/hex", &[Char('x')], "show the data's preview as text or as hex", APPROVALS),
+    plain(Action::Confirm, "yes", &[Char('y')], "do it", &[Place::Confirm]),
+    plain(Action::LeaveNow, "leave now", &[Char('q'), Ctrl('c')], "leave without waiting", &[Place::Settling]),
+    plain(Action::Approvals, "approvals", &[Char('a')], "what waits for your decision", SCREENS),
+    // Panes and screens.
+    plain(Action::Back, "back", &[Esc, Key::Backspace], "back to the dashboard", INNER),
+    plain(Action::Zoom, "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
+    quiet(Action::Jump(Pane::Wallet), "wallet", &[Char('1')], "wallet, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Targets), "targets", &[Char('2')], "open targets, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Map), "map", &[Char('3')], "niche map, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Throughput), "throughput", &[Char('4')], "scoring throughput, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Rewards), "rewards", &[Char('5')], "reward history, full screen", SCREENS),
+    quiet(Action::Models, "models", &[Char('6')], "the models in play", SCREENS),
+    quiet(Action::Log, "log", &[Char('L'), Char('7')], "activity log", SCREENS),
+    quiet(Action::NextPane, "next", &[Tab], "focus the next pane", DASHBOARD),
+    quiet(Action::PreviousPane, "previous", &[BackTab], "focus the previous pane", DASHBOARD),
+    // Moving.
+    quiet(Action::Up, "up", &[Up, Char('k')], "focus, select or scroll up", MOVING),
+    quiet(Action::Down, "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
+    quiet(Action::Left, "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
+    quiet(Action::Right, "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
+    quiet(Action::PageUp, "page up", &[PageUp], "a page up", MOVING),
+    quiet(Action::PageDown, "page down", &[PageDown], "a page down", MOVING),
+    quiet(Action::Top, "top", &[Home, Char('g')], "to the first line", MOVING),
+    quiet(Action::Bottom, "bottom", &[End, Char('G')], "to the last line", MOVING),
+    // What a pane offers.
+    plain(Action::Sort, "sort", &[Char('s')], "sort targets by margin, reward, distance, age, id", TARGETS),
+    plain(
+        Action::Filter,
+        "filter",
+        &[Char('/')],
+        "show only targets whose id, stage or models contain a text",
+        TARGETS,
+    ),
+    plain(Action::ZoomIn, "closer", &[Char('+'), Char('=')], "zoom into the map at the cursor", MAP),
+    plain(Action::ZoomOut, "farther", &[Char('-')], "zoom out of the map", MAP),
+    plain(Action::NextTarget, "next target", &[Char('t'), Tab], "cursor to the next target, hits first", MAP),
+    quiet(Action::Copy, "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
+    // The engine.
+    ActionInfo {
+        action: Action::Mode,
+        name: "mode",
+        keys: &[Char('m')],
+        help: "MANUAL (you approve) or AUTO (the policy approves)",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAuto,
+        hint: true,
+    },
+    plain(Action::Pause, "pause", &[Char('p'), Char(' ')], "pause or resume scoring", SCREENS),
+    // The program.
+    quiet(Action::Mouse, "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
+    plain(Action::Help, "help", &[Char('?')], "this help", SCREENS),
+    plain(Action::Back, "back", &[Char('q'), Char('?')], "close this", &[Place::Help]),
+    plain(Action::Back, "no", &[Char('n'), Char('q')], "leave it", &[Place::Confirm]),
+    quiet(Action::Suspend, "suspend", &[Ctrl('z')], "back to the shell; `fg` returns", SCREENS),
+    plain(
+        Action::Quit,
+        "quit",
+        &[Char('q'), Ctrl('c')],
+        "settle what is in flight, then leave; again: at once",
+        SCREENS,
+    ),
+    plain(Action::Quit, "quit", &[Ctrl('c')], "settle what is in flight, then leave", &[Place::Help, Place::Confirm]),
+];
+
+/// What `key` means at `place`.
+pub fn lookup(key: Key, place: Place) -> Option<&'static ActionInfo> {
+    at(place).find(|info| info.keys.contains(&key))
+}
+
+/// What can be done at `place`, in the registry's order.
+pub fn at(place: Place) -> impl Iterator<Item = &'static ActionInfo> {
+    ACTIONS.iter().filter(move |info| info.places.contains(&place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_at_one_place() {
+        for place in SCREENS.iter().chain(INNER).chain(&[Place::Settling]) {
+            let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
+            for (i, key) in keys.iter().enumerate() {
+                assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_asks_first_can_sign() {
+        assert!(ACTIONS.iter().filter(|info| info.asks != Asks::Never).all(|info| info.mutates));
+    }
+}

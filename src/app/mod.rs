@@ -1,0 +1,20 @@
+//! The interface's functional core: an event comes in, the state changes, effects go out.
+//!
+//! Knows `api` and `primitives` only. Never does I/O, never draws, never reads a clock: time arrives as
+//! [`AppEvent::Clock`], so a recording of events replays the screen exactly.
+
+pub mod actions;
+mod approvals;
+mod event;
+pub mod layout;
+mod map;
+mod state;
+pub mod targets;
+mod update;
+
+pub use approvals::{Approvals, Verdict};
+pub use event::{AppEvent, Effect, Key, Leave, Mouse};
+pub use map::{Bounds, MapWindow, Near, NearKind};
+pub use state::{Dialog, Life, Look, Notice, Pane, Place, Screen, State};
+pub use targets::{SortKey, TargetList};
+pub use update::update;

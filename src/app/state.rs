@@ -1,0 +1,204 @@
+//! Everything that the screen shows, besides what the engine told.
+
+use std::sync::Arc;
+
+use super::{
+    Approvals, MapWindow, TargetList,
+    actions::Action,
+    layout::{Frame, Panes, Size},
+};
+use crate::{
+    api::{Level, Snapshot},
+    primitives::Shannons,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pane {
+    Wallet,
+    Targets,
+    Map,
+    Throughput,
+    Rewards,
+}
+
+impl Pane {
+    /// In the order of their number keys.
+    pub const ALL: [Self; 5] = [Self::Wallet, Self::Targets, Self::Map, Self::Throughput, Self::Rewards];
+
+    pub fn number(self) -> usize {
+        Self::ALL.iter().position(|pane| *pane == self).map_or(0, |index| index + 1)
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Wallet => "Wallet",
+            Self::Targets => "Open targets",
+            Self::Map => "Niche map",
+            Self::Throughput => "Throughput",
+            Self::Rewards => "Rewards",
+        }
+    }
+
+    pub(super) fn step(self, forward: bool) -> Self {
+        let index = self.number() - 1 + if forward { 1 } else { Self::ALL.len() - 1 };
+        Self::ALL[index % Self::ALL.len()]
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Dashboard,
+    /// One pane, full screen.
+    Pane(Pane),
+    Models,
+    Approvals,
+    Log,
+}
+
+/// What lies above the screen and takes the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    Help,
+    /// Asks before this action.
+    Confirm(Action),
+    /// The filter of the targets is being typed.
+    Filter,
+}
+
+/// Where a key lands: what the registry's actions are bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    Dashboard,
+    Pane(Pane),
+    Models,
+    Approvals,
+    Log,
+    Help,
+    Confirm,
+    /// A text field has the keys; the registry has none.
+    Typing,
+    Settling,
+}
+
+/// The engine as the interface knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    Running,
+    /// Shutdown was sent; the engine settles what is in flight.
+    Settling {
+        since_ms: u64,
+    },
+}
+
+/// How the terminal wants to be drawn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// No braille, no box drawing, no arrows.
+    pub ascii: bool,
+    /// False under `NO_COLOR`: bold, dim and reverse only.
+    pub colour: bool,
+}
+
+/// A short word to the user, gone after a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub level: Level,
+    pub text: String,
+    pub until_ms: u64,
+}
+
+#[derive(Clone, Debug)]
+pub struct State {
+    pub look: Look,
+    pub size: Size,
+    /// Unix time, as the last clock event told it.
+    pub now_ms: u64,
+    pub snapshot: Arc<Snapshot>,
+    /// The balance when this session first saw one.
+    pub balance_at_start: Option<Shannons>,
+    pub screen: Screen,
+    /// The pane that Enter zooms.
+    pub focus: Pane,
+    pub dialog: Option<Dialog>,
+    pub targets: TargetList,
+    pub map: MapWindow,
+    pub approvals: Approvals,
+    /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
+    pub scroll: u16,
+    /// Log lines below the visible part: 0 follows the newest.
+    pub log_back: usize,
+    pub model_selected: usize,
+    pub notice: Option<Notice>,
+    pub mouse: bool,
+    pub life: Life,
+}
+
+impl State {
+    pub fn new(look: Look, size: Size, now_ms: u64, snapshot: Arc<Snapshot>) -> Self {
+        let mut state = Self {
+            look,
+            size,
+            now_ms,
+            snapshot: Arc::clone(&snapshot),
+            balance_at_start: None,
+            screen: Screen::Dashboard,
+            focus: Pane::Targets,
+            dialog: None,
+            targets: TargetList::default(),
+            map: MapWindow::default(),
+            approvals: Approvals::default(),
+            scroll: 0,
+            log_back: 0,
+            model_selected: 0,
+            notice: None,
+            mouse: false,
+            life: Life::Running,
+        };
+        state.take(snapshot);
+        state
+    }
+
+    /// Replaces the snapshot and everything derived from it.
+    pub(super) fn take(&mut self, snapshot: Arc<Snapshot>) {
+        self.snapshot = snapshot;
+        let wallet = &self.snapshot.wallet;
+        if self.balance_at_start.is_none() {
+            // Before the first answer of the node a zero balance means nothing.
+            self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
+        }
+        self.targets.follow(&self.snapshot);
+        self.map.follow(&self.snapshot.map);
+        self.approvals.follow(&self.snapshot.approvals, self.now_ms);
+        self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
+        self.log_back = self.log_back.min(self.snapshot.log.len().saturating_sub(1));
+    }
+
+    pub fn place(&self) -> Place {
+        match (self.life, self.dialog) {
+            (Life::Settling { .. }, _) => Place::Settling,
+            (_, Some(Dialog::Help)) => Place::Help,
+            (_, Some(Dialog::Confirm(_))) => Place::Confirm,
+            (_, Some(Dialog::Filter)) => Place::Typing,
+            (_, None) => match self.screen {
+                Screen::Dashboard => Place::Dashboard,
+                Screen::Pane(pane) => Place::Pane(pane),
+                Screen::Models => Place::Models,
+                Screen::Approvals => Place::Approvals,
+                Screen::Log => Place::Log,
+            },
+        }
+    }
+
+    pub fn frame(&self) -> Frame {
+        Frame::of(self.size)
+    }
+
+    pub fn panes(&self) -> Panes {
+        Panes::of(self.frame().body, self.focus)
+    }
+
+    /// Candidates that still wait for an answer of the user.
+    pub fn undecided(&self) -> usize {
+        self.snapshot.approvals.iter().filter(|row| self.approvals.verdict(row.id).is_none()).count()
+    }
+}

@@ -1,0 +1,74 @@
+//! A running engine, with the dashboard or without.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    time::Instant,
+};
+
+use clap::Args;
+
+use super::{
+    Exit,
+    headless::{self, Report},
+};
+use crate::{
+    api::EngineHandle,
+    primitives::Shannons,
+    terminal::{self, TerminalError},
+};
+
+/// How a run is shown.
+#[derive(Args, Clone, Debug)]
+pub struct Play {
+    /// Run without a terminal; progress goes to standard error.
+    #[arg(long)]
+    headless: bool,
+    /// End after so many epochs (headless only; without it, at Ctrl-C).
+    #[arg(long, value_name = "N", requires = "headless")]
+    epochs: Option<u64>,
+    /// End with one JSON object on standard output (headless only).
+    #[arg(long, requires = "headless")]
+    json: bool,
+    /// Draw with ASCII only [default: where the locale is not UTF-8].
+    #[arg(long)]
+    ascii: bool,
+    /// Draw at most two pictures a second.
+    #[arg(long)]
+    low_bandwidth: bool,
+}
+
+impl Play {
+    /// Refuses before anything is started what could only fail after it.
+    pub fn check(&self) -> Result<(), TerminalError> {
+        let terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
+        if self.headless || terminal { Ok(()) } else { Err(TerminalError::NoTerminal) }
+    }
+
+    /// Shows the engine until it ends. `balance_start`: what the wallet had before the engine could move it, if known.
+    pub async fn through(&self, handle: EngineHandle, balance_start: Option<Shannons>) -> anyhow::Result<Exit> {
+        let started = Instant::now();
+        if !self.headless {
+            let from_env = terminal::Options::from_env(|name| std::env::var_os(name));
+            let look = crate::app::Look { ascii: self.ascii || from_env.look.ascii, ..from_env.look };
+            let options = terminal::Options { look, low_bandwidth: self.low_bandwidth, ..from_env };
+            return match tokio::task::spawn_blocking(move || terminal::run(handle, options)).await?? {
+                terminal::Exit::Settled => Ok(Exit::Ok),
+                terminal::Exit::Unsettled => {
+                    writeln!(io::stderr(), "left before everything was settled; the next start settles the rest")?;
+                    Ok(Exit::Ok)
+                }
+                terminal::Exit::Signal(_) => Ok(Exit::Failed),
+            };
+        }
+        let first = handle.snapshot.borrow().clone();
+        let last = headless::follow(handle, first.network.epoch, self.epochs, &mut io::stderr()).await?;
+        let report = Report::new(&first, &last, balance_start.unwrap_or(first.wallet.balance), started.elapsed());
+        let mut out = io::stdout().lock();
+        if self.json {
+            writeln!(out, "{}", serde_json::to_string(&report)?)?;
+        } else {
+            report.print(&mut out)?;
+        }
+        Ok(Exit::Ok)
+    }
+}

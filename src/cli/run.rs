@@ -1,0 +1,123 @@
+//! `somascope run`: the engine and its dashboard on a network.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use directories::ProjectDirs;
+
+use super::{
+    Exit,
+    environment::Environment,
+    play::Play,
+};
+use crate::{
+    api::Mode,
+    engine::{self, EngineConfig, Policy},
+    primitives::Shannons,
+    storage::Store,
+};
+
+/// Score your data on a network, and submit and claim what hits.
+///
+/// Reads the wallet's key and the bucket from the environment or from `.env` (see .env.example). Without a key it is read-only: it
+/// scores and shows, and signs nothing. Every submission waits for your approval unless --mode auto says otherwise.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  somascope run --network testnet --data ~/corpus\n  \
+    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5")]
+pub struct Run {
+    /// `testnet`, `localnet` (127.0.0.1:9000), or the URL of a full node.
+    #[arg(long, default_value = "testnet", value_name = "NETWORK")]
+    network: String,
+    /// A directory or file to score. Repeat for several. What hits is uploaded, so it becomes public.
+    #[arg(long, required = true, value_name = "PATH")]
+    data: Vec<PathBuf>,
+    /// Who approves submissions.
+    #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
+    mode: ModeArg,
+    /// Auto mode: the largest bond of one submission, in SOMA.
+    #[arg(long, value_name = "SOMA")]
+    max_bond: Option<Shannons>,
+    /// Auto mode: the sum of bonds in one epoch, in SOMA.
+    #[arg(long, value_name = "SOMA")]
+    max_epoch_bond: Option<Shannons>,
+    /// Where journal and weights are kept [default: a directory of this network in the user's data directory].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
+    #[arg(long)]
+    heads: Option<usize>,
+    #[command(flatten)]
+    play: Play,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ModeArg {
+    Manual,
+    Auto,
+    ReadOnly,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        self.play.check()?;
+        let (name, rpc_url) = match self.network.as_str() {
+            "testnet" => ("testnet", "https://fullnode.testnet.soma.org"),
+            "localnet" => ("localnet", "http://127.0.0.1:9000"),
+            url if url.contains("://") => ("custom", url),
+            other => bail!("--network {other}: neither testnet nor localnet nor a URL"),
+        };
+        let environment = Environment::read(std::path::Path::new("."))?;
+        let keypair = environment.keypair()?;
+        let store = environment.store()?.map(Store::new).transpose()?;
+        let mode = match self.mode {
+            _ if keypair.is_none() => Mode::ReadOnly,
+            ModeArg::Manual => Mode::Manual,
+            ModeArg::Auto => Mode::Auto,
+            ModeArg::ReadOnly => Mode::ReadOnly,
+        };
+        if mode == Mode::ReadOnly && matches!(self.mode, ModeArg::Auto) {
+            bail!("--mode auto needs a key: set SOMA_SECRET_KEY (see .env.example)");
+        }
+        if mode != Mode::ReadOnly && store.is_none() {
+            bail!("submissions need a public bucket: set S3_BUCKET and its companions (see .env.example), or --mode read-only");
+        }
+        let dir = match self.dir {
+            Some(dir) => dir,
+            None => ProjectDirs::from("org", "somascope", "somascope")
+                .context("this user has no home directory: say where to keep the state with --dir")?
+                .data_dir()
+                .join(if name == "custom" { rpc_url.replace(|c: char| !c.is_ascii_alphanumeric(), "-") } else { name.to_owned() }),
+        };
+        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        super::log_to(&dir.join("somascope.log"))?;
+        let defaults = Policy::default();
+        let config = EngineConfig {
+            dir,
+            network_name: name.to_owned(),
+            rpc_url: rpc_url.to_owned(),
+            keypair,
+            policy: Policy {
+                mode,
+                max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
+                max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
+                ..defaults
+            },
+            store,
+            corpus: self.data,
+            heads: self.heads,
+            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            refresh: Duration::from_secs(15),
+            die_at: None,
+        };
+        let play = self.play;
+        super::block_on(async move {
+            let _ = writeln!(io::stderr(), "connecting to {rpc_url} …");
+            play.through(engine::start(config).await?, None).await
+        })
+    }
+}

@@ -1,0 +1,186 @@
+//! The thread that reads the corpus, a pass at a time.
+
+use std::{
+    collections::HashSet,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc as blocking,
+    },
+    thread,
+};
+
+use tokio::sync::mpsc;
+
+use super::{Listing, Sample, Skipped, Source, WINDOW, secrets};
+use crate::model;
+
+/// Samples that wait for the device: enough to keep it busy, few enough to forget when a pass starts over.
+const QUEUE: usize = 64;
+
+/// What the reader tells.
+#[derive(Debug)]
+pub(in crate::engine) enum Reading {
+    /// The pass begins: so many samples (duplicates included).
+    Listed { pass: u64, samples: u64, skipped: Skipped, refused: Vec<PathBuf> },
+    /// `position`: how many samples of the listing lie behind, this one included.
+    Sample { pass: u64, position: u64, sample: Sample },
+    /// A part of this file holds a private key.
+    Refused { path: Arc<Path> },
+    Finished { pass: u64, skipped: Skipped },
+}
+
+/// Handle on the reading thread; it ends when this is dropped.
+pub(in crate::engine) struct Reader {
+    passes: blocking::Sender<u64>,
+    current: Arc<AtomicU64>,
+    pub readings: mpsc::Receiver<Reading>,
+}
+
+impl Reader {
+    pub fn spawn(roots: Vec<PathBuf>, own: PathBuf) -> io::Result<Self> {
+        let (passes, asked) = blocking::channel::<u64>();
+        let (told, readings) = mpsc::channel(QUEUE);
+        let current = Arc::new(AtomicU64::new(0));
+        let wanted = current.clone();
+        thread::Builder::new().name("corpus".into()).spawn(move || {
+            while let Ok(pass) = asked.recv() {
+                if wanted.load(Ordering::Relaxed) == pass && read_pass(&roots, &own, pass, &wanted, &told).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { passes, current, readings })
+    }
+
+    /// Starts the corpus from its beginning, and gives up the pass that runs. Gives the number of the new pass.
+    pub fn start_pass(&self) -> u64 {
+        let pass = self.current.fetch_add(1, Ordering::Relaxed) + 1;
+        // The thread only ends when the receiver of readings is gone, that is, with `self`.
+        let _ = self.passes.send(pass);
+        pass
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.current.store(u64::MAX, Ordering::Relaxed);
+    }
+}
+
+/// The listener is gone.
+struct Deaf;
+
+fn read_pass(
+    roots: &[PathBuf],
+    own: &Path,
+    pass: u64,
+    wanted: &AtomicU64,
+    told: &mpsc::Sender<Reading>,
+) -> Result<(), Deaf> {
+    let tell = |reading| told.blocking_send(reading).map_err(|_| Deaf);
+    let mut listing = Listing::of(roots, own);
+    let refused = std::mem::take(&mut listing.refused);
+    tell(Reading::Listed { pass, samples: listing.samples, skipped: listing.skipped, refused })?;
+    let (mut skipped, mut seen, mut position) = (listing.skipped, HashSet::new(), 0);
+    for unit in &listing.units {
+        let (source, piece) = listing.sources(*unit);
+        let pieces = u64::from(source.len).div_ceil(piece as u64);
+        let read = source.read();
+        let bytes = match &read {
+            Ok(bytes) if secrets::holds_a_key(bytes) => {
+                skipped.refused += 1;
+                tell(Reading::Refused { path: source.path.clone() })?;
+                &[]
+            }
+            Ok(bytes) => bytes.as_slice(),
+            // It was listed a moment ago: gone, shortened or locked.
+            Err(_) => {
+                skipped.unreadable += 1;
+                &[]
+            }
+        };
+        for (at, bytes) in bytes.chunks(piece).enumerate() {
+            if wanted.load(Ordering::Relaxed) != pass {
+                return Ok(());
+            }
+            let checksum = model::checksum(bytes);
+            if !seen.insert(checksum) {
+                continue;
+            }
+            let source = Source {
+                offset: source.offset + (at * WINDOW) as u64 * u64::from(source.is_window),
+                // A piece is at most a whole small file.
+                len: bytes.len() as u32,
+                ..source.clone()
+            };
+            let sample = Sample { checksum, source, bytes: bytes.into() };
+            tell(Reading::Sample { pass, position: position + at as u64 + 1, sample })?;
+        }
+        position += pieces;
+    }
+    tell(Reading::Finished { pass, skipped })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn whole_pass(reader: &mut Reader) -> (Vec<Sample>, Skipped, u64) {
+        let wanted = reader.start_pass();
+        let (mut samples, mut listed) = (Vec::new(), 0);
+        loop {
+            match reader.readings.recv().await.unwrap() {
+                Reading::Listed { samples, .. } => listed = samples,
+                Reading::Sample { pass, position, sample } if pass == wanted => {
+                    assert!(position <= listed);
+                    samples.push(sample);
+                }
+                Reading::Finished { pass, skipped } if pass == wanted => return (samples, skipped, listed),
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_distinct_piece_is_read_once_and_in_the_same_order_each_pass() {
+        let dir = tempfile::tempdir().unwrap();
+        let text: Vec<u8> = (0..50_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        std::fs::write(dir.path().join("large"), &text).unwrap();
+        std::fs::write(dir.path().join("a"), b"the same").unwrap();
+        std::fs::write(dir.path().join("b"), b"the same").unwrap();
+        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        let (first, skipped, listed) = whole_pass(&mut reader).await;
+        assert_eq!((first.len() as u64, listed), (50_000u64.div_ceil(1024) + 1, 50_000u64.div_ceil(1024) + 2));
+        assert_eq!(skipped.total(), 0);
+        for sample in &first {
+            assert_eq!(model::checksum(&sample.source.read().unwrap()), sample.checksum);
+        }
+        let (second, ..) = whole_pass(&mut reader).await;
+        assert!(first.iter().map(|s| s.checksum).eq(second.iter().map(|s| s.checksum)));
+    }
+
+    #[tokio::test]
+    async fn a_new_pass_gives_up_the_one_that_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let text: Vec<u8> = (0..500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        std::fs::write(dir.path().join("large"), &text).unwrap();
+        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        reader.start_pass();
+        reader.readings.recv().await.unwrap();
+        let (samples, ..) = whole_pass(&mut reader).await;
+        assert_eq!(samples.len(), 500_000usize.div_ceil(1024));
+    }
+
+    #[tokio::test]
+    async fn a_key_inside_an_innocent_file_is_refused_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("notes.txt"), b"-----BEGIN PRIVATE KEY-----\nMIIB").unwrap();
+        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        let (samples, skipped, _) = whole_pass(&mut reader).await;
+        assert!(samples.is_empty());
+        assert_eq!(skipped.refused, 1);
+    }
+}

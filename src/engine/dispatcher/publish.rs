@@ -1,0 +1,232 @@
+//! The dispatcher's truth as a snapshot, and the lists that only change now and then.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{Dispatcher, Done, pipeline::Residency};
+use crate::{
+    api::{
+        MapView, Mode, ModelRow, NetworkView, Snapshot, SubmissionRow, SubmissionState as State, TargetRow, TargetStage,
+        ThroughputView, WalletView,
+    },
+    engine::{
+        matching::Ask,
+        now_ms,
+        snapshot::{Place, Survey, fit},
+    },
+    primitives::{ObjectId, Shannons},
+};
+
+/// Entries of the wallet's history and lines of the log on the screen.
+pub(super) const BALANCES: usize = 600;
+pub(super) const LINES: usize = 500;
+
+impl Dispatcher {
+    /// Builds the map's basis anew on another thread, if its time has come.
+    pub(super) fn review_map(&mut self) {
+        if std::mem::take(&mut self.survey_due) {
+            let weights: Vec<_> = self.pipeline.in_play.values().copied().collect();
+            self.matcher.ask(Ask::Survey(weights));
+        }
+        let Some(state) = &self.chain.state else { return };
+        if !self.map.wants_fit(&self.survey, state.epoch) {
+            return;
+        }
+        self.map.fitting = true;
+        let models: Vec<Vec<f32>> = state.models.iter().map(|model| model.embedding.clone()).collect();
+        let (survey, epoch, done) = (self.survey.clone(), state.epoch, self.done.clone());
+        tokio::task::spawn_blocking(move || {
+            let projection = fit(&survey, &models);
+            let _ = done.send(Done::Fitted { projection, weights: survey.weights, epoch, points: survey.chosen.len() });
+        });
+    }
+
+    pub(super) fn surveyed(&mut self, survey: Survey) {
+        self.survey = survey;
+        self.dirty = true;
+    }
+
+    pub(super) fn publish(&mut self) {
+        self.version += 1;
+        let models = self.model_rows();
+        let colours: HashMap<ObjectId, u16> = models.iter().map(|model| model.id).zip(0..).collect();
+        let targets = self.target_rows();
+        let view = Snapshot {
+            version: self.version,
+            at_ms: now_ms(),
+            mode: self.mode,
+            scoring_paused: self.pipeline.paused,
+            network: self.network_view(),
+            wallet: self.wallet_view(),
+            map: Arc::new(self.map_view(&targets, &colours)),
+            targets: Arc::new(targets),
+            models: Arc::new(models),
+            throughput: self.throughput_view(),
+            approvals: Arc::new(self.approvals()),
+            submissions: Arc::new(self.rows.recent().cloned().collect()),
+            rewards: self.rewards.clone(),
+            log: Arc::new(self.lines.iter().cloned().collect()),
+        };
+        self.dirty = false;
+        self.published_at = Some(tokio::time::Instant::now());
+        self.snapshot.send_replace(Arc::new(view));
+    }
+
+    fn network_view(&self) -> NetworkView {
+        let state = self.chain.state.as_ref();
+        NetworkView {
+            name: self.network_name.clone(),
+            rpc_url: self.rpc_url.clone(),
+            chain_id: self.chain.chain_id.clone(),
+            epoch: state.map_or(0, |state| state.epoch),
+            epoch_ends_at_ms: state
+                .map_or(0, |state| state.epoch_start_ms.saturating_add(state.parameters.epoch_duration_ms)),
+            threshold: state.map_or(0.0, |state| state.distance_threshold),
+            reward_per_target: Shannons(state.map_or(0, |state| state.reward_per_target)),
+            last_heard_ms: self.chain.last_heard_ms,
+            trouble: self.chain.trouble.clone(),
+        }
+    }
+
+    fn wallet_view(&self) -> WalletView {
+        let expected = |row: &SubmissionRow| row.expected_reward;
+        WalletView {
+            address: self.address,
+            balance: self.chain.balance,
+            coins: self.chain.coins,
+            locked_bonds: self.rows.sum(&[State::Filled, State::Claimable], |row| row.bond),
+            pending_rewards: self.rows.sum(&[State::Filled], expected),
+            claimable_rewards: self.rows.sum(&[State::Claimable], expected),
+            history: self.balances.clone(),
+        }
+    }
+
+    /// Open ones, best margin first; then those that we filled in this epoch.
+    fn target_rows(&self) -> Vec<TargetRow> {
+        let in_flight: Vec<ObjectId> =
+            self.rows.live.values().map(|live| (live.submission.row.target, live.state())).filter_map(|(target, state)| {
+                let on_its_way = [State::Approved, State::Uploaded, State::Signed, State::Sent, State::Unknown];
+                on_its_way.contains(&state).then_some(target)
+            }).collect();
+        let mut rows: Vec<TargetRow> = self.chain.open.iter().map(|(id, target)| {
+            let standing = self.standings.get(id);
+            let best_distance = standing.and_then(|standing| standing.best_distance);
+            let stage = if in_flight.contains(id) {
+                TargetStage::InFlight
+            } else if best_distance.is_some_and(|distance| distance <= target.threshold) {
+                TargetStage::Hit
+            } else {
+                TargetStage::Open
+            };
+            TargetRow {
+                id: *id,
+                epoch: target.epoch,
+                stage,
+                reward: target.reward,
+                threshold: target.threshold,
+                models: target.models.clone(),
+                best_distance,
+                seen_at_ms: target.seen_at_ms,
+            }
+        }).collect();
+        let margin = |row: &TargetRow| row.margin().unwrap_or(f32::NEG_INFINITY);
+        rows.sort_by(|a, b| margin(b).total_cmp(&margin(a)).then(a.id.cmp(&b.id)));
+        let ours = self.rows.live.values().filter(|live| live.state() == State::Filled).map(|live| &live.submission);
+        rows.extend(ours.filter(|ours| Some(ours.row.epoch) == self.chain.epoch()).map(|ours| TargetRow {
+            id: ours.row.target,
+            epoch: ours.row.epoch,
+            stage: TargetStage::Ours,
+            reward: ours.reward_pool,
+            threshold: ours.row.threshold,
+            models: ours.row.losses.iter().map(|(model, _)| *model).collect(),
+            best_distance: Some(ours.row.distance),
+            seen_at_ms: ours.row.changed_at_ms,
+        }));
+        rows
+    }
+
+    fn model_rows(&self) -> Vec<ModelRow> {
+        let Some(state) = &self.chain.state else { return Vec::new() };
+        let mut listed: HashMap<ObjectId, u64> = HashMap::new();
+        for model in self.chain.open.values().flat_map(|target| &target.models) {
+            *listed.entry(*model).or_default() += 1;
+        }
+        let rows = state.models.iter().map(|model| {
+            let residency = self.pipeline.residents.get(&model.checksum);
+            let won = self.survey.weights.iter().position(|weights| *weights == model.checksum);
+            ModelRow {
+                id: model.id,
+                stake: Shannons(model.stake),
+                commission_bps: model.commission_bps,
+                resident: matches!(residency, Some(Residency::Ready(_))),
+                trouble: match residency {
+                    Some(Residency::Failed { why, .. }) => Some(why.clone()),
+                    _ => None,
+                },
+                wins: won.and_then(|index| self.survey.wins.get(index)).copied().unwrap_or(0),
+                targets: listed.get(&model.id).copied().unwrap_or(0),
+            }
+        });
+        rows.collect()
+    }
+
+    fn map_view(&self, targets: &[TargetRow], colours: &HashMap<ObjectId, u16>) -> MapView {
+        let Some(state) = &self.chain.state else { return MapView::default() };
+        let colour_of = |weights| {
+            let model = state.models.iter().find(|model| model.checksum == weights);
+            model.and_then(|model| colours.get(&model.id)).copied().unwrap_or(0)
+        };
+        let winners: Vec<u16> = self.survey.weights.iter().map(|weights| colour_of(*weights)).collect();
+        let models: Vec<Place<'_>> = state
+            .models
+            .iter()
+            .zip(0..)
+            .map(|(model, colour)| Place { id: model.id, model: colour, embedding: &model.embedding, hit: false })
+            .collect();
+        let targets: Vec<Place<'_>> = targets
+            .iter()
+            .filter_map(|row| {
+                let target = self.chain.open.get(&row.id)?;
+                Some(Place {
+                    id: row.id,
+                    model: row.models.first().and_then(|model| colours.get(model)).copied().unwrap_or(0),
+                    embedding: &target.embedding,
+                    hit: row.margin().is_some_and(|margin| margin >= 0.0),
+                })
+            })
+            .collect();
+        self.map.view(&self.survey, &winners, &models, &targets)
+    }
+
+    fn throughput_view(&self) -> ThroughputView {
+        let hours = self.started.elapsed().as_secs_f32() / 3600.0;
+        ThroughputView {
+            samples_scored: self.meter.samples,
+            model_evaluations: self.meter.evaluations,
+            tokens: self.meter.tokens,
+            samples_per_s: self.meter.samples_per_s(),
+            tokens_per_s: self.meter.tokens_per_s(),
+            hits: self.hits,
+            hits_per_h: if hours > 0.0 { self.hits as f32 / hours } else { 0.0 },
+            queue: self.scorers.waiting() as u64 + self.reader.readings.len() as u64,
+            remaining: self.pipeline.remaining(),
+            skipped: self.pipeline.skipped() + self.pipeline.failures,
+            history: self.meter.history(),
+            device: format!("cpu, {} threads", self.scorers.threads()),
+        }
+    }
+
+    /// Best expected gain first.
+    fn approvals(&self) -> Vec<Arc<SubmissionRow>> {
+        // In read-only mode nothing can be decided.
+        if self.mode == Mode::ReadOnly {
+            return Vec::new();
+        }
+        let waiting = self.rows.live.values().filter(|live| live.state() == State::AwaitingApproval);
+        let mut rows: Vec<_> = waiting.map(|live| Arc::new(live.submission.row.clone())).collect();
+        rows.sort_by(|a, b| {
+            let gain = |row: &SubmissionRow| row.expected_reward.saturating_sub(row.fee);
+            gain(b).cmp(&gain(a)).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
+        });
+        rows
+    }
+}

@@ -1,0 +1,209 @@
+//! From a configuration to a running dispatcher: what an earlier run left is taken up before anything new begins.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{self, Instant},
+};
+
+use super::{Dispatcher, Halt, chain_view::ChainView, pipeline::Pipeline, publish, rows};
+use crate::{
+    api::{EngineHandle, Level, MapView, Mode, NetworkView, RewardsView, Snapshot, ThroughputView, WalletView},
+    chain::client::Client,
+    engine::{
+        EngineConfig, EngineError,
+        corpus::{self, Reader},
+        journal::Journal,
+        matching::Matcher,
+        money::Verdict,
+        now_ms,
+        scoring::{Scorers, WeightsCache},
+        snapshot::{Map, Meter, Survey},
+        watch::{Watch, refresh},
+    },
+    primitives::Shannons,
+};
+
+/// Bounds every call to the node but the sending of transactions.
+const CALL: Duration = Duration::from_secs(20);
+/// How long the start waits for the node before it goes on without.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
+const COMMANDS: usize = 64;
+
+pub(in crate::engine) async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
+    corpus::check(&config.corpus)?;
+    let journal = Journal::open(&config.dir, config.die_at)?;
+    let client = Client::new(&config.rpc_url, CALL)?;
+    let keypair = config.keypair.map(Arc::new);
+    let address = keypair.as_ref().map(|keypair| keypair.address());
+    if let Some(found) = address {
+        let recorded = journal.settle_meta("wallet", found.to_string()).await?;
+        if recorded != found.to_string() {
+            return Err(EngineError::OtherWallet { dir: config.dir, recorded, found });
+        }
+    }
+    let first = time::timeout(FIRST_LOOK, async {
+        let service = client.service_info().await?;
+        Ok((service.chain_id, refresh(&client, address).await?))
+    });
+    let first = first.await.unwrap_or_else(|_| Err(crate::chain::client::ClientError::Unreachable("no answer".into())));
+    if let Ok((found, _)) = &first {
+        let recorded = journal.settle_meta("chain", found.clone()).await?;
+        if recorded != *found {
+            let (dir, rpc_url, found) = (config.dir, config.rpc_url, found.clone());
+            return Err(EngineError::OtherChain { dir, recorded, rpc_url, found });
+        }
+    }
+    let (done, results) = mpsc::unbounded_channel();
+    let (command_sender, commands) = mpsc::channel(COMMANDS);
+    let (events, event_receiver) = mpsc::unbounded_channel();
+    let (snapshot, snapshot_receiver) = watch::channel(Arc::new(nothing_yet(&config.network_name, &config.rpc_url)));
+    let past = journal.past(publish::LINES, publish::BALANCES).await?;
+    let mut dispatcher = Dispatcher {
+        mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
+        watch: Watch::spawn(client.clone(), address, config.refresh),
+        reader: Reader::spawn(config.corpus, config.dir.clone()).map_err(EngineError::Thread)?,
+        scorers: Scorers::spawn(config.scorer_threads).map_err(EngineError::Thread)?,
+        matcher: Matcher::spawn(config.policy.min_margin).map_err(EngineError::Thread)?,
+        weights: WeightsCache::new(&config.dir, config.heads)?,
+        network_name: config.network_name,
+        rpc_url: config.rpc_url,
+        policy: config.policy,
+        store: config.store,
+        rewards: Arc::new(journal.rewards().await?),
+        keypair,
+        address,
+        client,
+        journal,
+        done,
+        results,
+        commands,
+        events,
+        snapshot,
+        chain: ChainView::default(),
+        pipeline: Pipeline::default(),
+        rows: rows::Rows::default(),
+        standings: HashMap::new(),
+        hit_targets: HashSet::new(),
+        hits: 0,
+        lane: None,
+        claimed_last: false,
+        committed: Shannons::ZERO,
+        committed_due: true,
+        candidates_due: false,
+        survey_due: false,
+        survey: Survey::default(),
+        map: Map::default(),
+        meter: Meter::default(),
+        rewards_due: false,
+        balances: Arc::new(past.balances),
+        lines: past.log.into(),
+        version: 0,
+        dirty: true,
+        published_at: None,
+        started: Instant::now(),
+        stopping: None,
+    };
+    let prepared = async {
+        dispatcher.take_up_rows().await?;
+        match first {
+            Ok((chain_id, first)) => {
+                dispatcher.chain.chain_id = chain_id;
+                let changes = dispatcher.chain.refreshed(first);
+                dispatcher.apply(changes).await?;
+                dispatcher.ask_for_in_flight().await?;
+                dispatcher.note_balance().await?;
+            }
+            Err(error) => {
+                dispatcher.chain.trouble = Some(error.to_string());
+                dispatcher.log(Level::Warning, format!("the node: {error}; trying on")).await?;
+            }
+        }
+        dispatcher.rewards = Arc::new(dispatcher.journal.rewards().await?);
+        Ok(())
+    };
+    prepared.await.map_err(|halt| match halt {
+        Halt::Journal(error) => EngineError::Journal(error),
+        // Only a later answer of the node can come to another chain; the first was checked above.
+        Halt::OtherChain { recorded, found } => {
+            EngineError::OtherChain { dir: Default::default(), recorded, rpc_url: String::new(), found }
+        }
+    })?;
+    dispatcher.publish();
+    tokio::spawn(dispatcher.run());
+    Ok(EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver })
+}
+
+impl Dispatcher {
+    /// The rows of earlier runs, with the signed bytes of those whose outcome is not known.
+    async fn take_up_rows(&mut self) -> Result<(), Halt> {
+        for submission in self.journal.newest(rows::RECENT).await?.into_iter().rev() {
+            self.rows.note(submission);
+        }
+        for submission in self.journal.unfinished().await? {
+            let id = submission.row.id;
+            self.rows.note(submission);
+            let record = self.journal.in_flight(id).await?;
+            if let Some(live) = self.rows.live.get_mut(&id) {
+                live.record = record;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was sent and has been executed is booked before the first snapshot, so that its balance and its sums agree.
+    async fn ask_for_in_flight(&mut self) -> Result<(), Halt> {
+        for id in self.rows.ids(|live| live.record.as_ref().is_some_and(|record| record.sends > 0)) {
+            let Some(digest) = self.rows.live.get(&id).and_then(|live| Some(live.record.as_ref()?.digest)) else {
+                continue;
+            };
+            if let Ok(Some(executed)) = self.client.transaction(digest).await {
+                self.settled(id, Verdict::Executed(Box::new(executed))).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the handle shows until the first publication, which precedes its return.
+fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
+    Snapshot {
+        version: 0,
+        at_ms: now_ms(),
+        mode: Mode::ReadOnly,
+        scoring_paused: false,
+        network: NetworkView {
+            name: name.into(),
+            rpc_url: rpc_url.into(),
+            chain_id: String::new(),
+            epoch: 0,
+            epoch_ends_at_ms: 0,
+            threshold: 0.0,
+            reward_per_target: Shannons::ZERO,
+            last_heard_ms: None,
+            trouble: None,
+        },
+        wallet: WalletView {
+            address: None,
+            balance: Shannons::ZERO,
+            coins: 0,
+            locked_bonds: Shannons::ZERO,
+            pending_rewards: Shannons::ZERO,
+            claimable_rewards: Shannons::ZERO,
+            history: Arc::default(),
+        },
+        targets: Arc::default(),
+        models: Arc::default(),
+        map: Arc::new(MapView::default()),
+        throughput: ThroughputView::default(),
+        approvals: Arc::default(),
+        submissions: Arc::default(),
+        rewards: Arc::new(RewardsView::default()),
+        log: Arc::default(),
+    }
+}

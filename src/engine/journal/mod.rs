@@ -1,0 +1,142 @@
+//! The journal: everything that must survive a crash, in SQLite (WAL, `synchronous=FULL`) on one thread behind a channel.
+//!
+//! Knows `api` words and chain digests; never the network. Decides nothing: it refuses impossible transitions and second
+//! signatures, and is otherwise told what happened. A file that it does not understand is an error, and is left as it is.
+
+mod activity;
+mod money;
+mod schema;
+mod scores;
+mod submissions;
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::mpsc as blocking,
+    thread,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::api::{SubmissionId, SubmissionState};
+
+pub(super) use money::{Outcome, SignedRecord, TransactionKind};
+pub(super) use scores::ScoredSample;
+pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
+
+const FILE: &str = "journal.sqlite";
+const LOCK: &str = "engine.lock";
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("the directory {path} cannot be used: {cause}")]
+    Directory { path: PathBuf, cause: std::io::Error },
+    #[error("another engine works in {0}; end it first, or use another directory")]
+    InUse(PathBuf),
+    #[error("{path} is not a journal of somascope ({cause}); nothing was changed, use another directory or move the file away")]
+    Foreign { path: PathBuf, cause: String },
+    #[error("{path} has version {found} and this program knows up to {known}; use a newer somascope")]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path}: {cause}")]
+    Sqlite { path: PathBuf, cause: rusqlite::Error },
+    #[error("submission {} is {}, not {}: it cannot become {}", .id.0, .found.word(), .expected.word(), .to.word())]
+    Moved { id: SubmissionId, found: SubmissionState, expected: SubmissionState, to: SubmissionState },
+    #[error("submission {}: no way leads from {} to {}", .id.0, .from.word(), .to.word())]
+    Transition { id: SubmissionId, from: SubmissionState, to: SubmissionState },
+    #[error("the journal holds no submission {}", .0.0)]
+    NoSubmission(SubmissionId),
+    #[error("target {0} already has a live submission")]
+    Taken(crate::primitives::ObjectId),
+    #[error("submission {} already has a signed {} that may execute", .0.0, .1)]
+    AlreadySigned(SubmissionId, &'static str),
+    #[error("the journal's entry is damaged: {0}")]
+    Damaged(String),
+    #[error("the journal's thread has ended")]
+    Ended,
+}
+
+/// What SQLite says inside a task; the path is added outside.
+#[derive(Debug)]
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Journal(JournalError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+type Outcomes<T> = Result<T, Failure>;
+type Task = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Handle on the journal's thread. Calls are executed in the order in which they were made.
+#[derive(Clone)]
+pub(super) struct Journal {
+    tasks: blocking::Sender<Task>,
+    path: PathBuf,
+    die_at: Option<SubmissionState>,
+}
+
+impl Journal {
+    /// Opens or begins the journal of a directory, and locks the directory for this process.
+    pub fn open(dir: &Path, die_at: Option<SubmissionState>) -> Result<Self, JournalError> {
+        let unusable = |cause| JournalError::Directory { path: dir.into(), cause };
+        std::fs::create_dir_all(dir).map_err(unusable)?;
+        let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.into())),
+            Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
+        }
+        let path = dir.join(FILE);
+        let mut connection = schema::open(&path)?;
+        let (tasks, queue) = blocking::channel::<Task>();
+        thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || {
+                for task in queue {
+                    task(&mut connection);
+                }
+                // Only after the last write may another engine come in.
+                drop(connection);
+                drop(lock);
+            })
+            .map_err(unusable)?;
+        Ok(Self { tasks, path, die_at })
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Outcomes<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        let task: Task = Box::new(move |connection| {
+            // A caller that no longer waits does not undo what is on disk.
+            let _ = reply.send(work(connection));
+        });
+        self.tasks.send(task).map_err(|_| JournalError::Ended)?;
+        answer.await.map_err(|_| JournalError::Ended)?.map_err(|failure| match failure {
+            Failure::Journal(error) => error,
+            Failure::Sqlite(cause) => JournalError::Sqlite { path: self.path.clone(), cause },
+        })
+    }
+}
+
+/// Ends the process if a test asked for it. Called right after the commit that brought a row into `state`.
+fn crash_point(die_at: Option<SubmissionState>, state: SubmissionState) {
+    if cfg!(debug_assertions) && die_at == Some(state) {
+        std::process::abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;

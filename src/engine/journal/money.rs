@@ -1,0 +1,270 @@
+//! Signed transactions and what they came to; the sums of it all.
+//!
+//! `balance_end − balance_start = rewards − fees − bonds locked − bonds forfeited` holds because every executed
+//! transaction's fee, and every bond and payment, is booked in the same commit that moves its row.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::{
+    Journal, JournalError, Outcomes,
+    submissions::{self, Step, Submission, amount},
+    crash_point,
+};
+use crate::{
+    api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals},
+    chain::types::SignedTransaction,
+    engine::now_ms,
+    primitives::{Digest, Shannons},
+};
+
+/// Epochs that the rewards show.
+const EPOCHS_SHOWN: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum TransactionKind {
+    Submit,
+    Claim,
+}
+
+impl TransactionKind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Submit => "submit",
+            Self::Claim => "claim",
+        }
+    }
+}
+
+/// What became of a signed transaction, for certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Outcome {
+    Success,
+    /// Executed with a failure; only a fee was charged.
+    Failure,
+    /// Never executed, and never will.
+    Dead,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// Signed bytes on disk whose outcome is not yet known.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct SignedRecord {
+    pub digest: Digest,
+    pub kind: TransactionKind,
+    pub transaction: SignedTransaction,
+    /// How often sending was begun; 0: certainly never sent.
+    pub sends: u32,
+}
+
+impl Journal {
+    /// Stores a submit's signed bytes and moves its row to `Signed`; stores a claim's. Nothing may be sent before this is done.
+    pub async fn sign(
+        &self,
+        id: SubmissionId,
+        kind: TransactionKind,
+        transaction: &SignedTransaction,
+    ) -> Result<Submission, JournalError> {
+        let (digest, bytes, die_at) = (transaction.digest(), transaction.to_bytes(), self.die_at);
+        self.call(move |connection| {
+            let disk = connection.transaction()?;
+            let inserted = disk.execute(
+                "INSERT INTO transactions (digest, submission, kind, signed, signed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![digest.0, id.0, kind.word(), bytes, now_ms()],
+            );
+            match inserted {
+                Ok(_) => {}
+                Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                    return Err(JournalError::AlreadySigned(id, kind.word()).into());
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if kind == TransactionKind::Submit {
+                submissions::apply(&disk, id, &Step::new(State::Uploaded, State::Signed))?;
+                disk.execute("UPDATE submissions SET digest = ?1 WHERE id = ?2", params![digest.0, id.0])?;
+            }
+            let submission = submissions::get(&disk, id)?;
+            disk.commit()?;
+            if kind == TransactionKind::Submit {
+                crash_point(die_at, State::Signed);
+            }
+            Ok(submission)
+        })
+        .await
+    }
+
+    /// Notes that sending begins (again); a `Signed` row becomes `Sent`.
+    pub async fn sending(&self, id: SubmissionId, digest: Digest) -> Result<Submission, JournalError> {
+        let die_at = self.die_at;
+        self.call(move |connection| {
+            let disk = connection.transaction()?;
+            disk.execute("UPDATE transactions SET sends = sends + 1 WHERE digest = ?1", [digest.0])?;
+            let first = submissions::get(&disk, id)?.row.state == State::Signed;
+            if first {
+                submissions::apply(&disk, id, &Step::new(State::Signed, State::Sent))?;
+            }
+            let submission = submissions::get(&disk, id)?;
+            disk.commit()?;
+            if first {
+                crash_point(die_at, State::Sent);
+            }
+            Ok(submission)
+        })
+        .await
+    }
+
+    /// Books what a transaction came to, and moves the row with it, in one commit.
+    pub async fn settle(
+        &self,
+        id: SubmissionId,
+        digest: Digest,
+        outcome: Outcome,
+        fee: Shannons,
+        change: i64,
+        step: Option<Step>,
+    ) -> Result<Submission, JournalError> {
+        let die_at = self.die_at;
+        self.call(move |connection| {
+            let disk = connection.transaction()?;
+            let booked = disk.execute(
+                "UPDATE transactions SET outcome = ?1, fee = ?2, change = ?3, settled_at_ms = ?4
+                 WHERE digest = ?5 AND submission = ?6 AND outcome IS NULL",
+                params![outcome.word(), fee.0, change, now_ms(), digest.0, id.0],
+            )?;
+            if booked != 1 {
+                return Err(JournalError::Damaged(format!("transaction {digest} is not in flight")).into());
+            }
+            if let Some(step) = &step {
+                submissions::apply(&disk, id, step)?;
+            }
+            let submission = submissions::get(&disk, id)?;
+            disk.commit()?;
+            if let Some(step) = step {
+                crash_point(die_at, step.to);
+            }
+            Ok(submission)
+        })
+        .await
+    }
+
+    /// The signed transaction of a row whose outcome is not known.
+    pub async fn in_flight(&self, id: SubmissionId) -> Result<Option<SignedRecord>, JournalError> {
+        self.call(move |connection| {
+            let found: Option<(String, Vec<u8>, u32)> = connection
+                .query_row(
+                    "SELECT kind, signed, sends FROM transactions WHERE submission = ?1 AND outcome IS NULL",
+                    [id.0],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .optional()?;
+            let Some((kind, bytes, sends)) = found else { return Ok(None) };
+            let transaction = SignedTransaction::from_bytes(&bytes)
+                .map_err(|e| JournalError::Damaged(format!("the signed bytes of submission {}: {e}", id.0)))?;
+            let kind = if kind == "claim" { TransactionKind::Claim } else { TransactionKind::Submit };
+            Ok(Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends }))
+        })
+        .await
+    }
+
+    /// Bonds of the epoch's rows that are approved, in flight or filled.
+    pub async fn bonds_committed(&self, epoch: u64) -> Result<Shannons, JournalError> {
+        self.call(move |connection| {
+            Ok(connection.query_row(
+                "SELECT coalesce(sum(bond), 0) FROM submissions WHERE epoch = ?1 AND state IN
+                 ('approved', 'uploaded', 'signed', 'sent', 'unknown', 'filled', 'claimable', 'claimed', 'forfeited')",
+                [epoch],
+                |row| amount(row, 0),
+            )?)
+        })
+        .await
+    }
+
+    /// Everything that was earned and spent, since the journal began.
+    pub async fn rewards(&self) -> Result<RewardsView, JournalError> {
+        self.call(|connection| {
+            let disk = connection.transaction()?;
+            Ok(RewardsView { epochs: epochs(&disk)?, total: totals(&disk)? })
+        })
+        .await
+    }
+}
+
+fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
+    let (fees, submitted) = disk.query_row(
+        "SELECT coalesce(sum(fee), 0),
+             count(DISTINCT CASE WHEN kind = 'submit' AND sends > 0 AND outcome IS NOT 'dead' THEN submission END)
+         FROM transactions",
+        [],
+        |row| Ok((amount(row, 0)?, row.get(1)?)),
+    )?;
+    let totals = disk.query_row(
+        "SELECT coalesce(sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')), 0),
+             coalesce(sum(state IN ('lost', 'failed')), 0),
+             coalesce(sum(state = 'claimed'), 0),
+             coalesce(sum(paid), 0),
+             coalesce(sum(bond) FILTER (WHERE state IN ('filled', 'claimable')), 0),
+             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0)
+         FROM submissions",
+        [],
+        |row| {
+            Ok(Totals {
+                submitted,
+                filled: row.get(0)?,
+                lost: row.get(1)?,
+                claimed: row.get(2)?,
+                rewards: amount(row, 3)?,
+                fees,
+                bonds_locked: amount(row, 4)?,
+                bonds_forfeited: amount(row, 5)?,
+            })
+        },
+    )?;
+    Ok(totals)
+}
+
+fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
+    let mut statement = disk.prepare_cached(
+        "SELECT epoch,
+             sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')),
+             sum(state IN ('lost', 'failed')),
+             coalesce(sum(paid), 0),
+             coalesce(sum(expected_reward) FILTER (WHERE state IN ('filled', 'claimable')), 0),
+             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0)
+         FROM submissions WHERE state NOT IN ('found', 'confirmed', 'awaiting_approval', 'rejected', 'expired')
+         GROUP BY epoch ORDER BY epoch DESC LIMIT ?1",
+    )?;
+    let rows = statement.query_map([EPOCHS_SHOWN], |row| {
+        Ok(EpochRewards {
+            epoch: row.get(0)?,
+            filled: row.get(1)?,
+            lost: row.get(2)?,
+            earned: amount(row, 3)?,
+            pending: amount(row, 4)?,
+            forfeited: amount(row, 5)?,
+            fees: Shannons::ZERO,
+        })
+    })?;
+    let mut epochs = rows.collect::<Result<Vec<_>, _>>()?;
+    let oldest = epochs.last().map_or(u64::MAX, |epoch| epoch.epoch);
+    let mut fees = disk.prepare_cached(
+        "SELECT epoch, sum(transactions.fee) FROM transactions JOIN submissions ON submissions.id = submission
+         WHERE epoch >= ?1 GROUP BY epoch",
+    )?;
+    let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);
+    let fees: BTreeMap<u64, Shannons> =
+        fees.query_map([oldest], |row| Ok((row.get(0)?, amount(row, 1)?)))?.collect::<Result<_, _>>()?;
+    for epoch in &mut epochs {
+        epoch.fees = fees.get(&epoch.epoch).copied().unwrap_or_default();
+    }
+    Ok(epochs)
+}

@@ -1,0 +1,108 @@
+//! The background engine: corpus → scoring → matching → journaled money path → claims → history.
+//!
+//! Knows `api`, `chain`, `model`, `storage` and `primitives`; never the interface or the embedded network. One dispatcher
+//! task owns all truth; the executors around it (corpus reader, scorers, matcher, chain watcher, short-lived network
+//! tasks) own none and speak to it through channels.
+//!
+//! Invariants: what could cost money is on disk before it is sent; a target is never signed for twice unless the first
+//! signature can provably never execute; a bond is only put on a [`scoring::ConfirmedHit`] whose bytes were read back
+//! through their public URL; nothing is signed in read-only mode.
+
+mod backoff;
+mod corpus;
+mod dispatcher;
+mod journal;
+mod matching;
+mod money;
+mod scoring;
+mod snapshot;
+mod watch;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    api::{EngineHandle, Mode, SubmissionState},
+    chain::{client::ClientError, keys::Keypair},
+    primitives::{Address, Shannons},
+    storage::{Store, StorageError},
+};
+
+pub use corpus::CorpusError;
+pub use journal::JournalError;
+
+/// Everything that the engine is told from outside.
+pub struct EngineConfig {
+    /// Journal, lock and weights cache; made if missing.
+    pub dir: PathBuf,
+    /// `testnet`, `localnet` or `devnet`, for the screen.
+    pub network_name: String,
+    pub rpc_url: String,
+    /// `None`: read-only.
+    pub keypair: Option<Keypair>,
+    pub policy: Policy,
+    /// `None`: nothing can be uploaded, so nothing can be submitted.
+    pub store: Option<Store>,
+    /// Directories and files whose bytes are scored.
+    pub corpus: Vec<PathBuf>,
+    /// Attention heads, which weights do not tell; `None`: the model's own rule.
+    pub heads: Option<usize>,
+    /// At least one is used.
+    pub scorer_threads: usize,
+    /// How often the chain is asked for everything, besides the subscription.
+    pub refresh: Duration,
+    /// Crash injection for tests: abort the process right after a row has entered this state on disk. Without effect in
+    /// builds without debug assertions.
+    pub die_at: Option<SubmissionState>,
+}
+
+/// Who approves, and what is worth a bond.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub mode: Mode,
+    /// Limits of automatic approval; a person may go beyond them.
+    pub max_bond_per_submission: Shannons,
+    pub max_bond_per_epoch: Shannons,
+    /// Threshold − distance that a candidate needs, in cosine distance.
+    pub min_margin: f32,
+    /// Expected reward less expected fees that a candidate needs.
+    pub min_gain: Shannons,
+    /// Claim as soon as the network lets us. The approval of a submission covers its claim.
+    pub auto_claim: bool,
+}
+
+/// Why the engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    #[error("the state in {dir} belongs to the chain {recorded}, but {rpc_url} serves {found}; use another directory")]
+    OtherChain { dir: PathBuf, recorded: String, rpc_url: String, found: String },
+    #[error("the state in {dir} belongs to the wallet {recorded}, not to {found}; use another directory")]
+    OtherWallet { dir: PathBuf, recorded: String, found: Address },
+    #[error("a thread of the engine could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Opens the journal, looks at the chain, settles what an earlier run left in flight, and runs until
+/// [`Command::Shutdown`](crate::api::Command::Shutdown) or until the handle's command sender is dropped.
+///
+/// A node that cannot be reached is no error: the engine says so in its snapshot and keeps trying.
+pub async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
+    dispatcher::start(config).await
+}
+
+/// Unix time. A clock before 1970 reads as 0.
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,126 @@
+//! The confirming scorer: the only place where a [`ConfirmedHit`] comes from.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::SEED;
+use crate::{
+    api::SubmissionId,
+    engine::corpus::Source,
+    model::{self, Model},
+    primitives::{Digest, ObjectId},
+};
+
+/// What has to be confirmed: a sample against a target as the chain showed it a moment ago.
+pub(in crate::engine) struct ConfirmJob {
+    pub submission: SubmissionId,
+    pub source: Source,
+    pub checksum: Digest,
+    pub target: ObjectId,
+    pub epoch: u64,
+    pub embedding: Vec<f32>,
+    pub threshold: f32,
+    /// All of the target's models, in its order, with the checksum of their weights.
+    pub models: Vec<(ObjectId, Digest, Arc<Model>)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(in crate::engine) enum NotConfirmed {
+    #[error("{file} cannot be read again: {cause}")]
+    Unreadable { file: String, cause: std::io::Error },
+    #[error("{0} has changed since it was scored")]
+    Changed(String),
+    #[error("model {} cannot score it: {cause}", .model.short())]
+    Score { model: ObjectId, cause: model::ModelError },
+    #[error("no model has a finite loss")]
+    NoWinner,
+    #[error("the confirmed distance {distance} is not within the threshold {threshold}")]
+    Miss { distance: f32, threshold: f32 },
+}
+
+/// Data that hits a target, proven by scoring the exact bytes in full precision with every model of the target.
+///
+/// Its fields are private and only [`confirm`] makes it, so nothing else can be signed for.
+pub(in crate::engine) struct ConfirmedHit {
+    data: Bytes,
+    checksum: Digest,
+    target: ObjectId,
+    epoch: u64,
+    models: Vec<(ObjectId, Digest)>,
+    losses: Vec<f32>,
+    winner: usize,
+    embedding: Vec<f32>,
+    distance: f32,
+}
+
+impl ConfirmedHit {
+    pub fn data(&self) -> &Bytes {
+        &self.data
+    }
+    pub fn checksum(&self) -> Digest {
+        self.checksum
+    }
+    pub fn size(&self) -> u64 {
+        self.data.len() as u64
+    }
+    pub fn target(&self) -> ObjectId {
+        self.target
+    }
+    /// The target's generation epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+    /// The target's models with the weights that were used.
+    pub fn models(&self) -> &[(ObjectId, Digest)] {
+        &self.models
+    }
+    pub fn losses(&self) -> Vec<(ObjectId, f32)> {
+        self.models.iter().map(|(id, _)| *id).zip(self.losses.iter().copied()).collect()
+    }
+    pub fn model(&self) -> ObjectId {
+        self.models[self.winner].0
+    }
+    pub fn loss(&self) -> f32 {
+        self.losses[self.winner]
+    }
+    /// The winner's.
+    pub fn embedding(&self) -> &[f32] {
+        &self.embedding
+    }
+    pub fn distance(&self) -> f32 {
+        self.distance
+    }
+}
+
+/// Reads the bytes again, checks that they are the same, and scores them as an audit would.
+pub(super) fn confirm(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
+    let data =
+        job.source.read().map_err(|cause| NotConfirmed::Unreadable { file: job.source.label(), cause })?;
+    if model::checksum(&data) != job.checksum {
+        return Err(NotConfirmed::Changed(job.source.label()));
+    }
+    let mut scores = Vec::with_capacity(job.models.len());
+    for (id, _, model) in &job.models {
+        scores.push(model.score(&data, SEED).map_err(|cause| NotConfirmed::Score { model: *id, cause })?);
+    }
+    let losses: Vec<f32> = scores.iter().map(|score| score.loss).collect();
+    let winner = model::winner(&losses).ok_or(NotConfirmed::NoWinner)?;
+    let embedding = scores.swap_remove(winner).embedding;
+    let distance = model::cosine_distance(&embedding, &job.embedding);
+    // Written so that a distance that is no number misses.
+    if !(distance <= job.threshold) {
+        return Err(NotConfirmed::Miss { distance, threshold: job.threshold });
+    }
+    Ok(ConfirmedHit {
+        data: data.into(),
+        checksum: job.checksum,
+        target: job.target,
+        epoch: job.epoch,
+        models: job.models.iter().map(|(id, weights, _)| (*id, *weights)).collect(),
+        losses,
+        winner,
+        embedding,
+        distance,
+    })
+}

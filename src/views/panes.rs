@@ -1,0 +1,126 @@
+//! The pen that all panes draw with: framed boxes, lines, bars.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::{Block, Clear, Widget},
+};
+
+use super::{text, theme::Theme};
+use crate::app::Look;
+
+pub struct Ink<'a> {
+    pub theme: Theme,
+    pub buffer: &'a mut Buffer,
+}
+
+impl<'a> Ink<'a> {
+    pub fn new(look: Look, buffer: &'a mut Buffer) -> Self {
+        Self { theme: Theme::new(look), buffer }
+    }
+
+    /// A box with a title; returns its inside. Too small for a box: the whole area, without one.
+    pub fn frame(&mut self, title: Line<'static>, right: Line<'static>, focused: bool, area: Rect) -> Rect {
+        let area = area.intersection(self.buffer.area);
+        if area.width < 4 || area.height < 3 {
+            return area;
+        }
+        let (set, style) = if focused {
+            (self.theme.glyphs.border_focused, self.theme.focus())
+        } else {
+            (self.theme.glyphs.border, self.theme.dim())
+        };
+        let title_width = title.width();
+        let mut block = Block::bordered().border_set(set).border_style(style).title(title);
+        if title_width + right.width() + 4 <= usize::from(area.width) {
+            block = block.title(right.right_aligned());
+        }
+        let inner = block.inner(area);
+        block.render(area, self.buffer);
+        // A column of air on both sides.
+        if inner.width > 12 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner }
+    }
+
+    /// A pane's title: its number key and name, and what it wants to say on the right.
+    pub fn pane(&mut self, key: &str, name: &str, right: String, focused: bool, area: Rect) -> Rect {
+        let name_style = if focused { self.theme.focus() } else { self.theme.strong() };
+        let mut title = vec![Span::styled(format!(" {name} "), name_style)];
+        if !key.is_empty() {
+            title.insert(0, Span::styled(format!(" {key}"), self.theme.dim()));
+        }
+        let right = if right.is_empty() { Line::default() } else { Line::styled(format!(" {right} "), Style::new()) };
+        self.frame(Line::from(title), right, focused, area)
+    }
+
+    pub fn line(&mut self, area: Rect, row: u16, line: &Line<'_>) {
+        let area = area.intersection(self.buffer.area);
+        if row < area.height && area.width > 0 {
+            self.buffer.set_line(area.x, area.y + row, line, area.width);
+        }
+    }
+
+    pub fn lines(&mut self, area: Rect, lines: &[Line<'_>]) {
+        for (row, line) in (0..area.height).zip(lines) {
+            self.line(area, row, line);
+        }
+    }
+
+    /// Label on the left, value on the right of one row.
+    pub fn pair(&mut self, area: Rect, row: u16, label: &str, value: String, style: Style) {
+        let room = usize::from(area.width).saturating_sub(text::width(label) + 1);
+        let value = text::fit(&value, room, self.theme.glyphs.ellipsis);
+        let gap = usize::from(area.width).saturating_sub(text::width(label) + text::width(&value));
+        let line = Line::from(vec![
+            Span::styled(label.to_owned(), self.theme.dim()),
+            Span::raw(" ".repeat(gap)),
+            Span::styled(value, style),
+        ]);
+        self.line(area, row, &line);
+    }
+
+    /// One value a column, the newest at the right, filled up from the bottom of `area`; scaled from `low` to `high`.
+    pub fn bars(&mut self, area: Rect, values: &[f32], (low, high): (f32, f32), style: Style) {
+        let area = area.intersection(self.buffer.area);
+        let columns = usize::from(area.width);
+        let values = &values[values.len().saturating_sub(columns)..];
+        let range = (high - low).max(f32::EPSILON);
+        let eighths = f32::from(area.height) * 8.0;
+        let start = area.x + area.width - values.len() as u16;
+        for (x, value) in (start..).zip(values) {
+            // A value that is there at all is never drawn as nothing.
+            let level = (((value - low) / range).clamp(0.0, 1.0) * eighths).round().max(1.0) as u16;
+            for row in 0..area.height {
+                let part = level.saturating_sub(row * 8).min(8);
+                if part > 0 {
+                    let glyph = self.theme.glyphs.bars[usize::from(part - 1)];
+                    self.buffer[(x, area.bottom() - 1 - row)].set_symbol(glyph).set_style(style);
+                }
+            }
+        }
+    }
+
+    /// A box in the middle of `body`, over whatever is there.
+    pub fn popup(&mut self, title: &str, lines: Vec<Line<'static>>, body: Rect) {
+        let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(text::width(title) + 4);
+        let width = u16::try_from(widest + 6).unwrap_or(u16::MAX).min(body.width);
+        let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
+        let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
+        let area = area.intersection(self.buffer.area);
+        Clear.render(area, self.buffer);
+        let inner = self.pane("", title, String::new(), true, area);
+        self.lines(inner, &lines);
+    }
+
+    /// What to say while there is nothing to show: what is happening, and what comes next.
+    pub fn empty(&mut self, area: Rect, sentences: &[String]) {
+        let mut row = 0;
+        for sentence in sentences {
+            for line in text::wrap(sentence, area.width.into()) {
+                self.line(area, row, &Line::styled(line, self.theme.dim()));
+                row += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! What colours, weights and glyphs mean. The terminal's own 16 colours on its own background; no dark blue, which many
+//! palettes make unreadable.
+
+use ratatui::{
+    style::{Color, Modifier, Style},
+    symbols::border,
+};
+
+use crate::{
+    api::{Level, SubmissionState, TargetStage},
+    app::Look,
+};
+
+/// Signs that exist in two alphabets.
+#[derive(Clone, Copy, Debug)]
+pub struct Glyphs {
+    pub open: &'static str,
+    pub hit: &'static str,
+    pub sending: &'static str,
+    pub ours: &'static str,
+    pub good: &'static str,
+    pub bad: &'static str,
+    pub waiting: &'static str,
+    pub quiet: &'static str,
+    pub warning: &'static str,
+    pub live: &'static str,
+    pub selected: &'static str,
+    pub dot: &'static str,
+    pub ellipsis: &'static str,
+    pub minus: &'static str,
+    /// Eight heights.
+    pub bars: [&'static str; 8],
+    pub ruler: [&'static str; 4],
+    pub border: border::Set<'static>,
+    pub border_focused: border::Set<'static>,
+}
+
+const UNICODE: Glyphs = Glyphs {
+    open: "◇",
+    hit: "◆",
+    sending: "↑",
+    ours: "★",
+    good: "✓",
+    bad: "✗",
+    waiting: "?",
+    quiet: "·",
+    warning: "!",
+    live: "●",
+    selected: "▶",
+    dot: "·",
+    ellipsis: "…",
+    minus: "−",
+    bars: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    ruler: ["─", "━", "●", "┃"],
+    border: border::ROUNDED,
+    border_focused: border::THICK,
+};
+
+const ASCII: Glyphs = Glyphs {
+    open: "o",
+    hit: "#",
+    sending: "^",
+    ours: "*",
+    good: "+",
+    bad: "x",
+    waiting: "?",
+    quiet: ".",
+    warning: "!",
+    live: "*",
+    selected: ">",
+    dot: "-",
+    ellipsis: "..",
+    minus: "-",
+    bars: ["_", "_", ".", ".", "-", "-", "=", "#"],
+    ruler: ["-", "=", "o", "|"],
+    border: border::Set {
+        top_left: "+",
+        top_right: "+",
+        bottom_left: "+",
+        bottom_right: "+",
+        vertical_left: "|",
+        vertical_right: "|",
+        horizontal_top: "-",
+        horizontal_bottom: "-",
+    },
+    border_focused: border::Set {
+        top_left: "#",
+        top_right: "#",
+        bottom_left: "#",
+        bottom_right: "#",
+        vertical_left: "#",
+        vertical_right: "#",
+        horizontal_top: "=",
+        horizontal_bottom: "=",
+    },
+};
+
+/// One colour for each model, in the order of the snapshot's list; used again from the start after the last.
+const MODEL_COLOURS: [Color; 6] =
+    [Color::Cyan, Color::Magenta, Color::Yellow, Color::Green, Color::LightBlue, Color::LightRed];
+
+#[derive(Clone, Copy, Debug)]
+pub struct Theme {
+    pub glyphs: Glyphs,
+    colour: bool,
+}
+
+impl Theme {
+    pub fn new(look: Look) -> Self {
+        Self { glyphs: if look.ascii { ASCII } else { UNICODE }, colour: look.colour }
+    }
+
+    fn colour(self, colour: Color) -> Style {
+        if self.colour { Style::new().fg(colour) } else { Style::new() }
+    }
+
+    pub fn has_colour(self) -> bool {
+        self.colour
+    }
+
+    /// Labels and what is known anyway.
+    pub fn dim(self) -> Style {
+        Style::new().add_modifier(Modifier::DIM)
+    }
+
+    /// The number that matters.
+    pub fn strong(self) -> Style {
+        Style::new().add_modifier(Modifier::BOLD)
+    }
+
+    /// Where the keys go.
+    pub fn focus(self) -> Style {
+        self.colour(Color::Cyan).add_modifier(Modifier::BOLD)
+    }
+
+    /// Money that came in, a hit, a healthy connection.
+    pub fn good(self) -> Style {
+        self.colour(Color::Green)
+    }
+
+    /// Something waits or is on its way.
+    pub fn attention(self) -> Style {
+        self.colour(Color::Yellow)
+    }
+
+    /// Something is lost or broken.
+    pub fn bad(self) -> Style {
+        self.colour(Color::Red)
+    }
+
+    pub fn accent(self) -> Style {
+        self.colour(Color::Cyan)
+    }
+
+    /// A word set off from its line: modes, badges, the cursor's row.
+    pub fn badge(self, style: Style) -> Style {
+        style.add_modifier(Modifier::REVERSED | Modifier::BOLD)
+    }
+
+    pub fn cursor_row(self) -> Style {
+        Style::new().add_modifier(Modifier::REVERSED)
+    }
+
+    pub fn model(self, index: usize) -> Style {
+        self.colour(MODEL_COLOURS[index % MODEL_COLOURS.len()])
+    }
+
+    pub fn level(self, level: Level) -> (&'static str, Style) {
+        match level {
+            Level::Info => (self.glyphs.dot, Style::new()),
+            Level::Warning => (self.glyphs.warning, self.attention()),
+            Level::Error => (self.glyphs.bad, self.bad()),
+        }
+    }
+
+    pub fn stage(self, stage: TargetStage) -> (&'static str, Style) {
+        match stage {
+            TargetStage::Open => (self.glyphs.open, Style::new()),
+            TargetStage::Hit => (self.glyphs.hit, self.good().add_modifier(Modifier::BOLD)),
+            TargetStage::InFlight => (self.glyphs.sending, self.attention()),
+            TargetStage::Ours => (self.glyphs.ours, self.accent()),
+        }
+    }
+
+    /// Glyph, word and style of a submission's state.
+    pub fn submission(self, state: SubmissionState) -> (&'static str, &'static str, Style) {
+        let g = &self.glyphs;
+        match state {
+            SubmissionState::AwaitingApproval => {
+                (g.waiting, "to approve", self.attention().add_modifier(Modifier::BOLD))
+            }
+            SubmissionState::Found | SubmissionState::Confirmed => (g.quiet, state.word(), Style::new()),
+            SubmissionState::Approved | SubmissionState::Uploaded | SubmissionState::Signed | SubmissionState::Sent => {
+                (g.sending, state.word(), self.attention())
+            }
+            SubmissionState::Filled => (g.hit, state.word(), self.good()),
+            SubmissionState::Claimable => (g.hit, state.word(), self.good().add_modifier(Modifier::BOLD)),
+            SubmissionState::Claimed => (g.good, state.word(), self.good()),
+            SubmissionState::Unknown => (g.warning, state.word(), self.attention()),
+            SubmissionState::Lost | SubmissionState::Failed | SubmissionState::Forfeited => {
+                (g.bad, state.word(), self.bad())
+            }
+            SubmissionState::Rejected | SubmissionState::Expired => (g.quiet, state.word(), self.dim()),
+        }
+    }
+}

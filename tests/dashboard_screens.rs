@@ -1,0 +1,241 @@
+//! Whole screens, through a terminal emulator: what a person sees, at the sizes people have.
+
+#[path = "support/emulator.rs"]
+mod emulator;
+#[path = "support/fixture.rs"]
+mod fixture;
+#[path = "support/svg.rs"]
+mod svg;
+
+use std::sync::Arc;
+
+use emulator::{Emulator, Shared, attributes, text};
+use fixture::{NOW_MS, busy, empty};
+use proptest::prelude::*;
+use ratatui::{buffer::Buffer, layout::Rect};
+use somascope::{
+    api::{Mode, Snapshot},
+    app::{AppEvent, Key, Look, State, layout::Size, update},
+    terminal::Screen,
+    views,
+};
+
+const COLOUR: Look = Look { ascii: false, colour: true };
+const MONO: Look = Look { ascii: false, colour: false };
+const ASCII: Look = Look { ascii: true, colour: false };
+
+/// The state after these keys.
+fn state(snapshot: Snapshot, look: Look, (width, height): (u16, u16), keys: &[Key]) -> State {
+    let mut state = State::new(look, Size { width, height }, NOW_MS, Arc::new(snapshot));
+    for key in keys {
+        update(&mut state, AppEvent::Key(*key));
+    }
+    state
+}
+
+fn picture(state: &State) -> Buffer {
+    let mut buffer = Buffer::empty(Rect::new(0, 0, state.size.width, state.size.height));
+    views::draw(state, &mut buffer);
+    buffer
+}
+
+fn emulate(snapshot: Snapshot, look: Look, size: (u16, u16), keys: &[Key]) -> Shared {
+    let (mut screen, shared) = Emulator::new(size.0, size.1);
+    screen.present(&picture(&state(snapshot, look, size, keys))).expect("the emulator takes everything");
+    shared
+}
+
+fn screen_text(snapshot: Snapshot, look: Look, size: (u16, u16), keys: &[Key]) -> String {
+    emulate(snapshot, look, size, keys).text()
+}
+
+const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+
+/// One snapshot a size, in the look of most terminals.
+fn at_all_sizes(name: &str, snapshot: &Snapshot, keys: &[Key]) {
+    for (width, height) in SIZES {
+        insta::assert_snapshot!(
+            format!("{name}_{width}x{height}"),
+            screen_text(snapshot.clone(), COLOUR, (width, height), keys)
+        );
+    }
+}
+
+#[test]
+fn the_dashboard_in_full_swing() {
+    at_all_sizes("dashboard_busy", &busy(), &[]);
+}
+
+#[test]
+fn the_dashboard_before_the_first_answer_says_what_comes_next() {
+    at_all_sizes("dashboard_empty", &empty(), &[]);
+}
+
+#[test]
+fn approvals_show_every_number_of_the_decision() {
+    at_all_sizes("approvals", &busy(), &[Key::Char('a')]);
+}
+
+#[test]
+fn approvals_of_binary_data_show_hex() {
+    insta::assert_snapshot!(screen_text(busy(), COLOUR, (80, 24), &[Key::Char('a'), Key::Char('x')]));
+}
+
+#[test]
+fn help_lists_the_registry() {
+    at_all_sizes("help", &busy(), &[Key::Char('?')]);
+}
+
+#[test]
+fn the_map_zoomed_has_a_cursor_and_an_inspector() {
+    at_all_sizes("map", &busy(), &[Key::Char('3'), Key::Char('t')]);
+}
+
+#[test]
+fn every_pane_fills_the_screen_when_zoomed() {
+    for (name, key) in
+        [("wallet", '1'), ("targets", '2'), ("throughput", '4'), ("rewards", '5'), ("models", '6'), ("log", '7')]
+    {
+        let keys = [Key::Char(key)];
+        insta::assert_snapshot!(format!("zoomed_{name}_120x40"), screen_text(busy(), COLOUR, (120, 40), &keys));
+        insta::assert_snapshot!(format!("zoomed_{name}_80x24"), screen_text(busy(), COLOUR, (80, 24), &keys));
+    }
+}
+
+#[test]
+fn questions_and_farewell() {
+    let all = [Key::Char('a'), Key::Char('Y')];
+    insta::assert_snapshot!("confirm_approve_all_80x24", screen_text(busy(), COLOUR, (80, 24), &all));
+    insta::assert_snapshot!("confirm_auto_80x24", screen_text(busy(), COLOUR, (80, 24), &[Key::Char('m')]));
+    insta::assert_snapshot!("settling_80x24", screen_text(busy(), COLOUR, (80, 24), &[Key::Char('q')]));
+    let filter = [Key::Char('2'), Key::Char('/'), Key::Char('h'), Key::Char('i')];
+    insta::assert_snapshot!("filter_80x24", screen_text(busy(), COLOUR, (80, 24), &filter));
+}
+
+#[test]
+fn a_broken_connection_and_a_read_only_session_say_so() {
+    let mut snapshot = busy();
+    snapshot.mode = Mode::ReadOnly;
+    snapshot.approvals = Arc::default();
+    snapshot.wallet.address = None;
+    snapshot.network.last_heard_ms = Some(NOW_MS - 75_000);
+    snapshot.network.trouble = Some("connection refused by http://127.0.0.1:50051; trying again".to_owned());
+    insta::assert_snapshot!("read_only_in_trouble_80x24", screen_text(snapshot, COLOUR, (80, 24), &[]));
+}
+
+#[test]
+fn small_and_narrow_terminals_show_the_focused_pane() {
+    insta::assert_snapshot!("dashboard_busy_50x14", screen_text(busy(), COLOUR, (50, 14), &[]));
+    insta::assert_snapshot!("dashboard_busy_50x60", screen_text(busy(), COLOUR, (50, 60), &[]));
+    insta::assert_snapshot!("approvals_50x14", screen_text(busy(), COLOUR, (50, 14), &[Key::Char('a')]));
+}
+
+#[test]
+fn colours_have_fixed_meanings() {
+    let dashboard = emulate(busy(), COLOUR, (80, 24), &[]);
+    insta::assert_snapshot!("colours_dashboard_80x24", attributes(dashboard.look().parser.screen()));
+    let approvals = emulate(busy(), COLOUR, (80, 24), &[Key::Char('a')]);
+    insta::assert_snapshot!("colours_approvals_80x24", attributes(approvals.look().parser.screen()));
+}
+
+#[test]
+fn without_colour_nothing_is_coloured_and_the_words_are_the_same() {
+    for keys in [&[][..], &[Key::Char('a')], &[Key::Char('6')], &[Key::Char('5')]] {
+        let mono = emulate(busy(), MONO, (120, 40), keys);
+        let attributes = attributes(mono.look().parser.screen());
+        assert!(!attributes.contains("fg") && !attributes.contains("bg"), "{attributes}");
+        // The map's dots become letters; everything else stays.
+        let letters =
+            |text: &str| text.chars().filter(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).collect::<String>();
+        let coloured = screen_text(busy(), COLOUR, (120, 40), keys);
+        assert_eq!(letters(&mono.text()), letters(&coloured));
+    }
+    insta::assert_snapshot!("dashboard_busy_mono_80x24", screen_text(busy(), MONO, (80, 24), &[]));
+}
+
+#[test]
+fn ascii_is_ascii() {
+    let keys: [&[Key]; 6] =
+        [&[], &[Key::Char('a')], &[Key::Char('?')], &[Key::Char('3')], &[Key::Char('6')], &[Key::Char('q')]];
+    for keys in keys {
+        for snapshot in [busy(), empty()] {
+            // What comes from outside may have any letters; the program's own may not.
+            let text = screen_text(snapshot, ASCII, (120, 40), keys).replace('·', ".");
+            assert!(text.is_ascii(), "{}", text.lines().filter(|line| !line.is_ascii()).collect::<Vec<_>>().join("\n"));
+        }
+    }
+    insta::assert_snapshot!("dashboard_busy_ascii_80x24", screen_text(busy(), ASCII, (80, 24), &[]));
+}
+
+#[test]
+fn hostile_text_cannot_reach_the_terminal() {
+    let evil = "x\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\r\n\u{202e}y";
+    let mut snapshot = busy();
+    snapshot.network.name = evil.to_owned();
+    snapshot.network.trouble = Some(evil.to_owned());
+    snapshot.throughput.device = evil.to_owned();
+    let mut row = fixture::submission(0, somascope::api::SubmissionState::AwaitingApproval);
+    row.source = evil.to_owned();
+    row.url = Some(evil.to_owned());
+    row.note = Some(evil.to_owned());
+    row.preview = evil.as_bytes().to_vec();
+    snapshot.approvals = Arc::new(vec![Arc::new(row.clone())]);
+    snapshot.submissions = Arc::new(vec![Arc::new(row)]);
+    for key in ['a', '1', '2', '4', '5', '7'] {
+        let buffer = picture(&state(snapshot.clone(), COLOUR, (120, 40), &[Key::Char(key)]));
+        let bad = |symbol: &str| symbol.chars().any(|c| c.is_control() || c == '\u{202e}');
+        assert!(!buffer.content.iter().any(|cell| bad(cell.symbol())), "screen {key}");
+    }
+}
+
+/// Ways into every screen and dialog.
+fn any_keys() -> impl Strategy<Value = Vec<Key>> {
+    let key = prop_oneof![
+        proptest::sample::select("1234567ahjklz?mpsgGYynxctL+-/q".chars().map(Key::Char).collect::<Vec<_>>()),
+        proptest::sample::select(vec![Key::Enter, Key::Esc, Key::Tab, Key::PageDown, Key::PageUp, Key::End, Key::Down]),
+    ];
+    proptest::collection::vec(key, 0..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_screen_draws_at_every_size(
+        width in 1_u16..=200,
+        height in 1_u16..=60,
+        small in any::<bool>(),
+        keys in any_keys(),
+        full in any::<bool>(),
+        ascii in any::<bool>(),
+    ) {
+        let size = if small { (width % 30 + 1, height % 12 + 1) } else { (width, height) };
+        let snapshot = if full { busy() } else { empty() };
+        let look = Look { ascii, colour: !ascii };
+        let _ = picture(&state(snapshot, look, size, &keys));
+    }
+}
+
+#[test]
+fn the_smallest_terminals_draw_every_screen() {
+    for width in 1..=12 {
+        for height in 1..=8 {
+            for key in ['1', '2', '3', '4', '5', '6', '7', 'a', '?', 'm', 'q', ' '] {
+                let _ = picture(&state(busy(), COLOUR, (width, height), &[Key::Char(key)]));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_picture_is_drawn_from_a_real_screen() {
+    let shared = emulate(busy(), COLOUR, (120, 40), &[]);
+    let picture = svg::render(shared.look().parser.screen());
+    assert!(picture.starts_with("<svg") && picture.contains("Open targets"));
+    assert!(text(shared.look().parser.screen()).contains("Open targets"));
+    if std::env::var_os("UPDATE_PICTURE").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/dashboard.svg");
+        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")).expect("assets/ can be made");
+        std::fs::write(path, picture).expect("assets/ is writable");
+    }
+}

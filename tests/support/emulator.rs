@@ -1,0 +1,194 @@
+//! A screen for the real loop and the real drawing: ratatui's bytes go through a terminal emulator.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+    num::NonZeroU16,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use ratatui::{
+    Terminal,
+    backend::{Backend, ClearType, CrosstermBackend, WindowSize},
+    buffer::{Buffer, Cell},
+    layout::{Position, Rect, Size},
+};
+use somascope::terminal::{Screen, copy};
+
+/// What the emulator has seen, shared between the loop and the test.
+pub struct Seen {
+    pub parser: vt100::Parser,
+    pub bytes: usize,
+    pub clipboard: Vec<String>,
+    pub mouse: bool,
+    pub suspended: usize,
+    size: Size,
+}
+
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Seen>>);
+
+impl Shared {
+    pub fn look(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().expect("no test panics while it looks")
+    }
+
+    /// The user pulls at the window's corner.
+    pub fn resize(&self, width: u16, height: u16) {
+        let mut seen = self.look();
+        seen.size = Size { width, height };
+        seen.parser.screen_mut().set_size(nonzero(height), nonzero(width));
+    }
+
+    pub fn text(&self) -> String {
+        text(self.look().parser.screen())
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut seen = self.look();
+        seen.bytes += bytes.len();
+        seen.parser.process(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub struct Emulator {
+    terminal: Terminal<Sized>,
+    shared: Shared,
+}
+
+impl Emulator {
+    pub fn new(width: u16, height: u16) -> (Self, Shared) {
+        // What the environment says about colour is the business of `Options`, not of a test.
+        crossterm::style::force_color_output(true);
+        let shared = Shared(Arc::new(Mutex::new(Seen {
+            parser: vt100::Parser::new(nonzero(height), nonzero(width), 0),
+            bytes: 0,
+            clipboard: Vec::new(),
+            mouse: false,
+            suspended: 0,
+            size: Size { width, height },
+        })));
+        let backend = Sized { inner: CrosstermBackend::new(shared.clone()), shared: shared.clone() };
+        let terminal = Terminal::new(backend).expect("an emulator has a size");
+        (Self { terminal, shared: shared.clone() }, shared)
+    }
+}
+
+impl Screen for Emulator {
+    fn size(&self) -> io::Result<Size> {
+        Ok(self.shared.look().size)
+    }
+    fn present(&mut self, picture: &Buffer) -> io::Result<()> {
+        copy(&mut self.terminal, picture)
+    }
+    fn capture_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.shared.look().mouse = on;
+        Ok(())
+    }
+    fn to_clipboard(&mut self, text: &str) -> io::Result<()> {
+        self.shared.look().clipboard.push(text.to_owned());
+        Ok(())
+    }
+    fn suspend(&mut self) -> io::Result<()> {
+        self.shared.look().suspended += 1;
+        Ok(())
+    }
+    fn resume(&mut self) -> io::Result<()> {
+        let size = self.size()?;
+        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
+    }
+}
+
+/// The crossterm backend, but for the size, which it would ask of the test's own terminal.
+struct Sized {
+    inner: CrosstermBackend<Shared>,
+    shared: Shared,
+}
+
+impl Backend for Sized {
+    type Error = io::Error;
+    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
+        self.inner.draw(content)
+    }
+    fn hide_cursor(&mut self) -> io::Result<()> {
+        self.inner.hide_cursor()
+    }
+    fn show_cursor(&mut self) -> io::Result<()> {
+        self.inner.show_cursor()
+    }
+    fn get_cursor_position(&mut self) -> io::Result<Position> {
+        panic!("nothing may ask a full-screen terminal for its cursor")
+    }
+    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
+        self.inner.set_cursor_position(position)
+    }
+    fn clear(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+    fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
+        self.inner.clear_region(region)
+    }
+    fn size(&self) -> io::Result<Size> {
+        Ok(self.shared.look().size)
+    }
+    fn window_size(&mut self) -> io::Result<WindowSize> {
+        Ok(WindowSize { columns_rows: self.size()?, pixels: Size::default() })
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Backend::flush(&mut self.inner)
+    }
+}
+
+fn nonzero(n: u16) -> NonZeroU16 {
+    NonZeroU16::new(n).expect("a terminal has at least one cell")
+}
+
+/// The screen as lines, trailing spaces dropped.
+pub fn text(screen: &vt100::Screen) -> String {
+    let (_, columns) = screen.size();
+    let lines: Vec<_> = screen.rows(0, columns.get()).map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n")
+}
+
+/// Colours and weights: one line for each run of cells with attributes, `row:from-to what`.
+pub fn attributes(screen: &vt100::Screen) -> String {
+    let (rows, columns) = screen.size();
+    let mut listing = String::new();
+    for row in 0..rows.get() {
+        let mut run: Option<(u16, String)> = None;
+        for column in 0..=columns.get() {
+            let words = screen.cell(row, column).map(words).unwrap_or_default();
+            if run.as_ref().is_some_and(|(_, running)| *running == words) {
+                continue;
+            }
+            if let Some((from, running)) = run.replace((column, words)).filter(|(_, running)| !running.is_empty()) {
+                writeln!(listing, "{row}:{from}-{} {running}", column - 1).expect("strings take everything");
+            }
+        }
+    }
+    listing
+}
+
+fn words(cell: &vt100::Cell) -> String {
+    let mut words = Vec::new();
+    let colour = |name: &str, colour| match colour {
+        vt100::Color::Default => None,
+        vt100::Color::Idx(n) => Some(format!("{name}{n}")),
+        vt100::Color::Rgb(r, g, b) => Some(format!("{name}#{r:02x}{g:02x}{b:02x}")),
+    };
+    // A blank cell has no visible foreground.
+    if cell.has_contents() && cell.contents() != " " || cell.inverse() {
+        words.extend(colour("fg", cell.fgcolor()));
+        words.extend(cell.bold().then(|| "bold".to_owned()));
+        words.extend(cell.dim().then(|| "dim".to_owned()));
+    }
+    words.extend(colour("bg", cell.bgcolor()));
+    words.extend(cell.inverse().then(|| "inverse".to_owned()));
+    words.join(" ")
+}

@@ -1,0 +1,273 @@
+//! Snapshots to draw: a network in full swing, and one that has not answered yet.
+
+use std::sync::Arc;
+
+use somascope::{
+    api::{
+        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, Snapshot,
+        SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, WalletView,
+    },
+    primitives::{Address, Digest, ObjectId, Shannons, hash},
+};
+
+/// 2026-11-22 13:40:28 UTC.
+pub const NOW_MS: u64 = 1_795_354_828_000;
+
+pub fn id(kind: &str, n: u64) -> ObjectId {
+    ObjectId(hash(format!("{kind} {n}").as_bytes()).0)
+}
+
+/// Reproducible numbers from 0 to 1.
+fn noise(seed: u64) -> f32 {
+    let bytes = hash(&seed.to_le_bytes()).0;
+    f32::from(u16::from_le_bytes([bytes[0], bytes[1]])) / 65_536.0
+}
+
+fn models() -> Vec<ModelRow> {
+    let rows = [(420, 500, true, 812), (300, 1000, true, 644), (150, 250, true, 389), (90, 0, false, 0)];
+    (0..)
+        .zip(rows)
+        .map(|(n, (stake, commission_bps, resident, wins))| ModelRow {
+            id: id("model", n),
+            stake: Shannons(stake * 1_000_000_000),
+            commission_bps,
+            resident,
+            trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
+            wins,
+            targets: 75 - n * 6,
+        })
+        .collect()
+}
+
+fn targets() -> Vec<TargetRow> {
+    (0..100)
+        .map(|n| TargetRow {
+            id: id("target", n),
+            epoch: 12,
+            stage: match n {
+                0..=2 => TargetStage::Hit,
+                3 => TargetStage::InFlight,
+                4 => TargetStage::Ours,
+                _ => TargetStage::Open,
+            },
+            reward: Shannons(12_685_185),
+            threshold: 1.05,
+            models: (0..3).map(|k| id("model", (n + k) % 4)).collect(),
+            best_distance: (n < 90).then(|| 1.025 + n as f32 * 0.002 + noise(n) * 0.002),
+            seen_at_ms: NOW_MS - 1000 * (5 + n * n),
+        })
+        .collect()
+}
+
+fn map(targets: &[TargetRow]) -> MapView {
+    let centres = [(-0.6_f32, 0.35_f32), (0.5, 0.55), (0.15, -0.6)];
+    let around = |seed: u64, centre: (f32, f32), spread: f32| {
+        // A sum of uniforms is normal enough for a picture.
+        let bell = |s: u64| (0..4).map(|k| noise(s * 8 + k) - 0.5).sum::<f32>();
+        (centre.0 + bell(seed * 2) * spread, centre.1 + bell(seed * 2 + 1) * spread)
+    };
+    let samples = (0..900_u64).map(|n| {
+        let model = (n % 7).min(4) / 2;
+        let (x, y) = around(n, centres[model as usize], 0.45);
+        MapPoint { x, y, model: model as u16, id: None, hit: false }
+    });
+    let models = centres.iter().zip(0..).map(|(&(x, y), n)| MapPoint {
+        x,
+        y,
+        model: n,
+        id: Some(id("model", n.into())),
+        hit: false,
+    });
+    let points = targets.iter().zip(10_000_u64..).map(|(target, n)| {
+        let model = (n % 3) as u16;
+        let (x, y) = around(n, centres[usize::from(model)], 0.9);
+        MapPoint { x, y, model, id: Some(target.id), hit: target.stage == TargetStage::Hit }
+    });
+    MapView {
+        basis: 1,
+        explained: [0.42, 0.17],
+        samples: samples.collect(),
+        models: models.collect(),
+        targets: points.collect(),
+    }
+}
+
+pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
+    let source = [
+        "code/scheduler.rs +2048",
+        "prose/moby-dick.txt +61440",
+        "logs/nginx-access.log +8192",
+        "data/\u{1b}[31mevil\u{1b}[0m.bin",
+    ];
+    let preview: &[u8] = match n % 4 {
+        0 => {
+            b"/// Picks the next task to run: the one that has waited longest among those that are ready.\n\
+               fn next(&mut self) -> Option<TaskId> {\n    let now = self.clock.now();\n    \
+               self.ready.iter().filter(|t| t.due <= now).min_by_key(|t| t.since).map(|t| t.id)\n}\n"
+        }
+        1 => {
+            b"Call me Ishmael. Some years ago--never mind how long precisely--having little or no money in my \
+               purse, and nothing particular to interest me on shore, I thought I would sail about a little and see \
+               the watery part of the world."
+        }
+        2 => b"127.0.0.1 - - [22/Nov/2026:13:40:28 +0000] \"GET / HTTP/1.1\" 200 612 \"-\" \"curl/8.5.0\"\n",
+        _ => &[0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0xff, 0xfe, 0x1b, b'[', b'2', b'J', 0x80, 0x90, 0x41, 0x42],
+    };
+    let paid = (state == SubmissionState::Claimed).then_some(Shannons(6_365_420));
+    let sent = matches!(state, SubmissionState::Filled | SubmissionState::Claimed | SubmissionState::Claimable);
+    SubmissionRow {
+        id: SubmissionId(n as i64),
+        state,
+        target: id("target", n),
+        epoch: 12,
+        model: id("model", n % 3),
+        source: source[(n % 4) as usize].to_owned(),
+        checksum: Digest(hash(preview).0),
+        size_bytes: 1024 * (1 + n % 3),
+        preview: preview.to_vec(),
+        distance: 1.0312 + n as f32 * 0.004,
+        threshold: 1.05,
+        losses: (0..3).map(|k| (id("model", k), 2.3145 + ((k + 3 - n % 3) % 3) as f32 * 0.41)).collect(),
+        bond: Shannons(66_560 * (1 + n % 3)),
+        fee: Shannons(2_200),
+        expected_reward: Shannons(6_370_000 - n * 1_000),
+        paid,
+        digest: sent.then(|| hash(&n.to_le_bytes())),
+        url: sent.then(|| format!("http://127.0.0.1:9000/somascope/12/{}.bin", hash(preview))),
+        note: (state == SubmissionState::Failed).then(|| "InsufficientBond: 66,560 needed, 1,200 given".to_owned()),
+        changed_at_ms: NOW_MS - 1000 * (3 + n * 17),
+    }
+}
+
+/// Three approvals wait, fills and claims of several epochs, scoring under way.
+pub fn busy() -> Snapshot {
+    use SubmissionState::{AwaitingApproval, Claimable, Claimed, Failed, Filled, Lost, Sent};
+    let targets = targets();
+    let approvals: Vec<_> = (0..3).map(|n| Arc::new(submission(n, AwaitingApproval))).collect();
+    let states = [Sent, Filled, Filled, Claimable, Lost, Claimed, Claimed, Failed, Claimed, Claimed];
+    let rest = states.into_iter().zip(3..).map(|(state, n)| Arc::new(submission(n, state)));
+    let epochs = (0..6_u64).map(|n| EpochRewards {
+        epoch: 12 - n,
+        filled: [2, 3, 4, 2, 5, 1][n as usize],
+        lost: u64::from(n == 1),
+        earned: Shannons(if n < 2 { 0 } else { 6_365_420 * (2 + n % 3) }),
+        pending: Shannons(if n < 2 { 6_370_000 * (2 + n) } else { 0 }),
+        forfeited: Shannons::ZERO,
+        fees: Shannons(2_200 * (2 + n)),
+    });
+    let line =
+        |seconds: u64, level, text: &str| LogLine { at_ms: NOW_MS - seconds * 1000, level, text: text.to_owned() };
+    Snapshot {
+        version: 42,
+        at_ms: NOW_MS,
+        mode: Mode::Manual,
+        scoring_paused: false,
+        network: NetworkView {
+            name: "devnet".to_owned(),
+            rpc_url: "http://127.0.0.1:50051".to_owned(),
+            chain_id: "4c78adac9f1e".to_owned(),
+            epoch: 12,
+            epoch_ends_at_ms: NOW_MS + 14_000,
+            threshold: 1.05,
+            reward_per_target: Shannons(12_685_185),
+            last_heard_ms: Some(NOW_MS - 1_000),
+            trouble: None,
+        },
+        wallet: WalletView {
+            address: Some(Address(hash(b"wallet").0)),
+            balance: Shannons(10_046_812_340),
+            coins: 3,
+            locked_bonds: Shannons(199_680),
+            pending_rewards: Shannons(31_850_000),
+            claimable_rewards: Shannons(6_370_000),
+            history: Arc::new(
+                (0..240)
+                    .map(|n| {
+                        let fills = (n / 20) * 4_100_000 + u64::from(n % 20 > 6) * 1_900_000;
+                        (NOW_MS - (240 - n) * 1000, Shannons(9_998_000_000 + fills))
+                    })
+                    .collect(),
+            ),
+        },
+        map: Arc::new(map(&targets)),
+        targets: Arc::new(targets),
+        models: Arc::new(models()),
+        throughput: ThroughputView {
+            samples_scored: 1_845,
+            model_evaluations: 5_535,
+            tokens: 5_667_840,
+            samples_per_s: 7.4,
+            tokens_per_s: 22_732.0,
+            hits: 12,
+            hits_per_h: 173.2,
+            queue: 16,
+            remaining: Some(12_340),
+            skipped: 2,
+            history: Arc::new((0..300_u64).map(|n| 6.2 + noise(n / 3) * 2.6 + (n as f32 / 40.0).sin()).collect()),
+            device: "cpu, 2 threads".to_owned(),
+        },
+        approvals: Arc::new(approvals.clone()),
+        submissions: Arc::new(approvals.into_iter().chain(rest).collect()),
+        rewards: Arc::new(RewardsView {
+            epochs: epochs.collect(),
+            total: Totals {
+                submitted: 19,
+                filled: 17,
+                lost: 1,
+                claimed: 12,
+                rewards: Shannons(76_385_040),
+                fees: Shannons(75_200),
+                bonds_locked: Shannons(199_680),
+                bonds_forfeited: Shannons::ZERO,
+            },
+        }),
+        log: Arc::new(vec![
+            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8"),
+            line(92, Level::Info, "3 of 4 models loaded"),
+            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3"),
+            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500"),
+            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10"),
+            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given"),
+            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440"),
+            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500"),
+        ]),
+    }
+}
+
+/// Before the node's first answer.
+pub fn empty() -> Snapshot {
+    Snapshot {
+        version: 0,
+        at_ms: NOW_MS,
+        mode: Mode::Manual,
+        scoring_paused: false,
+        network: NetworkView {
+            name: "devnet".to_owned(),
+            rpc_url: "http://127.0.0.1:50051".to_owned(),
+            chain_id: String::new(),
+            epoch: 0,
+            epoch_ends_at_ms: 0,
+            threshold: 0.0,
+            reward_per_target: Shannons::ZERO,
+            last_heard_ms: None,
+            trouble: None,
+        },
+        wallet: WalletView {
+            address: Some(Address(hash(b"wallet").0)),
+            balance: Shannons::ZERO,
+            coins: 0,
+            locked_bonds: Shannons::ZERO,
+            pending_rewards: Shannons::ZERO,
+            claimable_rewards: Shannons::ZERO,
+            history: Arc::default(),
+        },
+        targets: Arc::default(),
+        models: Arc::default(),
+        map: Arc::default(),
+        throughput: ThroughputView::default(),
+        approvals: Arc::default(),
+        submissions: Arc::default(),
+        rewards: Arc::default(),
+        log: Arc::default(),
+    }
+}
