@@ -24,9 +24,18 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// Module → crates that it must not name, because they do what it must never do.
 const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("primitives", &["tokio", "reqwest", "rusqlite", "std::fs", "std::net"]),
-    ("api", &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "crossterm", "std::fs", "std::net"]),
-    ("app", &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "std::fs", "std::net", "std::thread"]),
-    ("views", &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "tokio", "std::fs", "std::net", "std::thread"]),
+    (
+        "api",
+        &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "crossterm", "std::fs", "std::net"],
+    ),
+    (
+        "app",
+        &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "std::fs", "std::net", "std::thread"],
+    ),
+    (
+        "views",
+        &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest", "tokio", "std::fs", "std::net", "std::thread"],
+    ),
     ("terminal", &["tonic", "candle_core", "rusqlite", "aws_sdk_s3", "reqwest"]),
     ("chain", &["candle_core", "rusqlite", "aws_sdk_s3", "ratatui", "std::fs"]),
     ("model", &["tokio", "tonic", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "std::fs", "std::net"]),
@@ -164,6 +173,7 @@ fn the_architecture_page_names_every_module() {
 #[test]
 fn grouped_and_nested_imports_are_seen() {
     let known = ["api", "chain", "model"].into();
-    let named = named_modules("use crate::{\n    api::{Event, Command},\n    model::Model,\n};\ncrate::chain::x();", &known);
+    let named =
+        named_modules("use crate::{\n    api::{Event, Command},\n    model::Model,\n};\ncrate::chain::x();", &known);
     assert_eq!(named, ["api", "chain", "model"].map(String::from).into());
 }

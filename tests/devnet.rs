@@ -13,8 +13,8 @@ use somascope::{
         },
         rewards::claim_split,
         types::{
-            Address, ExecutionFailure, ExecutionStatus, Manifest, ObjectId, ObjectRef, Shannons, SomaTensor, SubmitData,
-            TransactionData, TransactionKind,
+            Address, ExecutionFailure, ExecutionStatus, Manifest, ObjectId, ObjectRef, Shannons, SomaTensor,
+            SubmitData, TransactionData, TransactionKind,
         },
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, ModelSpec, Ports, Verdict},
@@ -125,7 +125,8 @@ impl Player {
             .iter()
             .map(|id| state.models.iter().find(|model| model.id == *id).expect("an active model").clone())
             .collect();
-        let score = client::score(&self.scoring_url, &manifest, &models, &target.embedding, 0, SOON).await.expect("a score");
+        let score =
+            client::score(&self.scoring_url, &manifest, &models, &target.embedding, 0, SOON).await.expect("a score");
         Scored {
             manifest,
             model_id: models[score.winner].id,
@@ -159,7 +160,13 @@ impl Player {
         self.submit_claiming(target, scored, scored.distance, &scored.embedding).await
     }
 
-    async fn submit_claiming(&self, target_id: ObjectId, scored: &Scored, distance: f32, embedding: &[f32]) -> Executed {
+    async fn submit_claiming(
+        &self,
+        target_id: ObjectId,
+        scored: &Scored,
+        distance: f32,
+        embedding: &[f32],
+    ) -> Executed {
         let submission = |bond_coin| {
             TransactionKind::SubmitData(SubmitData {
                 target_id,
@@ -431,7 +438,9 @@ async fn what_cannot_start_says_why_and_leaves_no_trace() {
     assert!(matches!(error, DevnetError::DirectoryInUse { .. }), "{error}");
     network.shutdown().await;
 
-    let Err(error) = devnet::start(DevnetConfig { seed: 8, ..config(dir.path()) }).await else { panic!("another seed") };
+    let Err(error) = devnet::start(DevnetConfig { seed: 8, ..config(dir.path()) }).await else {
+        panic!("another seed")
+    };
     assert!(matches!(error, DevnetError::OtherSeed { found: 7, asked: 8, .. }), "{error}");
 }
 
@@ -478,7 +487,9 @@ async fn every_checkpoint_reaches_every_open_stream() {
     for stream in &mut streams {
         let fill = stream.next().await.expect("a checkpoint").expect("decoded");
         assert_eq!(fill.transactions, [submitted.effects.transaction_digest]);
-        assert!(fill.targets.iter().any(|(id, written)| *id == target.id && written.submitter == Some(player.address())));
+        assert!(
+            fill.targets.iter().any(|(id, written)| *id == target.id && written.submitter == Some(player.address()))
+        );
         assert_eq!(fill.targets.len(), 2, "the filled one and its replacement");
         let turn = stream.next().await.expect("a checkpoint").expect("decoded");
         assert_eq!(turn.sequence_number, fill.sequence_number + 1);

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{config::DevnetConfig, ledger::{Genesis, parameters_v5}, node::now_ms, secrets::Identities};
+use super::{
+    config::DevnetConfig,
+    ledger::{Genesis, parameters_v5},
+    node::now_ms,
+    secrets::Identities,
+};
 use crate::{
     chain::types::{SomaTensor, SystemParameters},
     primitives::SHANNONS_PER_SOMA,
@@ -29,10 +34,7 @@ pub struct GenesisOptions {
 impl GenesisOptions {
     /// The real network's constants at protocol version 5 (`protocol.md §11`), for embeddings of `dim` numbers.
     pub fn v5(dim: u64) -> Self {
-        Self {
-            parameters: parameters_v5(dim),
-            emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA,
-        }
+        Self { parameters: parameters_v5(dim), emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA }
     }
 
     /// The demo's network: small models in few dimensions reach far closer than large ones, and one person fills targets for
@@ -44,9 +46,9 @@ impl GenesisOptions {
             parameters: SystemParameters {
                 target_initial_targets_per_epoch: 40,
                 target_hits_per_epoch: 120,
-                target_initial_distance_threshold: SomaTensor::scalar(0.85),
+                target_initial_distance_threshold: SomaTensor::scalar(0.75),
                 target_min_distance_threshold: SomaTensor::scalar(0.5),
-                target_max_distance_threshold: SomaTensor::scalar(0.9),
+                target_max_distance_threshold: SomaTensor::scalar(0.78),
                 ..v5.parameters
             },
             // 12 685 185 for each of 120 targets is the 80 % of it that goes to targets.

@@ -227,9 +227,7 @@ fn objects_port(config: &DevnetConfig, found: &Found) -> Result<u16, DevnetError
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevnetError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| DevnetError::Internal(error.to_string()))
+    tokio::task::spawn_blocking(work).await.map_err(|error| DevnetError::Internal(error.to_string()))
 }
 
 async fn logged(service: &'static str, serving: impl Future<Output = Result<(), tonic::transport::Error>>) {
