@@ -175,11 +175,18 @@ fn weigh(scores: &[Lanes], max: &Lanes, values: &[f32], sums: &mut [Lanes]) -> L
 
 /// The full softmax of one query, masked keys at their fill value: they outweigh or equal real scores this low.
 #[cold]
-fn with_mask_visible(visible: impl Iterator<Item = f32>, max: f32, values: &[f32], dim: usize, out: &mut [f32]) {
-    let max = max.max(MASK_FILL);
+fn with_mask_visible(
+    visible: impl ExactSizeIterator<Item = f32>,
+    max: f32,
+    values: &[f32],
+    dim: usize,
+    out: &mut [f32],
+) {
+    let masked = values.len() / dim - visible.len();
+    let max = if masked > 0 { max.max(MASK_FILL) } else { max };
     let mut total = 0.0;
     out.fill(0.0);
-    for (score, value) in visible.chain(std::iter::repeat(MASK_FILL)).zip(values.chunks_exact(dim)) {
+    for (score, value) in visible.chain(std::iter::repeat_n(MASK_FILL, masked)).zip(values.chunks_exact(dim)) {
         let weight = (score - max).exp();
         total += weight;
         for (out, value) in out.iter_mut().zip(value) {
@@ -188,5 +195,76 @@ fn with_mask_visible(visible: impl Iterator<Item = f32>, max: f32, values: &[f32
     }
     for out in out {
         *out /= total;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROWS: usize = 37;
+    const EMBED: usize = 12;
+    const HEADS: usize = 2;
+    const DIM: usize = EMBED / HEADS;
+
+    /// The definition, in f64, masked half and all. Positions are all 0, so nothing rotates.
+    fn by_definition(qkv: &[f32]) -> Vec<f64> {
+        let at = |row: usize, which: usize, d: usize| f64::from(qkv[row * 3 * EMBED + which * EMBED + d]);
+        let mut context = vec![0.0; ROWS * EMBED];
+        for (row, h) in (0..ROWS).flat_map(|row| (0..HEADS).map(move |h| (row, h))) {
+            let dims = h * DIM..(h + 1) * DIM;
+            let dot =
+                |key: usize| dims.clone().map(|d| at(row, 0, d) * at(key, 1, d)).sum::<f64>() / (DIM as f64).sqrt();
+            let scores: Vec<f64> = (0..ROWS).map(|key| if key > row { -10_000.0 } else { dot(key) }).collect();
+            let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let weights: Vec<f64> = scores.iter().map(|score| (score - max).exp()).collect();
+            let total: f64 = weights.iter().sum();
+            for d in dims {
+                context[row * EMBED + d] = (0..ROWS).map(|key| weights[key] * at(key, 2, d)).sum::<f64>() / total;
+            }
+        }
+        context
+    }
+
+    /// Queries, keys and values without a pattern, within ±1.
+    fn arbitrary() -> Vec<f32> {
+        (0..ROWS * 3 * EMBED).map(|i| ((i * i * 31 + i * 17) % 1009) as f32 / 504.5 - 1.0).collect()
+    }
+
+    fn assert_agrees(qkv: &[f32], tolerance: f64) {
+        let found = causal_attention(qkv, EMBED, HEADS, &Rotary::new(&[0; ROWS], DIM));
+        for (i, (found, exact)) in found.iter().zip(by_definition(qkv)).enumerate() {
+            assert!((f64::from(*found) - exact).abs() < tolerance, "[{i}]: {found}, by definition {exact}");
+        }
+    }
+
+    #[test]
+    fn it_is_the_softmax_of_the_definition() {
+        assert_agrees(&arbitrary(), 1e-6);
+    }
+
+    #[test]
+    fn masked_keys_show_where_real_scores_are_as_low_as_their_fill_value() {
+        for real in [-9_900.0f32, -9_999.0, -10_000.0, -15_000.0] {
+            let mut qkv = arbitrary();
+            for row in qkv.chunks_exact_mut(3 * EMBED) {
+                for h in 0..HEADS {
+                    // The first dimension alone makes a score of `real`, the others move it a little.
+                    row[h * DIM] = 100.0;
+                    row[EMBED + h * DIM] = real / 100.0 * (DIM as f32).sqrt();
+                }
+            }
+            // A score near 10 000 is rounded to a thousandth.
+            assert_agrees(&qkv, 5e-3);
+        }
+    }
+
+    #[test]
+    fn a_broken_score_breaks_its_row_and_no_earlier_one() {
+        let mut qkv = arbitrary();
+        qkv[20 * 3 * EMBED + EMBED] = f32::NAN;
+        let context = causal_attention(&qkv, EMBED, HEADS, &Rotary::new(&[0; ROWS], DIM));
+        assert!(context[..20 * EMBED].iter().all(|v| v.is_finite()));
+        assert!(context[20 * EMBED..].chunks(EMBED).all(|row| row[..DIM].iter().all(|v| v.is_nan())));
     }
 }
