@@ -173,18 +173,21 @@ fn sum<S: Simd>(simd: S, weights: &[f32], values: &[f32], sums: &mut [f32], tota
     let mut totals = [simd.splat_f32s(0.0); REGISTERS];
     for (values, weights) in zip(values.chunks_exact(KEYS * dim), weights.chunks_exact(KEYS * REGISTERS)) {
         let [a, b, c, d] = quarters(values);
-        let weight = |key: usize, register: usize| weights[key * REGISTERS + register];
+        let mut held = [[simd.splat_f32s(0.0); REGISTERS]; KEYS];
+        held.as_flattened_mut().copy_from_slice(weights);
         for (register, total) in totals.iter_mut().enumerate() {
-            let low = simd.add_f32s(weight(0, register), weight(1, register));
-            let high = simd.add_f32s(weight(2, register), weight(3, register));
+            let low = simd.add_f32s(held[0][register], held[1][register]);
+            let high = simd.add_f32s(held[2][register], held[3][register]);
             *total = simd.add_f32s(*total, simd.add_f32s(low, high));
         }
         for ((((a, b), c), d), sums) in zip(zip(zip(zip(a, b), c), d), sums.chunks_exact_mut(REGISTERS)) {
-            let values = [a, b, c, d].map(|value| simd.splat_f32s(*value));
+            let values = [*a, *b, *c, *d];
             for (register, sum) in sums.iter_mut().enumerate() {
-                for (key, value) in values.iter().enumerate() {
-                    *sum = simd.mul_add_e_f32s(weight(key, register), *value, *sum);
+                let mut added = *sum;
+                for (held, value) in zip(&held, values) {
+                    added = simd.mul_add_e_f32s(held[register], simd.splat_f32s(value), added);
                 }
+                *sum = added;
             }
         }
     }
@@ -197,7 +200,7 @@ fn sum<S: Simd>(simd: S, weights: &[f32], values: &[f32], sums: &mut [f32], tota
 #[inline(always)]
 fn quarters(group: &[f32]) -> [&[f32]; KEYS] {
     let dim = group.len() / KEYS;
-    std::array::from_fn(|key| &group[key * dim..][..dim])
+    [&group[..dim], &group[dim..2 * dim], &group[2 * dim..3 * dim], &group[3 * dim..4 * dim]]
 }
 
 /// Largest score of each lane; NaNs are passed over.
