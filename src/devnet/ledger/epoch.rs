@@ -13,7 +13,7 @@ use super::{
 };
 use crate::chain::types::{
     Address, Digest, ExecutionFailure, ExecutionStatus, InactiveModel, Model, ModelV1, ObjectId, ObjectType, Owner,
-    SomaTensor, StakedSoma, SystemStateV1, TransactionData, TransactionFee, to_bcs,
+    SomaTensor, StakedSoma, StakingPool, SystemStateV1, TransactionData, TransactionFee, to_bcs,
 };
 
 /// Voting power of the whole set.
@@ -210,7 +210,7 @@ fn end_models(system: &mut SystemStateV1) -> ExecutionResult<u64> {
     Ok(slashed)
 }
 
-fn end_pool(pool: &mut crate::chain::types::StakingPool, rate_bps: u64, epoch: u64) -> ExecutionResult<u64> {
+fn end_pool(pool: &mut StakingPool, rate_bps: u64, epoch: u64) -> ExecutionResult<u64> {
     let taken = pools::slash(pool, rate_bps);
     pools::deactivate(pool, epoch)?;
     Ok(taken)

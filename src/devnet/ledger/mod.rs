@@ -24,7 +24,7 @@ pub use genesis::parameters_v5;
 
 use crate::chain::types::{
     Address, BalanceChange, CheckpointSummary, Digest, Object, ObjectId, ObjectIn, ObjectOut, ObjectRef,
-    SignedTransaction, SystemParameters, SystemStateV1, TransactionData, TransactionEffects, TransactionKind,
+    SignedTransaction, SystemParameters, SystemStateV1, TargetV1, TransactionData, TransactionEffects, TransactionKind,
     UserSignature,
 };
 use epoch::Change;
@@ -332,7 +332,7 @@ impl Ledger {
     }
 
     /// Live targets, ascending by id.
-    pub fn targets(&self) -> Vec<(&Object, crate::chain::types::TargetV1)> {
+    pub fn targets(&self) -> Vec<(&Object, TargetV1)> {
         self.state.targets().filter_map(|object| Some((object, object.target().ok()?))).collect()
     }
 

@@ -3,7 +3,10 @@
 //! Invariants: a commit is there as a whole or not at all, and synced before it returns; no row is ever changed but `live`,
 //! `tombstones`, `locks` and an epoch's end; one process at a time holds the file.
 
-use std::{path::Path, sync::Mutex};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -94,7 +97,7 @@ impl Store {
 
     /// Runs a query; a panic elsewhere cannot leave the handle half-used, so poison is no reason to stop.
     fn query<T>(&self, run: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, LedgerError> {
-        let mut connection = self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         run(&mut connection).map_err(|e| storage_error(&self.name, &e))
     }
 
@@ -206,7 +209,7 @@ impl Store {
         })?;
         let decode = |(epoch, start_ms, end_ms, first_checkpoint, state): Row| {
             let SystemState::V1(state) = self.decode(&state, "an epoch's system state")?;
-            let state_at_start = std::sync::Arc::<SystemStateV1>::from(state);
+            let state_at_start = Arc::<SystemStateV1>::from(state);
             Ok(EpochRecord { epoch, start_ms, end_ms, first_checkpoint, state_at_start })
         };
         rows.into_iter().map(decode).collect()

@@ -19,9 +19,10 @@ use super::{
     state::{LiveState, Lock, Tombstone},
 };
 use crate::chain::types::{
-    Address, BalanceChange, Digest, EffectsObjectChange, ExecutionFailure, ExecutionStatus, IdOperation, Object,
-    ObjectId, ObjectIn, ObjectOut, ObjectType, Owner, SystemParameters, SystemState, SystemStateV1, TransactionData,
-    TransactionEffects, TransactionEffectsV1, TransactionFee, TransactionKind, UnchangedSharedKind, to_bcs,
+    Address, BalanceChange, Digest, EffectsObjectChange, ExecutionFailure, ExecutionStatus, IdOperation,
+    ModelCommitment, Object, ObjectId, ObjectIn, ObjectOut, ObjectType, Owner, SystemParameters, SystemState,
+    SystemStateV1, TransactionData, TransactionEffects, TransactionEffectsV1, TransactionFee, TransactionKind,
+    UnchangedSharedKind, to_bcs,
 };
 
 pub(super) type ExecutionResult<T = ()> = Result<T, ExecutionFailure>;
@@ -126,7 +127,7 @@ impl<'a> Work<'a> {
                 embedding_commitment,
                 decryption_key_commitment,
             } => {
-                let commitment = crate::chain::types::ModelCommitment {
+                let commitment = ModelCommitment {
                     manifest: manifest.clone(),
                     weights_commitment: *weights_commitment,
                     embedding_commitment: *embedding_commitment,

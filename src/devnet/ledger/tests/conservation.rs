@@ -34,12 +34,22 @@ fn any_of<T: Copy>(items: &[T], index: usize) -> Option<T> {
     items.get(index.checked_rem(items.len())?).copied()
 }
 
+const SENDERS: [Address; 4] = [ALICE, BOB, MAKER, VALIDATOR];
+
 impl Step {
+    /// Mostly one who may do it: strangers are only asked now and then.
+    fn sender(&self) -> Address {
+        match self.kind {
+            4 | 5 | 9 | 10 if !self.pick[0].is_multiple_of(4) => MAKER,
+            11 | 12 | 19 | 20 if !self.pick[0].is_multiple_of(4) => VALIDATOR,
+            _ => SENDERS[self.sender % SENDERS.len()],
+        }
+    }
+
     fn transaction(&self, play: &Play) -> Option<TransactionKind> {
         let [a, b, c] = self.pick;
-        let senders = [ALICE, BOB, MAKER, VALIDATOR];
-        let sender = any_of(&senders, self.sender)?;
-        let recipient = any_of(&senders, b)?;
+        let sender = self.sender();
+        let recipient = any_of(&SENDERS, b)?;
         let registry = &play.ledger.system_state().model_registry;
         let models: Vec<ObjectId> = registry.models.keys().copied().collect();
         let model = || any_of(&models, b);
@@ -79,8 +89,7 @@ impl Step {
             11 => K::ReportModel { model_id: model()? },
             12 => K::UndoReportModel { model_id: model()? },
             13..=15 => {
-                let mut submission = play.submission(sender, target()?);
-                submission.bond_coin = object()?;
+                let mut submission = play.submission(object()?, target()?);
                 submission.data_manifest = manifest(self.amount % 2_000_000);
                 if c.is_multiple_of(5) {
                     submission.distance_score = SomaTensor::scalar(f32::NAN);
@@ -96,7 +105,7 @@ impl Step {
 
     /// Plays the step; what has no transaction turns the epoch.
     pub(super) fn play(&self, play: &mut Play) {
-        let sender = [ALICE, BOB, MAKER, VALIDATOR][self.sender % 4];
+        let sender = self.sender();
         let Some(kind) = self.transaction(play) else {
             let elapsed = if self.amount.is_multiple_of(2) { 0 } else { 86_400_000 };
             let now = play.ledger.head.timestamp_ms + elapsed;
@@ -118,8 +127,7 @@ pub(super) fn portrait(ledger: &Ledger) -> impl PartialEq + std::fmt::Debug + us
     objects.sort_by_key(|o| o.id());
     let latest = ledger.head.sequence_number;
     let checkpoints: Vec<_> = (0..=latest).map(|n| ledger.checkpoint(Some(n)).unwrap()).collect();
-    let owned: Vec<Vec<ObjectId>> =
-        [ALICE, BOB, MAKER, VALIDATOR].map(|a: Address| ledger.owned(&a).iter().map(|o| o.id()).collect()).into();
+    let owned: Vec<Vec<ObjectId>> = SENDERS.map(|a| ledger.owned(&a).iter().map(|o| o.id()).collect()).into();
     (objects, checkpoints, owned, ledger.epochs().to_vec(), ledger.system_state().clone(), ledger.chain_id())
 }
 

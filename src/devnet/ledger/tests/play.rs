@@ -142,8 +142,8 @@ impl Play {
         open.next().unwrap().0.id()
     }
 
-    /// A submission of one byte to the target by its first model, at distance 0.5, with the sender's richest coin as bond.
-    pub fn submission(&self, sender: Address, target_id: ObjectId) -> SubmitData {
+    /// A submission of ten bytes to the target by its first model, at distance 0.5.
+    pub fn submission(&self, bond_coin: ObjectRef, target_id: ObjectId) -> SubmitData {
         let target = self.ledger.object(&target_id).unwrap().target().unwrap();
         SubmitData {
             target_id,
@@ -152,14 +152,14 @@ impl Play {
             embedding: embedding(3),
             distance_score: SomaTensor::scalar(0.5),
             loss_score: SomaTensor::vector(&[1.0, 2.0]),
-            bond_coin: self.coin(sender),
+            bond_coin,
         }
     }
 
     /// Fills an open target. Gives its id.
     pub fn fill(&mut self, sender: Address) -> ObjectId {
         let target = self.open_target();
-        let submission = self.submission(sender, target);
+        let submission = self.submission(self.coin(sender), target);
         self.ok(sender, TransactionKind::SubmitData(submission));
         target
     }

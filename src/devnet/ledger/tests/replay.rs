@@ -38,8 +38,8 @@ fn recordings() -> Vec<Recorded> {
 }
 
 impl Ledger {
-    /// Makes a recorded object live.
-    fn adopt(&mut self, object: Object) {
+    /// Makes an object live that no transaction here has written.
+    pub(super) fn adopt(&mut self, object: Object) {
         if object.id() == ObjectId::SYSTEM_STATE {
             let system = object.system_state().unwrap();
             self.state.set_system(std::sync::Arc::new(system.v1().clone()));

@@ -4,9 +4,9 @@ use super::play::*;
 use crate::{
     chain::types::{
         Address, Digest, ExecutionFailure, ExecutionStatus, IdOperation, ModelV1, ObjectId, ObjectOut, ObjectRef,
-        ObjectType, SomaTensor, TargetStatus, TransactionKind,
+        ObjectType, SomaTensor, SubmitData, TargetStatus, TransactionData, TransactionKind, to_bcs,
     },
-    devnet::ledger::Rejection,
+    devnet::ledger::{Genesis, Rejection},
     primitives::SHANNONS_PER_SOMA,
 };
 
@@ -24,7 +24,7 @@ fn refused(play: &mut Play, coin: ObjectRef, gas: Vec<ObjectRef>) -> Rejection {
 
 #[test]
 fn the_same_genesis_gives_the_same_chain_and_another_seed_another() {
-    let other = { Play::from(&crate::devnet::ledger::Genesis { seed: 2, ..genesis() }) };
+    let other = Play::from(&Genesis { seed: 2, ..genesis() });
     assert_eq!(Play::new().ledger.chain_id(), Play::new().ledger.chain_id());
     assert_ne!(Play::new().ledger.chain_id(), other.ledger.chain_id());
 }
@@ -202,9 +202,8 @@ fn a_coin_kept_by_a_failed_submission_is_locked_until_the_epoch_ends() {
     let target = play.open_target();
     let bond = play.coins(ALICE)[0];
     play.ok(MAKER, TransactionKind::DeactivateModel { model_id: models[0] });
-    let mut submission = play.submission(ALICE, target);
-    submission.bond_coin = bond;
-    let failed = play.send(ALICE, TransactionKind::SubmitData(submission.clone()));
+    let submission = play.submission(bond, target);
+    let failed = play.send(ALICE, TransactionKind::SubmitData(submission));
     assert_eq!(failed.status, ExecutionStatus::Failure { error: ExecutionFailure::ModelNotActive });
     let change =
         failed.changed_objects.iter().find(|(id, _)| *id == bond.id).map(|(_, change)| change.clone()).unwrap();
@@ -236,16 +235,14 @@ fn the_last_gas_coin_pays_what_it_has_and_ends() {
 fn a_submission_that_is_no_number_is_refused_after_the_references_own_checks() {
     let (mut play, _) = Play::with_models(1);
     let target = play.open_target();
-    let good = play.submission(ALICE, target);
     for score in [f32::NAN, -1.0, f32::NEG_INFINITY] {
         let distance_score = SomaTensor::scalar(score);
-        let submission = crate::chain::types::SubmitData { distance_score, ..good.clone() };
-        let submission = crate::chain::types::SubmitData { bond_coin: play.coin(ALICE), ..submission };
+        let submission = SubmitData { distance_score, ..play.submission(play.coin(ALICE), target) };
         let error = play.fails(ALICE, TransactionKind::SubmitData(submission));
         assert!(matches!(error, ExecutionFailure::InvalidArguments { .. }), "{score}: {error:?}");
     }
     for bad in ["embedding", "loss"] {
-        let mut submission = play.submission(ALICE, target);
+        let mut submission = play.submission(play.coin(ALICE), target);
         match bad {
             "embedding" => submission.embedding = SomaTensor::vector(&[f32::INFINITY; 4]),
             _ => submission.loss_score = SomaTensor::vector(&[f32::NAN]),
@@ -261,18 +258,15 @@ fn a_submission_that_is_no_number_is_refused_after_the_references_own_checks() {
 fn the_order_of_checks_is_the_references() {
     let (mut play, models) = Play::with_models(1);
     let target = play.open_target();
-    let mut submission = play.submission(ALICE, target);
+    let mut submission = play.submission(play.coin(ALICE), target);
     // Everything wrong at once, then mended one by one.
     submission.model_id = ObjectId([9; 32]);
     submission.embedding = SomaTensor::vector(&[1.0]);
     submission.distance_score = SomaTensor::scalar(1.9);
     submission.data_manifest = manifest(u64::MAX);
-    let try_it = |play: &mut Play, submission: &crate::chain::types::SubmitData| {
+    let try_it = |play: &mut Play, submission: &SubmitData| {
         let bond_coin = play.coin(ALICE);
-        play.fails(
-            ALICE,
-            TransactionKind::SubmitData(crate::chain::types::SubmitData { bond_coin, ..submission.clone() }),
-        )
+        play.fails(ALICE, TransactionKind::SubmitData(SubmitData { bond_coin, ..submission.clone() }))
     };
     let model_id = submission.model_id;
     assert_eq!(try_it(&mut play, &submission), ExecutionFailure::ModelNotInTarget { model_id, target_id: target });
@@ -376,6 +370,32 @@ fn only_an_epoch_that_really_elapsed_emits() {
 }
 
 #[test]
+fn an_epoch_change_that_fails_goes_on_in_safe_mode_and_keeps_the_fees_for_the_next() {
+    let (mut play, _) = Play::with_models(1);
+    play.fill(ALICE);
+    let whole = supply(&play.ledger);
+    let with_hits_ema = |play: &mut Play, hits_ema| {
+        let mut object = play.ledger.object(&ObjectId::SYSTEM_STATE).unwrap().clone();
+        let mut system = object.system_state().unwrap();
+        system.v1_mut().target_state.hits_ema = hits_ema;
+        system.v1_mut().parameters.target_hits_ema_decay_bps = 20_000;
+        object.set_body(&to_bcs(&system));
+        play.ledger.adopt(object);
+    };
+    with_hits_ema(&mut play, u64::MAX);
+    let fees = play.ledger.head.epoch_rolling_transaction_fees.total_fee;
+    assert_eq!(play.advance(), 3);
+    let system = play.ledger.system_state();
+    assert_eq!((system.safe_mode, system.safe_mode_accumulated_fees, system.epoch), (true, fees, 3));
+    assert_eq!(supply(&play.ledger), whole);
+    with_hits_ema(&mut play, 1);
+    assert_eq!(play.advance(), 4);
+    let system = play.ledger.system_state();
+    assert_eq!((system.safe_mode, system.safe_mode_accumulated_fees), (false, 0));
+    assert_eq!(supply(&play.ledger), whole);
+}
+
+#[test]
 fn a_model_that_misses_its_reveal_loses_half_its_stake() {
     let mut play = Play::new();
     let model = play.create_model(2 * SHANNONS_PER_SOMA);
@@ -427,7 +447,7 @@ fn simulating_leaves_no_trace_and_foretells_the_execution() {
     let coin = play.coin(ALICE);
     let gas = play.coins(ALICE)[0];
     let kind = transfer(coin, Some(7), BOB);
-    let data = crate::chain::types::TransactionData::new(kind.clone(), ALICE, vec![gas]);
+    let data = TransactionData::new(kind.clone(), ALICE, vec![gas]);
     let foretold = play.ledger.simulate(&data, NOW).unwrap();
     assert_eq!(play.ledger.checkpoint(None).unwrap().summary.sequence_number, 0);
     assert_eq!(*play.send_with(ALICE, kind, vec![gas]).unwrap(), foretold);
@@ -437,7 +457,7 @@ fn simulating_leaves_no_trace_and_foretells_the_execution() {
 fn simulating_without_gas_takes_the_senders_other_coins() {
     let play = Play::new();
     let coin = play.coins(ALICE)[1];
-    let data = crate::chain::types::TransactionData::new(transfer(coin, Some(7), BOB), ALICE, vec![]);
+    let data = TransactionData::new(transfer(coin, Some(7), BOB), ALICE, vec![]);
     let record = play.ledger.simulate(&data, NOW).unwrap();
     let picked: Vec<_> = play.coins(ALICE).into_iter().filter(|other| *other != coin).collect();
     assert_eq!(record.data.gas_payment(), picked);
