@@ -1,16 +1,17 @@
 //! Whole screens, through a terminal emulator: what a person sees, at the sizes people have.
 
 #[path = "support/emulator.rs"]
+#[expect(dead_code, reason = "what the loop does to a screen is looked at elsewhere")]
 mod emulator;
 #[path = "support/fixture.rs"]
 mod fixture;
 #[path = "support/svg.rs"]
 mod svg;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use emulator::{Emulator, Shared, attributes, text};
-use fixture::{NOW_MS, busy, empty};
+use fixture::{NOW_MS, empty};
 use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
@@ -19,6 +20,12 @@ use somascope::{
     terminal::Screen,
     views,
 };
+
+/// Made once: its many hashes are slow without optimisation.
+fn busy() -> Snapshot {
+    static BUSY: LazyLock<Snapshot> = LazyLock::new(fixture::busy);
+    BUSY.clone()
+}
 
 const COLOUR: Look = Look { ascii: false, colour: true };
 const MONO: Look = Look { ascii: false, colour: false };
@@ -198,7 +205,7 @@ fn any_keys() -> impl Strategy<Value = Vec<Key>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn every_screen_draws_at_every_size(

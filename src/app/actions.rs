@@ -84,6 +84,18 @@ const SCREENS: &[Place] = &[
     Place::Log,
 ];
 
+/// Where the approvals are a key away.
+const NOT_APPROVALS: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Log,
+];
+
 /// Screens that are left with Esc.
 const INNER: &[Place] = &[
     Place::Pane(Pane::Wallet),
@@ -94,8 +106,6 @@ const INNER: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
-    Place::Help,
-    Place::Confirm,
 ];
 
 /// Screens with something to move in.
@@ -146,7 +156,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         action: Action::Approve,
         name: "approve",
         keys: &[Char('y')],
-        help: "sign and send this submission, and claim its reward later",
+        help: "sign, send, and claim the reward later",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -156,7 +166,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         action: Action::Reject,
         name: "reject",
         keys: &[Char('n')],
-        help: "drop this candidate; nothing is signed",
+        help: "drop this candidate",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -166,7 +176,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         action: Action::ApproveAll,
         name: "approve all",
         keys: &[Char('Y')],
-        help: "approve everything that waits, within the limits",
+        help: "approve all that wait, within the limits",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Always,
@@ -175,28 +185,6 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain(Action::Hex, "text/hex", &[Char('x')], "show the data's preview as text or as hex", APPROVALS),
     plain(Action::Confirm, "yes", &[Char('y')], "do it", &[Place::Confirm]),
     plain(Action::LeaveNow, "leave now", &[Char('q'), Ctrl('c')], "leave without waiting", &[Place::Settling]),
-    plain(Action::Approvals, "approvals", &[Char('a')], "what waits for your decision", SCREENS),
-    // Panes and screens.
-    plain(Action::Back, "back", &[Esc, Key::Backspace], "back to the dashboard", INNER),
-    plain(Action::Zoom, "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
-    quiet(Action::Jump(Pane::Wallet), "wallet", &[Char('1')], "wallet, full screen", SCREENS),
-    quiet(Action::Jump(Pane::Targets), "targets", &[Char('2')], "open targets, full screen", SCREENS),
-    quiet(Action::Jump(Pane::Map), "map", &[Char('3')], "niche map, full screen", SCREENS),
-    quiet(Action::Jump(Pane::Throughput), "throughput", &[Char('4')], "scoring throughput, full screen", SCREENS),
-    quiet(Action::Jump(Pane::Rewards), "rewards", &[Char('5')], "reward history, full screen", SCREENS),
-    quiet(Action::Models, "models", &[Char('6')], "the models in play", SCREENS),
-    quiet(Action::Log, "log", &[Char('L'), Char('7')], "activity log", SCREENS),
-    quiet(Action::NextPane, "next", &[Tab], "focus the next pane", DASHBOARD),
-    quiet(Action::PreviousPane, "previous", &[BackTab], "focus the previous pane", DASHBOARD),
-    // Moving.
-    quiet(Action::Up, "up", &[Up, Char('k')], "focus, select or scroll up", MOVING),
-    quiet(Action::Down, "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
-    quiet(Action::Left, "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
-    quiet(Action::Right, "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
-    quiet(Action::PageUp, "page up", &[PageUp], "a page up", MOVING),
-    quiet(Action::PageDown, "page down", &[PageDown], "a page down", MOVING),
-    quiet(Action::Top, "top", &[Home, Char('g')], "to the first line", MOVING),
-    quiet(Action::Bottom, "bottom", &[End, Char('G')], "to the last line", MOVING),
     // What a pane offers.
     plain(Action::Sort, "sort", &[Char('s')], "sort targets by margin, reward, distance, age, id", TARGETS),
     plain(
@@ -209,24 +197,26 @@ pub const ACTIONS: &[ActionInfo] = &[
     plain(Action::ZoomIn, "closer", &[Char('+'), Char('=')], "zoom into the map at the cursor", MAP),
     plain(Action::ZoomOut, "farther", &[Char('-')], "zoom out of the map", MAP),
     plain(Action::NextTarget, "next target", &[Char('t'), Tab], "cursor to the next target, hits first", MAP),
-    quiet(Action::Copy, "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
-    // The engine.
+    // Ways in and out.
+    plain(Action::Approvals, "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
+    plain(Action::Zoom, "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
+    plain(Action::Back, "back", &[Esc, Key::Backspace], "back to the dashboard", INNER),
+    quiet(Action::Back, "back", &[Char('a')], "back to the dashboard", APPROVALS),
+    plain(Action::Back, "close", &[Esc, Key::Backspace, Char('q'), Char('?')], "close this", &[Place::Help]),
+    plain(Action::Back, "no", &[Char('n'), Esc, Key::Backspace, Char('q')], "leave it", &[Place::Confirm]),
+    // The engine and the program.
     ActionInfo {
         action: Action::Mode,
         name: "mode",
         keys: &[Char('m')],
-        help: "MANUAL (you approve) or AUTO (the policy approves)",
+        help: "MANUAL: you approve; AUTO: the policy does",
         places: SCREENS,
         mutates: true,
         asks: Asks::BeforeAuto,
         hint: true,
     },
     plain(Action::Pause, "pause", &[Char('p'), Char(' ')], "pause or resume scoring", SCREENS),
-    // The program.
-    quiet(Action::Mouse, "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
     plain(Action::Help, "help", &[Char('?')], "this help", SCREENS),
-    plain(Action::Back, "back", &[Char('q'), Char('?')], "close this", &[Place::Help]),
-    plain(Action::Back, "no", &[Char('n'), Char('q')], "leave it", &[Place::Confirm]),
     quiet(Action::Suspend, "suspend", &[Ctrl('z')], "back to the shell; `fg` returns", SCREENS),
     plain(
         Action::Quit,
@@ -235,7 +225,28 @@ pub const ACTIONS: &[ActionInfo] = &[
         "settle what is in flight, then leave; again: at once",
         SCREENS,
     ),
-    plain(Action::Quit, "quit", &[Ctrl('c')], "settle what is in flight, then leave", &[Place::Help, Place::Confirm]),
+    quiet(Action::Quit, "quit", &[Ctrl('c')], "settle what is in flight, then leave", &[Place::Help, Place::Confirm]),
+    quiet(Action::Mouse, "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
+    quiet(Action::Copy, "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
+    // Screens.
+    quiet(Action::Jump(Pane::Wallet), "wallet", &[Char('1')], "wallet, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Targets), "targets", &[Char('2')], "open targets, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Map), "map", &[Char('3')], "niche map, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Throughput), "throughput", &[Char('4')], "scoring throughput, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Rewards), "rewards", &[Char('5')], "reward history, full screen", SCREENS),
+    quiet(Action::Models, "models", &[Char('6')], "the models in play", SCREENS),
+    quiet(Action::Log, "log", &[Char('L'), Char('7')], "activity log", SCREENS),
+    // Moving.
+    quiet(Action::NextPane, "next", &[Tab], "focus the next pane", DASHBOARD),
+    quiet(Action::PreviousPane, "previous", &[BackTab], "focus the previous pane", DASHBOARD),
+    quiet(Action::Up, "up", &[Up, Char('k')], "focus, select or scroll up", MOVING),
+    quiet(Action::Down, "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
+    quiet(Action::Left, "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
+    quiet(Action::Right, "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
+    quiet(Action::PageUp, "page up", &[PageUp], "a page up", MOVING),
+    quiet(Action::PageDown, "page down", &[PageDown], "a page down", MOVING),
+    quiet(Action::Top, "top", &[Home, Char('g')], "to the first line", MOVING),
+    quiet(Action::Bottom, "bottom", &[End, Char('G')], "to the last line", MOVING),
 ];
 
 /// What `key` means at `place`.
@@ -254,7 +265,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_at_one_place() {
-        for place in SCREENS.iter().chain(INNER).chain(&[Place::Settling]) {
+        for place in SCREENS.iter().chain(&[Place::Help, Place::Confirm, Place::Settling]) {
             let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");

@@ -27,7 +27,7 @@ use crate::{
     api::{EngineHandle, Mode, SubmissionState},
     chain::{client::ClientError, keys::Keypair},
     primitives::{Address, Shannons},
-    storage::{Store, StorageError},
+    storage::{StorageError, Store},
 };
 
 pub use corpus::CorpusError;
@@ -102,7 +102,5 @@ pub async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
 
 /// Unix time. A clock before 1970 reads as 0.
 fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

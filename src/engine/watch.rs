@@ -73,8 +73,7 @@ pub(super) async fn refresh(client: &Client, owner: Option<Address>) -> Result<R
             None => Ok(None),
         }
     };
-    let (state, open, coins) =
-        tokio::try_join!(client.epoch_state(), client.targets(TargetFilter::Open, None), coins)?;
+    let (state, open, coins) = tokio::try_join!(client.epoch_state(), client.targets(TargetFilter::Open, None), coins)?;
     Ok(Refresh { started_ms, state, open, coins })
 }
 

@@ -18,7 +18,7 @@ use std::{
 };
 
 use crossterm::event::EventStream;
-use futures::{StreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 
 use crate::{api, app::Look};
 
@@ -82,6 +82,18 @@ impl TerminalError {
 /// # Errors
 /// There is no terminal, it fails, a thread panics, or the engine goes away without [`api::Event::Stopped`].
 pub fn run(handle: api::EngineHandle, options: Options) -> Result<Exit, TerminalError> {
+    run_with(handle, options, stream::pending())
+}
+
+/// [`run`], with one more source of events: a recording, or a test that wants the unlikely.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with(
+    handle: api::EngineHandle,
+    options: Options,
+    more: impl Stream<Item = Occurrence> + Unpin,
+) -> Result<Exit, TerminalError> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(TerminalError::NoTerminal);
     }
@@ -97,7 +109,7 @@ pub fn run(handle: api::EngineHandle, options: Options) -> Result<Exit, Terminal
         });
         // The end of the keys is the end of the terminal.
         let gone = stream::once(async { Occurrence::Lost(io::ErrorKind::UnexpectedEof.into()) });
-        let inputs = stream::select(stream::select(signals, panics), keys.chain(gone));
+        let inputs = stream::select(stream::select(signals, panics), stream::select(keys.chain(gone), more));
         let end = drive(&mut screen, Box::pin(inputs), handle, options).await;
         // First the terminal, then the hook: a panic between the two must find a working screen.
         screen.leave();

@@ -32,7 +32,10 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         };
         return ink.empty(inner, &["Nothing waits for a decision.".to_owned(), String::new(), next.to_owned()]);
     };
-    let (list, detail) = if area.width >= 110 {
+    let (list, detail) = if area.height < 14 {
+        // The numbers of the decision before the list of decisions.
+        (Rect { height: 0, ..area }, area)
+    } else if area.width >= 110 {
         let width = 48.max(area.width * 2 / 5).min(70);
         (Rect { width, ..area }, Rect { x: area.x + width, width: area.width - width, ..area })
     } else {
@@ -40,8 +43,10 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         let height = height.min(area.height);
         (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
     };
-    draw_list(state, selected, list, ink);
-    draw_detail(state, &rows[selected], detail, ink);
+    if list.height > 0 {
+        draw_list(state, selected, list, ink);
+    }
+    draw_detail(state, selected, detail, ink);
 }
 
 /// What is left of the expected reward after the fee; the bond comes back.
@@ -77,14 +82,16 @@ fn draw_list(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     }
 }
 
-fn draw_detail(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
+fn draw_detail(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
+    let row = &state.snapshot.approvals[selected];
     let network = &state.snapshot.network;
     let title = match state.approvals.verdict(row.id) {
         Some(Verdict::Approved) => "approved, on its way to the engine",
         Some(Verdict::Rejected) => "rejected",
         None => "y approve  n reject",
     };
-    let inner = ink.pane("", &format!("Target {}", row.target.short()), title.to_owned(), false, area);
+    let of = format!("Target {}, {} of {}", row.target.short(), selected + 1, state.snapshot.approvals.len());
+    let inner = ink.pane("", &of, title.to_owned(), false, area);
     let columns = usize::from(inner.width);
     let dim = ink.theme.dim();
     let labelled = |label: &str, spans: Vec<Span<'static>>| {
@@ -101,30 +108,30 @@ fn draw_detail(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>
             vec![Span::raw(target), Span::raw(format!(" of epoch {} on {}", row.epoch, clean(&network.name)))],
         ),
         labelled("Data", vec![Span::raw(cut(&format!("{}, {}", row.source, bytes(row.size_bytes))))]),
+        labelled("Distance", ruler(row, room, ink)),
+        labelled("Losses", losses(state, row, ink)),
+    ];
+    let money = |amount: Shannons| Span::raw(format!("{amount} SOMA"));
+    lines.push(labelled("Bond", vec![money(row.bond), Span::styled("  comes back unless an audit fails", dim)]));
+    lines.push(labelled(
+        "Gain",
+        vec![
+            Span::styled(gain(row, ink.theme.glyphs.minus, 20), ink.theme.good()),
+            Span::styled("  reward ", dim),
+            Span::raw(row.expected_reward.to_string()),
+            Span::styled("  fee ", dim),
+            Span::raw(row.fee.to_string()),
+        ],
+    ));
+    let consequence = wrap("Approving also approves claiming the reward later.", columns);
+    lines.extend(consequence.into_iter().map(|line| Line::styled(line, ink.theme.accent())));
+    lines.extend([
         labelled("Sent to", vec![Span::raw(cut(&network.rpc_url))]),
         labelled(
             "Data URL",
             vec![Span::raw(cut(row.url.as_deref().unwrap_or("uploaded and read back after approval")))],
         ),
-        labelled("Distance", ruler(row, room, ink)),
-        labelled("Losses", losses(state, row, ink)),
-    ];
-    let money = |amount: Shannons| Span::raw(format!("{amount} SOMA"));
-    lines.push(labelled(
-        "Bond",
-        vec![money(row.bond), Span::styled("  back with the reward, lost if the audit fails", dim)],
-    ));
-    lines.push(labelled(
-        "Reward",
-        vec![
-            money(row.expected_reward),
-            Span::styled("  less fee ", dim),
-            Span::raw(row.fee.to_string()),
-            Span::styled("  gain ", dim),
-            Span::styled(gain(row, ink.theme.glyphs.minus, 20), ink.theme.good()),
-        ],
-    ));
-    lines.push(Line::styled("Approving also approves claiming the reward later.", ink.theme.accent()));
+    ]);
     if let Some(note) = &row.note {
         lines.push(labelled("Note", vec![Span::raw(cut(note))]));
     }

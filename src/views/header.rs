@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::Mode,
-    app::{Screen, State},
+    app::{Life, Screen, State},
 };
 
 /// A piece of a line and how long it holds out: the highest rank goes first when there is no room.
@@ -86,7 +86,8 @@ fn approvals(state: &State, ink: &Ink<'_>) -> Option<Piece> {
     let waiting = state.undecided();
     let how = if state.screen == Screen::Approvals { "" } else { ": press a" };
     let badge = ink.theme.badge(ink.theme.attention());
-    (waiting > 0).then(|| (0, vec![Span::styled(format!(" {waiting} to approve{how} "), badge)]))
+    let running = state.life == Life::Running;
+    (waiting > 0 && running).then(|| (0, vec![Span::styled(format!(" {waiting} to approve{how} "), badge)]))
 }
 
 fn scoring(state: &State, ink: &Ink<'_>) -> Piece {

@@ -105,7 +105,7 @@ fn points(state: &State, bounds: Bounds, plot: Rect, ink: &mut Ink<'_>) {
         };
         ink.buffer[(x, y)].set_char(symbol).set_style(ink.theme.model(model));
     }
-    // What matters most is drawn last.
+    // What lies on top is drawn last.
     let glyphs = ink.theme.glyphs;
     let mut mark = |point: &MapPoint, symbol: &str, style: Style| {
         if let Some((x, y, _)) = place((point.x, point.y), bounds, plot) {
@@ -114,15 +114,16 @@ fn points(state: &State, bounds: Bounds, plot: Rect, ink: &mut Ink<'_>) {
     };
     let theme = ink.theme;
     for target in map.targets.iter().filter(|target| !target.hit) {
-        mark(target, glyphs.open, Style::reset());
+        mark(target, glyphs.open, Style::reset().patch(theme.dim()));
     }
+    for target in map.targets.iter().filter(|target| target.hit) {
+        mark(target, glyphs.hit, theme.good().add_modifier(Modifier::BOLD));
+    }
+    // Landmarks: without them no neighbourhood has a name.
     for model in &map.models {
         let index = usize::from(model.model);
         let style = theme.badge(theme.model(index));
         mark(model, model_letter(index).get(..1).unwrap_or("?"), style);
-    }
-    for target in map.targets.iter().filter(|target| target.hit) {
-        mark(target, glyphs.hit, theme.good().add_modifier(Modifier::BOLD));
     }
 }
 

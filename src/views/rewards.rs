@@ -68,12 +68,10 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
 fn totals(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
     let total = &state.snapshot.rewards.total;
     let dim = ink.theme.dim();
-    let mut spans = vec![
-        Span::styled("Earned ", dim),
-        Span::styled(soma(total.rewards, 10), ink.theme.good()),
-        Span::styled("  fees ", dim),
-        Span::raw(soma(total.fees, 8)),
-    ];
+    let mut spans = vec![Span::styled("Earned ", dim), Span::styled(soma(total.rewards, 10), ink.theme.good())];
+    if width >= 32 {
+        spans.extend([Span::styled("  fees ", dim), Span::raw(soma(total.fees, 8))]);
+    }
     if width >= 56 {
         spans.extend([
             Span::styled("  sent ", dim),
@@ -108,7 +106,8 @@ fn draw_epochs(state: &State, area: Rect, ink: &mut Ink<'_>) {
             1 => (count(epoch.filled), Style::new()),
             2 => amount(epoch.earned, theme.good()),
             3 => amount(epoch.pending, theme.attention()),
-            4 => (count(epoch.lost), if epoch.lost > 0 { theme.bad() } else { theme.dim() }),
+            4 if epoch.lost == 0 => (theme.glyphs.dot.to_owned(), theme.dim()),
+            4 => (count(epoch.lost), theme.bad()),
             5 => amount(epoch.fees, Style::new()),
             _ => amount(epoch.forfeited, theme.bad()),
         });

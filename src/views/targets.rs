@@ -5,7 +5,7 @@ use ratatui::{layout::Rect, style::Style, text::Line};
 use super::{
     panes::Ink,
     table::{Table, first_row, left, right},
-    text::{age, clean, group, letters, margin, soma},
+    text::{age, clean, fit, group, letters, margin, soma},
 };
 use crate::{
     api::TargetStage,
@@ -30,12 +30,14 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let targets = &snapshot.targets;
     let list = &state.targets;
     let hits = targets.iter().filter(|target| target.stage == TargetStage::Hit).count();
-    let mut right = if list.filter.is_empty() {
+    let mut right = if snapshot.network.last_heard_ms.is_none() {
+        String::new()
+    } else if list.filter.is_empty() {
         format!("{} open, {hits} hit", group(targets.len() as u64))
     } else {
         format!("{} of {} match /{}", list.rows.len(), targets.len(), clean(&list.filter))
     };
-    if zoomed || list.sort != SortKey::Margin {
+    if zoomed && !right.is_empty() || list.sort != SortKey::Margin {
         right.push_str(&format!(", by {}", list.sort.word()));
     }
     let focused = zoomed || state.focus == Pane::Targets;
@@ -52,7 +54,8 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     }
 
     let width = usize::from(inner.width);
-    let table = Table::new(COLUMNS, width, ink.theme.glyphs.ellipsis);
+    // Spare width goes to the id, up to all of its 64 digits.
+    let table = Table::new(COLUMNS, width, "").stretching(1, width);
     ink.line(inner, 0, &table.heading(ink.theme.dim()));
     let rows = usize::from(inner.height.saturating_sub(1));
     let selected = list.position(targets).unwrap_or(0);
@@ -64,7 +67,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         let line = table.row(|column| match column {
             0 if at == selected && focused => (theme.glyphs.selected.to_owned(), theme.focus()),
             0 => (String::new(), Style::new()),
-            1 => (target.id.short(), Style::new()),
+            1 => (target.id.to_string(), Style::new()),
             2 => (format!("{glyph} {}", stage_word(target.stage)), style),
             3 => match target.margin() {
                 Some(value) => {
@@ -73,7 +76,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
                 None => (theme.glyphs.dot.to_owned(), theme.dim()),
             },
             4 => (soma(target.reward, 9), Style::new()),
-            5 => (letters(&target.models, &snapshot.models), Style::new()),
+            5 => (fit(&letters(&target.models, &snapshot.models), 6, theme.glyphs.ellipsis), Style::new()),
             6 => match target.best_distance {
                 Some(distance) => (format!("{distance:.4}"), Style::new()),
                 None => (theme.glyphs.dot.to_owned(), theme.dim()),

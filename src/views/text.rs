@@ -52,6 +52,9 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
         for c in word.chars() {
             let w = c.width().unwrap_or(0);
             if used + w > columns {
+                if c == ' ' {
+                    continue;
+                }
                 lines.push(String::new());
                 used = 0;
             }
@@ -87,7 +90,7 @@ pub fn group(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(c);

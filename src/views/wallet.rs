@@ -1,10 +1,12 @@
 //! What the wallet holds, what is bound, what is owed to it.
 
+use std::cmp::Ordering;
+
 use ratatui::{layout::Rect, style::Style};
 
 use super::{
     panes::Ink,
-    text::{fit, group, soma, soma_change},
+    text::{group, soma, soma_change},
 };
 use crate::{
     app::{Pane, State},
@@ -21,33 +23,41 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     };
     // In a wide pane numbers stay near their labels.
     let rows = Rect { width: inner.width.min(44), ..inner };
-    let columns = usize::from(rows.width).saturating_sub(13);
+    let wide = rows.width >= 30;
+    let columns = usize::from(rows.width).saturating_sub(if wide { 13 } else { 10 });
+    let heard = state.snapshot.network.last_heard_ms.is_some();
+    let theme = ink.theme;
+    // Before the first answer a zero would be a claim that nobody made.
+    let known = |text: String| if heard { text } else { theme.glyphs.ellipsis.to_owned() };
+    let amount = |amount: Shannons| known(soma(amount, columns));
     let owed = |amount: Shannons, style: Style| if amount == Shannons::ZERO { Style::new() } else { style };
-    ink.pair(rows, 0, "Balance", soma(wallet.balance, columns), ink.theme.strong());
     let (change, style) = match state.balance_at_start {
-        None => (ink.theme.glyphs.ellipsis.to_owned(), ink.theme.dim()),
+        None => (theme.glyphs.ellipsis.to_owned(), theme.dim()),
         Some(start) => (
-            soma_change(start, wallet.balance, columns, ink.theme.glyphs.minus),
+            soma_change(start, wallet.balance, columns, theme.glyphs.minus),
             match wallet.balance.cmp(&start) {
-                std::cmp::Ordering::Greater => ink.theme.good(),
-                std::cmp::Ordering::Equal => Style::new(),
-                std::cmp::Ordering::Less => ink.theme.attention(),
+                Ordering::Greater => theme.good(),
+                Ordering::Equal => Style::new(),
+                Ordering::Less => theme.attention(),
             },
         ),
     };
-    ink.pair(rows, 1, "Since start", change, style);
-    let attention = ink.theme.attention();
-    let good = ink.theme.good();
-    ink.pair(rows, 2, "Bonds locked", soma(wallet.locked_bonds, columns), owed(wallet.locked_bonds, attention));
-    ink.pair(rows, 3, "Pending", soma(wallet.pending_rewards, columns), owed(wallet.pending_rewards, attention));
-    ink.pair(rows, 4, "Claimable", soma(wallet.claimable_rewards, columns), owed(wallet.claimable_rewards, good));
-    ink.pair(rows, 5, "Coins", group(wallet.coins), Style::new());
+    ink.pair(rows, 0, "Balance", amount(wallet.balance), theme.strong());
+    ink.pair(rows, 1, if wide { "Since start" } else { "Session" }, change, style);
+    let bonds = owed(wallet.locked_bonds, theme.attention());
+    ink.pair(rows, 2, if wide { "Bonds locked" } else { "Bonds" }, amount(wallet.locked_bonds), bonds);
+    ink.pair(rows, 3, "Pending", amount(wallet.pending_rewards), owed(wallet.pending_rewards, theme.attention()));
+    ink.pair(rows, 4, "Claimable", amount(wallet.claimable_rewards), owed(wallet.claimable_rewards, theme.good()));
+    ink.pair(rows, 5, "Coins", known(group(wallet.coins)), Style::new());
 
     let address = address.to_hex_prefixed();
     let long = usize::from(inner.width) >= address.len() + 8;
-    let short = format!("{}..{}", &address[..10], &address[address.len() - 6..]);
-    let shown = if long { address } else { fit(&short, inner.width.saturating_sub(8).into(), "") };
-    let address_rows = if long { inner } else { rows };
+    let shown = match inner.width {
+        _ if long => address,
+        26.. => format!("{}..{}", &address[..10], &address[address.len() - 6..]),
+        _ => format!("{}..{}", &address[..6], &address[address.len() - 4..]),
+    };
+    let address_rows = if long { Rect { width: rows.width.max(80).min(inner.width), ..rows } } else { rows };
     if inner.height > 6 {
         ink.pair(address_rows, 6, "Address", shown, Style::new());
     }

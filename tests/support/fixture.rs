@@ -53,7 +53,9 @@ fn targets() -> Vec<TargetRow> {
             reward: Shannons(12_685_185),
             threshold: 1.05,
             models: (0..3).map(|k| id("model", (n + k) % 4)).collect(),
-            best_distance: (n < 90).then(|| 1.025 + n as f32 * 0.002 + noise(n) * 0.002),
+            // Five are within the threshold, and nobody has tried the last ten.
+            best_distance: (n < 90)
+                .then(|| 1.025 + n as f32 * 0.002 + noise(n) * 0.002 + if n < 5 { 0.0 } else { 0.02 }),
             seen_at_ms: NOW_MS - 1000 * (5 + n * n),
         })
         .collect()
@@ -125,7 +127,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         checksum: Digest(hash(preview).0),
         size_bytes: 1024 * (1 + n % 3),
         preview: preview.to_vec(),
-        distance: 1.0312 + n as f32 * 0.004,
+        distance: 1.0312 + (n % 5) as f32 * 0.004,
         threshold: 1.05,
         losses: (0..3).map(|k| (id("model", k), 2.3145 + ((k + 3 - n % 3) % 3) as f32 * 0.41)).collect(),
         bond: Shannons(66_560 * (1 + n % 3)),

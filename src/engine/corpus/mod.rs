@@ -90,9 +90,14 @@ impl Skipped {
 /// One read of the pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
-    Whole { file: usize },
+    Whole {
+        file: usize,
+    },
     /// Windows from this offset on, up to [`SPAN`] bytes.
-    Span { file: usize, offset: u64 },
+    Span {
+        file: usize,
+        offset: u64,
+    },
 }
 
 /// What a pass will read.

@@ -24,12 +24,26 @@ const QUEUE: usize = 64;
 #[derive(Debug)]
 pub(in crate::engine) enum Reading {
     /// The pass begins: so many samples (duplicates included).
-    Listed { pass: u64, samples: u64, skipped: Skipped, refused: Vec<PathBuf> },
+    Listed {
+        pass: u64,
+        samples: u64,
+        skipped: Skipped,
+        refused: Vec<PathBuf>,
+    },
     /// `position`: how many samples of the listing lie behind, this one included.
-    Sample { pass: u64, position: u64, sample: Sample },
+    Sample {
+        pass: u64,
+        position: u64,
+        sample: Sample,
+    },
     /// A part of this file holds a private key.
-    Refused { path: Arc<Path> },
-    Finished { pass: u64, skipped: Skipped },
+    Refused {
+        path: Arc<Path>,
+    },
+    Finished {
+        pass: u64,
+        skipped: Skipped,
+    },
 }
 
 /// Handle on the reading thread; it ends when this is dropped.

@@ -4,8 +4,21 @@ use std::path::Path;
 
 /// File names, in lower case, that hold keys or credentials by convention.
 const NAMES: &[&str] = &[
-    ".netrc", ".pgpass", ".npmrc", ".pypirc", ".htpasswd", ".git-credentials", "credentials", "credentials.json",
-    "secrets", "secrets.json", "secrets.yaml", "secrets.yml", "secrets.toml", "authorized_keys", "shadow",
+    ".netrc",
+    ".pgpass",
+    ".npmrc",
+    ".pypirc",
+    ".htpasswd",
+    ".git-credentials",
+    "credentials",
+    "credentials.json",
+    "secrets",
+    "secrets.json",
+    "secrets.yaml",
+    "secrets.yml",
+    "secrets.toml",
+    "authorized_keys",
+    "shadow",
 ];
 const EXTENSIONS: &[&str] =
     &["pem", "key", "p8", "p12", "pfx", "jks", "keystore", "kdbx", "asc", "gpg", "ppk", "mnemonic", "seed"];
@@ -44,7 +57,9 @@ mod tests {
 
     #[test]
     fn keys_wallets_and_environments_are_refused_by_name() {
-        for name in [".env", ".env.local", "prod.env", "server.pem", "id_rsa", "ID_ED25519.bak", "soma.keystore", "Wallet.dat"] {
+        for name in
+            [".env", ".env.local", "prod.env", "server.pem", "id_rsa", "ID_ED25519.bak", "soma.keystore", "Wallet.dat"]
+        {
             assert!(is_secret_file(Path::new("/data").join(name).as_path()), "{name}");
         }
         for name in ["environment.txt", "monkey.jpg", "keyboard.md", "README", "a.rs"] {

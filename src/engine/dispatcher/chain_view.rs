@@ -43,6 +43,8 @@ pub(super) struct ChainView {
     /// Empty until the node has said it.
     pub chain_id: String,
     pub state: Option<EpochState>,
+    /// The newest epoch that anything has shown; its state may not be known yet.
+    pub newest_epoch: u64,
     pub open: HashMap<ObjectId, OpenTarget>,
     /// Targets of this epoch that are no longer open: a refresh that began before must not bring them back.
     closed: HashSet<ObjectId>,
@@ -101,6 +103,7 @@ impl ChainView {
         let mut changes = Changes::default();
         self.last_heard_ms = Some(now_ms());
         let epoch = refresh.state.epoch;
+        self.newest_epoch = self.newest_epoch.max(epoch);
         if self.epoch() != Some(epoch) {
             changes.new_epoch = Some(epoch);
         }
@@ -143,6 +146,7 @@ impl ChainView {
         if newest > known {
             // Nothing of the old epoch can be filled any more; the new state comes with the next refresh.
             changes.stale = true;
+            self.newest_epoch = newest;
             let old: Vec<_> = self.open.iter().filter(|(_, t)| t.epoch < newest).map(|(id, _)| *id).collect();
             old.into_iter().for_each(|id| self.close(id, &mut changes));
         }

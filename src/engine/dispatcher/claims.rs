@@ -1,5 +1,7 @@
 //! From a filled target to its reward: claimable two epochs later, claimed by us or by somebody else.
 
+use std::time::Duration;
+
 use super::{Dispatcher, Done, Halt};
 use crate::{
     api::{Level, SubmissionId, SubmissionState as State},
@@ -10,6 +12,9 @@ use crate::{
     },
     primitives::{Digest, ObjectId, Shannons},
 };
+
+/// A claim that failed costs its base fee each time: it is not tried again at once.
+const FAILED_CLAIM_PAUSE: Duration = Duration::from_secs(600);
 
 impl Dispatcher {
     /// Validators report in the epoch after the fill; after that one the reward can be claimed (`protocol.md §7.1`).
@@ -70,7 +75,10 @@ impl Dispatcher {
             Ok(None) => {
                 let Some(state) = &self.chain.state else { return Ok(()) };
                 let share = rewards::claim_split(&state.parameters, pool).submitter;
-                (Payment::Paid(share), "claimed by somebody else; its transaction is not to be found, so the share is computed")
+                (
+                    Payment::Paid(share),
+                    "claimed by somebody else; its transaction is not to be found, so the share is computed",
+                )
             }
         };
         self.watch.poke();
@@ -111,7 +119,7 @@ impl Dispatcher {
         if matches!(error, ExecutionFailure::InputObjectDeleted | ExecutionFailure::TargetAlreadyClaimed) {
             live.gone_in.get_or_insert_default();
         } else {
-            live.delay();
+            live.retry = Some(tokio::time::Instant::now() + FAILED_CLAIM_PAUSE);
         }
         let text = format!("the claim of submission {} failed: {error:?}; the base fee was charged", id.0);
         self.settle(id, &record, Outcome::Failure, fee, change, None).await?;

@@ -32,14 +32,14 @@ const UNSIGNED: [State; 5] =
 impl Dispatcher {
     /// Lets rows go whose target is no longer open; nothing was signed for them.
     pub(super) async fn expire_rows(&mut self) -> Result<(), Halt> {
-        let Some(epoch) = self.chain.epoch() else { return Ok(()) };
+        let Some(_) = self.chain.state else { return Ok(()) };
         let chain = &self.chain;
-        let gone = self.rows.ids(|live| {
-            UNSIGNED.contains(&live.state()) && !chain.open.contains_key(&live.submission.row.target)
-        });
+        let gone = self
+            .rows
+            .ids(|live| UNSIGNED.contains(&live.state()) && !chain.open.contains_key(&live.submission.row.target));
         for id in gone {
             let Some(live) = self.rows.live.get(&id) else { continue };
-            let why = if live.submission.row.epoch < epoch {
+            let why = if live.submission.row.epoch < self.chain.newest_epoch {
                 "the target expired with its epoch"
             } else {
                 "somebody else filled the target"
@@ -129,8 +129,7 @@ impl Dispatcher {
         }
         let now = tokio::time::Instant::now();
         let busy = self.rows.live.values().filter(|live| live.busy && live.hit.is_none()).count();
-        let mut due =
-            self.rows.ids(|live| UNSIGNED.contains(&live.state()) && live.hit.is_none() && live.is_due(now));
+        let mut due = self.rows.ids(|live| UNSIGNED.contains(&live.state()) && live.hit.is_none() && live.is_due(now));
         // The farthest first: a row that was approved before a restart does not wait behind new finds.
         due.sort_by_key(|id| std::cmp::Reverse(self.rows.live.get(id).map(|live| live.state())));
         for id in due.into_iter().take(UNCONFIRMED.saturating_sub(busy)) {

@@ -154,8 +154,8 @@ impl Dispatcher {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            let wants_samples = self.pipeline.wants_samples(self.scorers.waiting(), self.scorers.threads())
-                && self.stopping.is_none();
+            let wants_samples =
+                self.pipeline.wants_samples(self.scorers.waiting(), self.scorers.threads()) && self.stopping.is_none();
             tokio::select! {
                 // Money before knowledge before bulk.
                 biased;
@@ -236,7 +236,7 @@ impl Dispatcher {
             Done::Payment { id, result } => self.payment_found(id, result).await,
             Done::Fitted { projection, weights, epoch, points } => {
                 self.map.fitted(projection, weights, epoch, points);
-                self.dirty = true;
+                self.place_samples();
                 Ok(())
             }
         }
@@ -340,7 +340,8 @@ impl Dispatcher {
                 }
             }
             Reply::Survey { weights, wins, chosen } => {
-                self.surveyed(Survey { weights, wins, chosen: Arc::new(chosen) });
+                self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
+                self.place_samples();
             }
         }
     }

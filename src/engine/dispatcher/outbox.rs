@@ -37,8 +37,7 @@ impl Dispatcher {
         let (Some(store), Some(_)) = (&self.store, self.wallet()) else { return Ok(()) };
         let now = Instant::now();
         let at_work = self.rows.live.values().filter(|live| live.state() == State::Approved && live.busy).count();
-        let due =
-            self.rows.ids(|live| live.state() == State::Approved && live.hit.is_some() && live.is_due(now));
+        let due = self.rows.ids(|live| live.state() == State::Approved && live.hit.is_some() && live.is_due(now));
         for id in due.into_iter().take(UPLOADS.saturating_sub(at_work)) {
             let Some(live) = self.rows.live.get_mut(&id) else { continue };
             let Some(hit) = live.hit.clone() else { continue };
@@ -96,12 +95,20 @@ impl Dispatcher {
         let Some(state) = &self.chain.state else { return };
         let submits = self.rows.ids(|live| live.state() == State::Uploaded && live.hit.is_some() && live.is_due(now));
         let claims = match self.policy.auto_claim {
-            true => self.rows.ids(|live| live.state() == State::Claimable && live.gone_in.is_none() && live.is_due(now)),
+            true => {
+                self.rows.ids(|live| live.state() == State::Claimable && live.gone_in.is_none() && live.is_due(now))
+            }
             false => Vec::new(),
         };
         // In turns: a full board must not keep earned rewards waiting.
         let id = match (submits.first(), claims.first()) {
-            (Some(submit), Some(claim)) => if self.claimed_last { submit } else { claim },
+            (Some(submit), Some(claim)) => {
+                if self.claimed_last {
+                    submit
+                } else {
+                    claim
+                }
+            }
             (Some(id), None) | (None, Some(id)) => id,
             (None, None) => return,
         };
@@ -156,7 +163,8 @@ impl Dispatcher {
                 self.apply(closed).await
             }
             (TransactionKind::Submit, NotBuilt::Deleted) => {
-                self.advance(id, Step::new(State::Uploaded, State::Expired).noting(NotBuilt::Deleted.to_string())).await?;
+                self.advance(id, Step::new(State::Uploaded, State::Expired).noting(NotBuilt::Deleted.to_string()))
+                    .await?;
                 let closed = self.chain.note_closed(target);
                 self.apply(closed).await
             }

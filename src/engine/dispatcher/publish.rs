@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use super::{Dispatcher, Done, pipeline::Residency};
 use crate::{
     api::{
-        MapView, Mode, ModelRow, NetworkView, Snapshot, SubmissionRow, SubmissionState as State, TargetRow, TargetStage,
-        ThroughputView, WalletView,
+        MapView, Mode, ModelRow, NetworkView, Snapshot, SubmissionRow, SubmissionState as State, TargetRow,
+        TargetStage, ThroughputView, WalletView,
     },
     engine::{
         matching::Ask,
         now_ms,
-        snapshot::{Place, Survey, fit},
+        snapshot::{Place, fit},
     },
     primitives::{ObjectId, Shannons},
 };
@@ -40,13 +40,17 @@ impl Dispatcher {
         });
     }
 
-    pub(super) fn surveyed(&mut self, survey: Survey) {
-        self.survey = survey;
+    pub(super) fn place_samples(&mut self) {
+        let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);
+        let colour = |weights| models.iter().zip(0u16..).find(|(m, _)| m.checksum == weights).map_or(0, |(_, n)| n);
+        let colours: Vec<u16> = self.survey.weights.iter().map(|weights| colour(*weights)).collect();
+        self.map.place(&self.survey, &colours);
         self.dirty = true;
     }
 
     pub(super) fn publish(&mut self) {
         self.version += 1;
+        let last = self.snapshot.borrow().clone();
         let models = self.model_rows();
         let colours: HashMap<ObjectId, u16> = models.iter().map(|model| model.id).zip(0..).collect();
         let targets = self.target_rows();
@@ -57,14 +61,14 @@ impl Dispatcher {
             scoring_paused: self.pipeline.paused,
             network: self.network_view(),
             wallet: self.wallet_view(),
-            map: Arc::new(self.map_view(&targets, &colours)),
-            targets: Arc::new(targets),
-            models: Arc::new(models),
+            map: share(&last.map, self.map_view(&targets, &colours)),
+            targets: share(&last.targets, targets),
+            models: share(&last.models, models),
             throughput: self.throughput_view(),
-            approvals: Arc::new(self.approvals()),
-            submissions: Arc::new(self.rows.recent().cloned().collect()),
+            approvals: share(&last.approvals, self.approvals()),
+            submissions: share(&last.submissions, self.rows.recent().cloned().collect()),
             rewards: self.rewards.clone(),
-            log: Arc::new(self.lines.iter().cloned().collect()),
+            log: share(&last.log, self.lines.iter().cloned().collect()),
         };
         self.dirty = false;
         self.published_at = Some(tokio::time::Instant::now());
@@ -102,32 +106,42 @@ impl Dispatcher {
 
     /// Open ones, best margin first; then those that we filled in this epoch.
     fn target_rows(&self) -> Vec<TargetRow> {
-        let in_flight: Vec<ObjectId> =
-            self.rows.live.values().map(|live| (live.submission.row.target, live.state())).filter_map(|(target, state)| {
+        let in_flight: Vec<ObjectId> = self
+            .rows
+            .live
+            .values()
+            .map(|live| (live.submission.row.target, live.state()))
+            .filter_map(|(target, state)| {
                 let on_its_way = [State::Approved, State::Uploaded, State::Signed, State::Sent, State::Unknown];
                 on_its_way.contains(&state).then_some(target)
-            }).collect();
-        let mut rows: Vec<TargetRow> = self.chain.open.iter().map(|(id, target)| {
-            let standing = self.standings.get(id);
-            let best_distance = standing.and_then(|standing| standing.best_distance);
-            let stage = if in_flight.contains(id) {
-                TargetStage::InFlight
-            } else if best_distance.is_some_and(|distance| distance <= target.threshold) {
-                TargetStage::Hit
-            } else {
-                TargetStage::Open
-            };
-            TargetRow {
-                id: *id,
-                epoch: target.epoch,
-                stage,
-                reward: target.reward,
-                threshold: target.threshold,
-                models: target.models.clone(),
-                best_distance,
-                seen_at_ms: target.seen_at_ms,
-            }
-        }).collect();
+            })
+            .collect();
+        let mut rows: Vec<TargetRow> = self
+            .chain
+            .open
+            .iter()
+            .map(|(id, target)| {
+                let standing = self.standings.get(id);
+                let best_distance = standing.and_then(|standing| standing.best_distance);
+                let stage = if in_flight.contains(id) {
+                    TargetStage::InFlight
+                } else if best_distance.is_some_and(|distance| distance <= target.threshold) {
+                    TargetStage::Hit
+                } else {
+                    TargetStage::Open
+                };
+                TargetRow {
+                    id: *id,
+                    epoch: target.epoch,
+                    stage,
+                    reward: target.reward,
+                    threshold: target.threshold,
+                    models: target.models.clone(),
+                    best_distance,
+                    seen_at_ms: target.seen_at_ms,
+                }
+            })
+            .collect();
         let margin = |row: &TargetRow| row.margin().unwrap_or(f32::NEG_INFINITY);
         rows.sort_by(|a, b| margin(b).total_cmp(&margin(a)).then(a.id.cmp(&b.id)));
         let ours = self.rows.live.values().filter(|live| live.state() == State::Filled).map(|live| &live.submission);
@@ -171,11 +185,6 @@ impl Dispatcher {
 
     fn map_view(&self, targets: &[TargetRow], colours: &HashMap<ObjectId, u16>) -> MapView {
         let Some(state) = &self.chain.state else { return MapView::default() };
-        let colour_of = |weights| {
-            let model = state.models.iter().find(|model| model.checksum == weights);
-            model.and_then(|model| colours.get(&model.id)).copied().unwrap_or(0)
-        };
-        let winners: Vec<u16> = self.survey.weights.iter().map(|weights| colour_of(*weights)).collect();
         let models: Vec<Place<'_>> = state
             .models
             .iter()
@@ -194,7 +203,7 @@ impl Dispatcher {
                 })
             })
             .collect();
-        self.map.view(&self.survey, &winners, &models, &targets)
+        self.map.view(&models, &targets)
     }
 
     fn throughput_view(&self) -> ThroughputView {
@@ -229,4 +238,9 @@ impl Dispatcher {
         });
         rows
     }
+}
+
+/// What has not changed is not copied: the interface sees by the pointer that it has drawn it already.
+fn share<T: PartialEq>(last: &Arc<T>, now: T) -> Arc<T> {
+    if **last == now { last.clone() } else { Arc::new(now) }
 }

@@ -34,7 +34,9 @@ pub enum JournalError {
     Directory { path: PathBuf, cause: std::io::Error },
     #[error("another engine works in {0}; end it first, or use another directory")]
     InUse(PathBuf),
-    #[error("{path} is not a journal of somascope ({cause}); nothing was changed, use another directory or move the file away")]
+    #[error(
+        "{path} is not a journal of somascope ({cause}); nothing was changed, use another directory or move the file away"
+    )]
     Foreign { path: PathBuf, cause: String },
     #[error("{path} has version {found} and this program knows up to {known}; use a newer somascope")]
     Newer { path: PathBuf, found: i64, known: i64 },

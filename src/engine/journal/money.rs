@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    Journal, JournalError, Outcomes,
+    Journal, JournalError, Outcomes, crash_point,
     submissions::{self, Step, Submission, amount},
-    crash_point,
 };
 use crate::{
     api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals},

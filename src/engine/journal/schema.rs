@@ -104,8 +104,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
         if application != APPLICATION_ID && tables > 0 {
             return Err(foreign("a database of another program".into()));
         }
-        let verdict: String =
-            connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(broken)?;
+        let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0)).map_err(broken)?;
         if verdict != "ok" {
             return Err(foreign(verdict));
         }

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use super::{Failure, Journal, JournalError, submissions::source};
-use crate::{
-    engine::corpus::Source,
-    model::Score,
-    primitives::Digest,
-};
+use crate::{engine::corpus::Source, model::Score, primitives::Digest};
 
 /// A sample with its scores: (checksum of the encrypted weights, score).
 #[derive(Clone, Debug, PartialEq)]
@@ -61,9 +57,8 @@ impl Journal {
     /// Samples scored with these weights: which ones (all), in one list of checksums.
     pub async fn scored_with(&self, weights: Digest) -> Result<Vec<Digest>, JournalError> {
         self.call(move |connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT checksum FROM scores JOIN samples ON samples.id = sample WHERE weights = ?1",
-            )?;
+            let mut statement = connection
+                .prepare_cached("SELECT checksum FROM scores JOIN samples ON samples.id = sample WHERE weights = ?1")?;
             let rows = statement.query_map([weights.0], |row| Ok(Digest(row.get(0)?)))?;
             rows.collect::<Result<_, _>>().map_err(Failure::from)
         })

@@ -175,9 +175,8 @@ fn note_step(connection: &Connection, id: SubmissionId, state: State, at_ms: u64
 
 /// Moves the row inside a transaction of the caller's.
 pub(super) fn apply(transaction: &Transaction<'_>, id: SubmissionId, step: &Step) -> Outcomes<()> {
-    let found: Option<String> = transaction
-        .query_row("SELECT state FROM submissions WHERE id = ?1", [id.0], |row| row.get(0))
-        .optional()?;
+    let found: Option<String> =
+        transaction.query_row("SELECT state FROM submissions WHERE id = ?1", [id.0], |row| row.get(0)).optional()?;
     let found = found.ok_or(JournalError::NoSubmission(id))?;
     let found = State::from_word(&found).ok_or_else(|| JournalError::Damaged(format!("the state `{found}`")))?;
     if found != step.from {

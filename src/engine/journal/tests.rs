@@ -153,7 +153,8 @@ async fn impossible_transitions_are_refused_and_change_nothing() {
                 || to == State::Found
                 || (to == State::Approved && from != State::AwaitingApproval)
                 || (matches!(to, State::Claimed | State::Forfeited) && from != State::Claimable)
-                || (matches!(from, State::Signed | State::Sent | State::Unknown | State::Filled) && to == State::Expired);
+                || (matches!(from, State::Signed | State::Sent | State::Unknown | State::Filled)
+                    && to == State::Expired);
             if must_fail {
                 let refused = journal.advance(id, Step::new(from, to)).await;
                 assert!(matches!(refused, Err(JournalError::Transition { .. })), "{from:?} → {to:?}: {refused:?}");
@@ -249,7 +250,10 @@ async fn scores_come_back_bit_for_bit_and_newest_first_within_the_limit() {
     let sample = |n: u8| ScoredSample {
         checksum: Digest([n; 32]),
         source: Source { path: Path::new("/data/a").into(), offset: u64::from(n), len: 10, is_window: false },
-        scores: vec![(weights, Arc::new(Score { loss: 0.1 + f32::from(n), embedding: vec![f32::from(n) / 3.0, -0.0] }))],
+        scores: vec![(
+            weights,
+            Arc::new(Score { loss: 0.1 + f32::from(n), embedding: vec![f32::from(n) / 3.0, -0.0] }),
+        )],
     };
     journal.store_scores((0..10).map(sample).collect()).await.unwrap();
     let loaded = journal.load_scores(weights, 4 * 8).await.unwrap();
@@ -288,9 +292,12 @@ fn a_foreign_or_half_written_file_is_an_error_that_names_it_and_stays() {
         Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
         std::fs::read(path).unwrap()
     };
-    for (what, bytes) in
-        [("text", b"not a database at all, sorry".repeat(40)), ("half", page(&ours)), ("scribbled", scribbled), ("foreign", foreign)]
-    {
+    for (what, bytes) in [
+        ("text", b"not a database at all, sorry".repeat(40)),
+        ("half", page(&ours)),
+        ("scribbled", scribbled),
+        ("foreign", foreign),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(FILE), &bytes).unwrap();
         let error = Journal::open(dir.path(), None).err().unwrap_or_else(|| panic!("{what} was accepted"));

@@ -50,12 +50,14 @@ impl Library {
 
     /// Adds scores of a new or known sample. Gives the sample with all its scores.
     pub fn add(&mut self, checksum: Digest, source: Source, scores: Vec<(Digest, Arc<Score>)>) -> Entry {
-        let entry = self.entries.entry(checksum).or_insert_with(|| {
+        if let Some(known) = self.entries.get(&checksum) {
+            self.bytes = self.bytes.saturating_sub(known.bytes());
+        } else {
             self.order.push_back(checksum);
-            Entry { checksum, source: source.clone(), scores: Vec::new() }
-        });
-        self.bytes = self.bytes.saturating_sub(entry.bytes());
-        entry.source = source;
+        }
+        let fresh = || Entry { checksum, source: source.clone(), scores: Vec::new() };
+        let entry = self.entries.entry(checksum).or_insert_with(fresh);
+        entry.source = source.clone();
         for (weights, score) in scores {
             match entry.scores.iter_mut().find(|(held, _)| *held == weights) {
                 Some((_, held)) => *held = score,
@@ -126,7 +128,10 @@ mod tests {
         add(&mut library, 1, 1, 1.0);
         add(&mut library, 2, 0, 1.0);
         library.keep_weights(&[Digest([1; 32])]);
-        assert_eq!(library.entries().map(|entry| (entry.checksum.0[0], entry.scores.len())).collect::<Vec<_>>(), [(1, 1)]);
+        assert_eq!(
+            library.entries().map(|entry| (entry.checksum.0[0], entry.scores.len())).collect::<Vec<_>>(),
+            [(1, 1)]
+        );
     }
 
     #[test]

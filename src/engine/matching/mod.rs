@@ -58,7 +58,8 @@ struct Outcome<'a> {
 }
 
 fn outcome<'a>(scores: &'a [(Digest, Arc<model::Score>)], target: &TargetSpec) -> Option<Outcome<'a>> {
-    let find = |weights: Option<Digest>| scores.iter().find(|(held, _)| Some(*held) == weights).map(|(_, score)| &**score);
+    let find =
+        |weights: Option<Digest>| scores.iter().find(|(held, _)| Some(*held) == weights).map(|(_, score)| &**score);
     let all: Vec<&model::Score> = target.models.iter().map(|(_, weights)| find(*weights)).collect::<Option<_>>()?;
     let losses: Vec<f32> = all.iter().map(|score| score.loss).collect();
     let winner = model::winner(&losses)?;
@@ -83,8 +84,7 @@ impl Standing {
         }
         let losses = target.models.iter().map(|(id, _)| *id).zip(outcome.losses).collect();
         let model = target.models[outcome.winner].0;
-        let candidate =
-            Candidate { checksum: sample.checksum, source: sample.source.clone(), model, distance, losses };
+        let candidate = Candidate { checksum: sample.checksum, source: sample.source.clone(), model, distance, losses };
         let place = self.candidates.partition_point(|held| held.is_better_than(&candidate));
         if place >= CANDIDATES_KEPT {
             return nearer;

@@ -35,7 +35,11 @@ pub(in crate::engine) enum Ask {
 pub(in crate::engine) enum Reply {
     /// Only targets whose standing changed.
     Standings(Vec<(ObjectId, Standing)>),
-    Survey { weights: Vec<Digest>, wins: Vec<u64>, chosen: Vec<(usize, Arc<Score>)> },
+    Survey {
+        weights: Vec<Digest>,
+        wins: Vec<u64>,
+        chosen: Vec<(usize, Arc<Score>)>,
+    },
 }
 
 /// Handle on the thread; it ends when this is dropped.

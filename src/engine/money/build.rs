@@ -14,7 +14,7 @@ use crate::{
     },
     engine::scoring::ConfirmedHit,
     primitives::{ObjectId, Shannons},
-    storage::{Store, StorageError},
+    storage::{StorageError, Store},
 };
 
 /// Up to so many coins a wallet is left as it is; beyond, the smallest are merged into the gas coin on the way.
@@ -62,7 +62,8 @@ fn gas_payment(coins: &[Coin], needed: Shannons) -> Result<Vec<ObjectRef>, NotBu
     let mut sum = Shannons::ZERO;
     let mut enough = 0;
     while sum < needed {
-        let coin = coins.get(enough).filter(|_| enough < GAS_COINS).ok_or_else(|| NotBuilt::Poor { needed, held: held() })?;
+        let coin =
+            coins.get(enough).filter(|_| enough < GAS_COINS).ok_or_else(|| NotBuilt::Poor { needed, held: held() })?;
         sum = sum.saturating_add(Shannons(coin.balance));
         enough += 1;
     }

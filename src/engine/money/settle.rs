@@ -22,7 +22,10 @@ const BETWEEN: Duration = Duration::from_millis(700);
 pub(in crate::engine) enum Verdict {
     Executed(Box<Executed>),
     /// Never executed, never will, nothing was charged. `again`: with fresh coins it may work.
-    Dead { why: String, again: bool },
+    Dead {
+        why: String,
+        again: bool,
+    },
     /// Nobody can say yet.
     Unknown(String),
 }
@@ -149,8 +152,12 @@ mod tests {
     #[test]
     fn only_refusals_that_name_used_coins_are_worth_fresh_ones() {
         let refused = |message: &str| ClientError::Refused { code: "FAILED_PRECONDITION", message: message.into() };
-        assert!(is_stale_or_locked(&refused("Object (0x1, Version(3), o#x) is not available for consumption, its current version: 4")));
-        assert!(is_stale_or_locked(&refused("[Object (0x1, Version(3), o#x) already locked by a different transaction: Y]")));
+        assert!(is_stale_or_locked(&refused(
+            "Object (0x1, Version(3), o#x) is not available for consumption, its current version: 4"
+        )));
+        assert!(is_stale_or_locked(&refused(
+            "[Object (0x1, Version(3), o#x) already locked by a different transaction: Y]"
+        )));
         assert!(!is_stale_or_locked(&refused("Invalid user signature: no")));
         assert!(!is_stale_or_locked(&ClientError::Unreachable("already locked by a different transaction".into())));
     }

@@ -95,8 +95,7 @@ impl ConfirmedHit {
 
 /// Reads the bytes again, checks that they are the same, and scores them as an audit would.
 pub(super) fn confirm(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
-    let data =
-        job.source.read().map_err(|cause| NotConfirmed::Unreadable { file: job.source.label(), cause })?;
+    let data = job.source.read().map_err(|cause| NotConfirmed::Unreadable { file: job.source.label(), cause })?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
     }

@@ -33,6 +33,8 @@ pub(in crate::engine) struct Map {
     fitted_weights: Vec<Digest>,
     fitted_epoch: u64,
     fitted_points: usize,
+    /// The survey, placed.
+    samples: Vec<MapPoint>,
     /// A fit runs on another thread.
     pub fitting: bool,
 }
@@ -74,13 +76,19 @@ impl Map {
         }
     }
 
-    /// `colours`: for each of the survey's weights, the index of its model on the screen.
-    pub fn view(&self, survey: &Survey, colours: &[u16], models: &[Place<'_>], targets: &[Place<'_>]) -> MapView {
-        let Some(projection) = &self.projection else { return MapView::default() };
+    /// Places the samples of a new survey, or by a new basis. `colours`: for each of the survey's weights, the index of its
+    /// model on the screen.
+    pub fn place(&mut self, survey: &Survey, colours: &[u16]) {
+        let Some(projection) = &self.projection else { return };
         let sample = |(winner, score): &(usize, Arc<Score>)| {
             let [x, y] = projection.project(&score.embedding)?;
             Some(MapPoint { x, y, model: *colours.get(*winner)?, id: None, hit: false })
         };
+        self.samples = survey.chosen.iter().filter_map(sample).collect();
+    }
+
+    pub fn view(&self, models: &[Place<'_>], targets: &[Place<'_>]) -> MapView {
+        let Some(projection) = &self.projection else { return MapView::default() };
         let place = |place: &Place<'_>| {
             let [x, y] = projection.project(place.embedding)?;
             Some(MapPoint { x, y, model: place.model, id: Some(place.id), hit: place.hit })
@@ -88,7 +96,7 @@ impl Map {
         MapView {
             basis: self.basis,
             explained: projection.explained,
-            samples: survey.chosen.iter().filter_map(sample).collect(),
+            samples: self.samples.clone(),
             models: models.iter().filter_map(place).collect(),
             targets: targets.iter().filter_map(place).collect(),
         }
@@ -130,7 +138,8 @@ mod tests {
         fitted(&mut map, &survey, 1);
         let embedding = survey.chosen[3].1.embedding.clone();
         let place = Place { id: ObjectId([1; 32]), model: 4, embedding: &embedding, hit: true };
-        let view = map.view(&survey, &[4], &[], &[place]);
+        map.place(&survey, &[4]);
+        let view = map.view(&[], &[place]);
         assert_eq!((view.basis, view.samples.len(), view.targets.len()), (1, 20, 1));
         assert_eq!((view.samples[3].x, view.samples[3].y), (view.targets[0].x, view.targets[0].y));
         assert_eq!((view.samples[3].model, view.samples[3].id), (4, None));

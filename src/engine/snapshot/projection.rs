@@ -156,7 +156,8 @@ mod tests {
         let zero = vec![vec![0.0; 3]; 10];
         assert_eq!(Projection::fit(zero.iter().map(Vec::as_slice)), None);
         assert_eq!(fit(&cloud()).project(&[1.0, 2.0]), None);
-        let two_directions: Vec<Vec<f32>> = (0..10).map(|n| vec![f32::from(n % 2 == 0), f32::from(n % 2 == 1), 0.0]).collect();
+        let two_directions: Vec<Vec<f32>> =
+            (0..10).map(|n| vec![f32::from(n % 2 == 0), f32::from(n % 2 == 1), 0.0]).collect();
         let line = fit(&two_directions);
         assert!(line.explained[0] > 0.999 && line.explained[1] < 1e-3);
     }

@@ -1,0 +1,376 @@
+//! An embedded network in the test's process, and engines in processes of their own, so that they can die.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use somascope::{
+    api::{self, Event, Mode, Snapshot, SubmissionState},
+    chain::{
+        client::{advance_epoch, request_faucet},
+        keys::Keypair,
+        types::{SomaTensor, SubmitData, TransactionKind},
+    },
+    devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
+    engine::{self, EngineConfig, Policy},
+    primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
+    storage::{Store, StoreConfig},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+/// Set for a child process: its [`Orders`] as JSON.
+const CHILD: &str = "SOMASCOPE_TEST_ENGINE";
+/// No step of a test takes longer on the slowest machine; every wait ends as soon as its condition holds.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a child process runs.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Orders {
+    pub dir: PathBuf,
+    pub rpc_url: String,
+    pub seed: u8,
+    pub mode: Mode,
+    pub corpus: PathBuf,
+    pub die_at: Option<SubmissionState>,
+    endpoint_url: String,
+    bucket: String,
+    access_key_id: String,
+    secret_access_key: String,
+    public_url: String,
+    /// Where the last snapshot goes.
+    report: PathBuf,
+}
+
+impl Orders {
+    pub fn config(&self) -> EngineConfig {
+        let store = Store::new(StoreConfig {
+            endpoint_url: Some(self.endpoint_url.clone()),
+            region: "us-east-1".into(),
+            bucket: self.bucket.clone(),
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: self.secret_access_key.clone().into(),
+            public_url: self.public_url.clone(),
+        });
+        EngineConfig {
+            dir: self.dir.clone(),
+            network_name: "devnet".into(),
+            rpc_url: self.rpc_url.clone(),
+            keypair: Some(self.keypair()),
+            policy: Policy { mode: self.mode, ..Policy::default() },
+            store: Some(store.expect("the network's store is usable")),
+            corpus: vec![self.corpus.clone()],
+            heads: None,
+            scorer_threads: 1,
+            refresh: Duration::from_millis(500),
+            die_at: self.die_at,
+        }
+    }
+
+    pub fn keypair(&self) -> Keypair {
+        Keypair::from_seed([self.seed; 32])
+    }
+
+    pub fn address(&self) -> Address {
+        self.keypair().address()
+    }
+}
+
+/// The child's side: runs the engine until a line comes on standard input, then shuts it down and reports.
+///
+/// A test binary calls it from a test named `child_engine`, which does nothing unless it was started as a child.
+pub fn run_as_child() {
+    let Ok(orders) = std::env::var(CHILD) else { return };
+    let orders: Orders = serde_json::from_str(&orders).expect("orders are JSON");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut handle = engine::start(orders.config()).await.expect("the engine starts");
+        let commands = handle.commands.clone();
+        std::thread::spawn(move || {
+            for line in std::io::stdin().lock().lines() {
+                let Ok(command) = serde_json::from_str::<api::Command>(&line.expect("text")) else { break };
+                if commands.blocking_send(command).is_err() {
+                    break;
+                }
+            }
+        });
+        while let Some(event) = handle.events.recv().await {
+            if event == Event::Stopped {
+                break;
+            }
+            eprintln!("{event:?}");
+        }
+        let last: Snapshot = handle.snapshot.borrow().as_ref().clone();
+        std::fs::write(&orders.report, serde_json::to_vec(&last).expect("JSON")).expect("the report is written");
+    });
+}
+
+/// An engine in a process of its own.
+pub struct Process {
+    child: Child,
+    report: PathBuf,
+    log: PathBuf,
+}
+
+impl Process {
+    pub fn start(orders: &Orders) -> Self {
+        let _ = std::fs::remove_file(&orders.report);
+        let log = orders.dir.with_extension("log");
+        let events = std::fs::File::create(&log).expect("a log file");
+        let child = Command::new(std::env::current_exe().expect("this binary"))
+            .args(["--exact", "child_engine", "--nocapture", "--test-threads=1"])
+            .env(CHILD, serde_json::to_string(orders).expect("JSON"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(events)
+            .spawn()
+            .expect("the child starts");
+        Self { child, report: orders.report.clone(), log }
+    }
+
+    pub fn command(&mut self, command: &api::Command) {
+        let input = self.child.stdin.as_mut().expect("piped");
+        writeln!(input, "{}", serde_json::to_string(command).expect("JSON")).expect("the child listens");
+    }
+
+    /// Whether the debug text of its events has this in it.
+    pub fn saw(&self, text: &str) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
+    }
+
+    /// Waits for the end; meanwhile `nudge` may move the world.
+    pub async fn wait(&mut self, mut nudge: impl AsyncFnMut()) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "the child does not end");
+            nudge().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to settle and end; its last snapshot.
+    pub async fn shut_down(mut self) -> Snapshot {
+        self.command(&api::Command::Shutdown);
+        let status = self.wait(async || {}).await;
+        assert!(status.success(), "the child ended with {status}");
+        serde_json::from_slice(&std::fs::read(&self.report).expect("a report")).expect("a snapshot")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Already ended, in a test that passes.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until a condition holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !holds().await {
+        assert!(started.elapsed() < PATIENCE, "still not: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A small network that turns its epochs on demand.
+pub struct Network {
+    pub devnet: Devnet,
+    dir: tempfile::TempDir,
+}
+
+/// A transaction of ours that was executed.
+#[derive(Clone, Debug)]
+pub struct Executed {
+    pub target: ObjectId,
+    pub is_claim: bool,
+    pub succeeded: bool,
+}
+
+impl Network {
+    /// `targets`: so many open at the start of each epoch, and no replacements.
+    pub async fn start(targets: u64) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
+        let models = (0..3u64).map(|n| ModelSpec {
+            name: format!("model-{n}"),
+            weights: std::fs::read(data.join(format!("small16_model_{n}.safetensors"))).expect("test data"),
+            embedding: None,
+            stake: (n + 1) * SHANNONS_PER_SOMA,
+        });
+        let mut genesis = GenesisOptions::v5(16);
+        genesis.parameters.target_initial_targets_per_epoch = targets;
+        genesis.parameters.target_hits_per_epoch = targets;
+        // Every sample hits every target, in every epoch: what is filled depends on the engine alone.
+        genesis.parameters.target_initial_distance_threshold = SomaTensor::scalar(2.0);
+        genesis.parameters.target_difficulty_adjustment_rate_bps = 0;
+        // 80 % of it pays for `targets` targets of about 0.0127 SOMA.
+        genesis.emission_per_epoch_shannons = 12_685_185 * targets * 10 / 8 + 2;
+        let config = DevnetConfig {
+            dir: dir.path().join("network"),
+            seed: 7,
+            listen: Ports::default(),
+            epoch: None,
+            genesis,
+            models: models.collect(),
+            faucet_amount: 2 * SHANNONS_PER_SOMA,
+        };
+        let devnet = devnet::start(config).await.expect("the network starts");
+        let corpus = dir.path().join("corpus");
+        std::fs::create_dir(&corpus).expect("a corpus");
+        for n in 0..24u32 {
+            let line = format!(
+                "sample {n}: {}\n",
+                "abcdefghijklmnopqrstuvwxyz".chars().cycle().skip(n as usize).take(40).collect::<String>()
+            );
+            std::fs::write(corpus.join(format!("{n}.txt")), line.repeat(1 + n as usize % 7)).expect("a file");
+        }
+        Self { devnet, dir }
+    }
+
+    /// Orders for an engine with a directory and a funded wallet of its own.
+    pub async fn engine(&self, seed: u8) -> Orders {
+        let objects = &self.devnet.objects;
+        let dir = self.dir.path().join(format!("engine-{seed}"));
+        let store = objects.store_config();
+        let orders = Orders {
+            report: dir.with_extension("json"),
+            dir,
+            rpc_url: self.devnet.rpc_url.clone(),
+            seed,
+            mode: Mode::Auto,
+            corpus: self.dir.path().join("corpus"),
+            die_at: None,
+            endpoint_url: objects.endpoint_url.clone(),
+            bucket: objects.bucket.clone(),
+            access_key_id: objects.access_key_id.clone(),
+            secret_access_key: secrecy::ExposeSecret::expose_secret(&store.secret_access_key).to_owned(),
+            public_url: objects.public_url.clone(),
+        };
+        request_faucet(&self.devnet.faucet_url, orders.address()).await.expect("the faucet gives");
+        orders
+    }
+
+    pub async fn next_epoch(&self) -> u64 {
+        advance_epoch(&self.devnet.admin_url).await.expect("the epoch turns")
+    }
+
+    pub fn with_ledger<T>(&self, look: impl FnOnce(&devnet::ledger::Ledger) -> T) -> T {
+        look(&self.devnet.ledger().lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn balance(&self, owner: Address) -> Shannons {
+        Shannons(self.with_ledger(|ledger| ledger.balance(&owner)))
+    }
+
+    /// What the chain executed for this sender, in order.
+    pub fn executed(&self, sender: Address) -> Vec<Executed> {
+        self.with_ledger(|ledger| {
+            let latest = ledger.checkpoint(None).expect("a chain has checkpoints").summary.sequence_number;
+            let mut found = Vec::new();
+            for number in 0..=latest {
+                let checkpoint = ledger.checkpoint(Some(number)).expect("every checkpoint is kept");
+                for record in checkpoint.transactions.iter().filter(|record| record.data.sender() == sender) {
+                    let (target, is_claim) = match record.data.kind() {
+                        TransactionKind::SubmitData(SubmitData { target_id, .. }) => (*target_id, false),
+                        TransactionKind::ClaimRewards { target_id } => (*target_id, true),
+                        _ => continue,
+                    };
+                    found.push(Executed { target, is_claim, succeeded: record.effects.v1().succeeded() });
+                }
+            }
+            found
+        })
+    }
+
+    /// Targets that this sender has filled.
+    pub fn filled(&self, sender: Address) -> Vec<ObjectId> {
+        let fills = self.executed(sender).into_iter().filter(|tx| !tx.is_claim && tx.succeeded);
+        fills.map(|tx| tx.target).collect()
+    }
+
+    /// Never two submissions of one sender for one target.
+    pub fn assert_no_target_twice(&self, sender: Address) {
+        let mut submitted: BTreeMap<ObjectId, u32> = BTreeMap::new();
+        for tx in self.executed(sender).iter().filter(|tx| !tx.is_claim) {
+            *submitted.entry(tx.target).or_default() += 1;
+        }
+        assert!(submitted.values().all(|times| *times == 1), "submitted twice: {submitted:?}");
+    }
+
+    /// `balance_end − balance_start = rewards − fees − bonds locked − bonds forfeited`, over the journal's whole life.
+    pub fn assert_books_balance(&self, orders: &Orders, last: &Snapshot, start: Shannons) {
+        let total = last.rewards.total;
+        assert_eq!(last.wallet.balance, self.balance(orders.address()), "the wallet is as the chain says");
+        let change = i128::from(last.wallet.balance.0) - i128::from(start.0);
+        let booked = i128::from(total.rewards.0)
+            - i128::from(total.fees.0)
+            - i128::from(total.bonds_locked.0)
+            - i128::from(total.bonds_forfeited.0);
+        assert_eq!(change, booked, "{total:?}");
+    }
+}
+
+/// A slow wire between an engine and the node, which can be cut while an answer is on it.
+pub struct Relay {
+    port: u16,
+    cut: CancellationToken,
+}
+
+impl Relay {
+    /// What the node answers takes this long to arrive.
+    const DELAY: Duration = Duration::from_millis(300);
+
+    pub async fn start(node: &str) -> Self {
+        let node = node.trim_start_matches("http://").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let cut = CancellationToken::new();
+        let stop = cut.clone();
+        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = TcpStream::connect(&node).await else { break };
+                let (from_client, to_client) = client.into_split();
+                let (from_server, to_server) = server.into_split();
+                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_client, to_server, Duration::ZERO)));
+                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY)));
+            }
+        }));
+        Self { port, cut }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends every connection, and takes no more.
+    pub fn cut(&self) {
+        self.cut.cancel();
+    }
+}
+
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+    let mut bytes = vec![0; 64 * 1024];
+    while let Ok(n @ 1..) = from.read(&mut bytes).await {
+        tokio::time::sleep(delay).await;
+        if to.write_all(&bytes[..n]).await.is_err() {
+            return;
+        }
+    }
+}
