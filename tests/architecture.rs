@@ -45,9 +45,18 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
 ];
 
 fn sources() -> BTreeMap<String, Vec<PathBuf>> {
+    /// Files and folders that their `mod.rs` names as tests.
+    fn is_test_only(path: &Path) -> bool {
+        let parent = path.parent().and_then(|dir| fs::read_to_string(dir.join("mod.rs")).ok()).unwrap_or_default();
+        let name = path.file_stem().expect("a file has a name").to_string_lossy();
+        parent.contains(&format!("#[cfg(test)]\nmod {name};"))
+    }
     fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).expect("src is readable").flatten() {
             let path = entry.path();
+            if is_test_only(&path) {
+                continue;
+            }
             if path.is_dir() {
                 walk(&path, files);
             } else if path.extension().is_some_and(|e| e == "rs") {
@@ -71,7 +80,7 @@ fn sources() -> BTreeMap<String, Vec<PathBuf>> {
 /// The code of a file without comments and without its unit tests, which may use whatever proves their point.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("sources are UTF-8");
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{
     config::DevnetConfig,
     ledger::{Genesis, parameters_v5},
-    node::now_ms,
     secrets::Identities,
 };
 use crate::{
