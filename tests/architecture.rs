@@ -45,11 +45,16 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
 ];
 
 fn sources() -> BTreeMap<String, Vec<PathBuf>> {
-    /// Files and folders that their `mod.rs` names as tests.
+    /// Modules that a file beside them declares for tests only.
     fn is_test_only(path: &Path) -> bool {
-        let parent = path.parent().and_then(|dir| fs::read_to_string(dir.join("mod.rs")).ok()).unwrap_or_default();
-        let name = path.file_stem().expect("a file has a name").to_string_lossy();
-        parent.contains(&format!("#[cfg(test)]\nmod {name};"))
+        let name = path.file_name().expect("a file has a name").to_string_lossy();
+        let declared = [
+            format!("#[cfg(test)]\nmod {};", name.trim_end_matches(".rs")),
+            format!("#[cfg(test)]\n#[path = \"{name}\"]"),
+        ];
+        let siblings = path.parent().map(fs::read_dir).expect("below src").expect("src is readable").flatten();
+        let mut texts = siblings.filter_map(|sibling| fs::read_to_string(sibling.path()).ok());
+        texts.any(|text| declared.iter().any(|line| text.contains(line)))
     }
     fn walk(dir: &Path, files: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).expect("src is readable").flatten() {

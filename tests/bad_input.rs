@@ -50,7 +50,7 @@ fn a_port_in_use_is_named_with_the_option_that_changes_it() {
 
 #[test]
 fn a_half_written_state_directory_is_named_and_left_as_it_is() {
-    for broken in ["engine/journal.db", "network/ledger.db"] {
+    for broken in ["engine/journal.sqlite", "network/ledger.db"] {
         let dir = tempfile::tempdir().expect("a place for the state");
         let file = dir.path().join(broken);
         fs::create_dir_all(file.parent().expect("below the directory")).expect("writable");
