@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use somascope::model::{Geometry, Model, ModelError, arrgen, specialist, tokenizer};
+use somascope::model::{Model, ModelError, arrgen, tokenizer};
 
 static SMALL: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model/small16_model_0.safetensors");

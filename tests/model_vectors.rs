@@ -112,21 +112,21 @@ fn run_cases(prefix: &str, wanted: impl Fn(&str) -> bool) -> Worst {
 fn small_sequences_score_as_the_reference_scores_them() {
     let worst = run_cases("vec64", |_| true);
     println!("vec64: {worst:?}");
-    assert!(worst.loss <= 2e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
+    assert!(worst.loss <= 1e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
 
 #[test]
 fn the_networks_small_model_scores_as_the_reference_scores_it() {
     let worst = run_cases("small16", |name| name != "random_256KiB");
     println!("small16: {worst:?}");
-    assert!(worst.loss <= 3e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
+    assert!(worst.loss <= 4e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
 
 #[test]
 fn positions_far_into_a_file_score_as_the_reference_scores_them() {
     let worst = run_cases("small16", |name| name == "random_256KiB");
     println!("small16 256 KiB: {worst:?}");
-    assert!(worst.loss <= 3e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
+    assert!(worst.loss <= 4e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
 
 #[test]
