@@ -67,7 +67,8 @@ fn weights_that_are_not_safetensors_are_named_with_the_cause() {
     let data = dir.path().join("data.txt");
     fs::write(&data, b"some data").expect("writable");
     let whole = fs::read(weights()).expect("golden weights");
-    for (name, bytes) in [("garbage", b"not a model".as_slice()), ("short", &whole[..whole.len() / 2]), ("empty", b"")] {
+    for (name, bytes) in [("garbage", b"not a model".as_slice()), ("short", &whole[..whole.len() / 2]), ("empty", b"")]
+    {
         let file = dir.path().join(name);
         fs::write(&file, bytes).expect("writable");
         let output = somascope(&["score", text(&data), "--weights", text(&file), "--json"]);
@@ -83,8 +84,7 @@ fn a_file_that_fails_does_not_cost_the_others_their_score() {
     fs::write(&good, b"some data").expect("writable");
     fs::write(&empty, b"").expect("writable");
     let missing = dir.path().join("missing.txt");
-    let output =
-        somascope(&["score", text(&empty), text(&missing), text(&good), "--weights", &weights(), "--json"]);
+    let output = somascope(&["score", text(&empty), text(&missing), text(&good), "--weights", &weights(), "--json"]);
     assert_refused(&output, &[text(&empty), text(&missing), "empty"]);
     let line: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON line");
     assert_eq!(line["file"], text(&good));

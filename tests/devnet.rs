@@ -13,8 +13,8 @@ use somascope::{
         },
         rewards::claim_split,
         types::{
-            Address, ExecutionFailure, ExecutionStatus, Manifest, ObjectId, ObjectRef, Shannons, SomaTensor, SubmitData,
-            TransactionData, TransactionKind,
+            Address, ExecutionFailure, ExecutionStatus, Manifest, ObjectId, ObjectRef, Shannons, SomaTensor,
+            SubmitData, TransactionData, TransactionKind,
         },
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, ModelSpec, Ports, Verdict},
@@ -125,7 +125,8 @@ impl Player {
             .iter()
             .map(|id| state.models.iter().find(|model| model.id == *id).expect("an active model").clone())
             .collect();
-        let score = client::score(&self.scoring_url, &manifest, &models, &target.embedding, 0, SOON).await.expect("a score");
+        let score =
+            client::score(&self.scoring_url, &manifest, &models, &target.embedding, 0, SOON).await.expect("a score");
         Scored {
             manifest,
             model_id: models[score.winner].id,
@@ -159,7 +160,13 @@ impl Player {
         self.submit_claiming(target, scored, scored.distance, &scored.embedding).await
     }
 
-    async fn submit_claiming(&self, target_id: ObjectId, scored: &Scored, distance: f32, embedding: &[f32]) -> Executed {
+    async fn submit_claiming(
+        &self,
+        target_id: ObjectId,
+        scored: &Scored,
+        distance: f32,
+        embedding: &[f32],
+    ) -> Executed {
         let submission = |bond_coin| {
             TransactionKind::SubmitData(SubmitData {
                 target_id,
@@ -286,14 +293,15 @@ async fn what_cannot_be_executed_is_refused_and_changes_nothing() {
     let transfer = |coin| TransactionKind::TransferCoin { coin, amount: Some(1000), recipient: Address([9; 32]) };
 
     let stale = player.coin().await;
-    executed(player.send(transfer).await);
+    let sent = player.keypair.sign(TransactionData::new(transfer(stale), player.address(), vec![stale]));
+    let first = executed(player.client.execute(&sent).await);
     let before = player.balance().await;
-    let data = TransactionData::new(transfer(stale), player.address(), vec![stale]);
-    let Execution::Refused(ClientError::Refused { code, message }) =
-        player.client.execute(&player.keypair.sign(data)).await
-    else {
-        panic!("a stale coin was accepted")
-    };
+    assert_eq!(executed(player.client.execute(&sent).await), first, "the same bytes are the same transaction");
+
+    let other = TransactionKind::TransferCoin { coin: stale, amount: Some(2000), recipient: Address([9; 32]) };
+    let other = player.keypair.sign(TransactionData::new(other, player.address(), vec![stale]));
+    let stale = player.client.execute(&other).await;
+    let Execution::Refused(ClientError::Refused { code, message }) = stale else { panic!("{stale:?}") };
     // Right after its consumption a real node calls the coin locked, later not available (protocol-corrections.md §1).
     let words = ["already locked by a different transaction", "is not available for consumption"];
     assert!(words.iter().any(|word| message.contains(word)), "{code}: {message}");
@@ -301,9 +309,8 @@ async fn what_cannot_be_executed_is_refused_and_changes_nothing() {
     let coin = player.coin().await;
     let mut forged = player.keypair.sign(TransactionData::new(transfer(coin), player.address(), vec![coin]));
     forged.signature.0[5] ^= 1;
-    let Execution::Refused(ClientError::Refused { message, .. }) = player.client.execute(&forged).await else {
-        panic!("a forged signature was accepted")
-    };
+    let forged = player.client.execute(&forged).await;
+    let Execution::Refused(ClientError::Refused { message, .. }) = forged else { panic!("{forged:?}") };
     assert!(message.starts_with("Invalid user signature"), "{message}");
 
     let unknown = player.send(|_| TransactionKind::ClaimRewards { target_id: ObjectId([0x22; 32]) }).await;
@@ -431,7 +438,9 @@ async fn what_cannot_start_says_why_and_leaves_no_trace() {
     assert!(matches!(error, DevnetError::DirectoryInUse { .. }), "{error}");
     network.shutdown().await;
 
-    let Err(error) = devnet::start(DevnetConfig { seed: 8, ..config(dir.path()) }).await else { panic!("another seed") };
+    let Err(error) = devnet::start(DevnetConfig { seed: 8, ..config(dir.path()) }).await else {
+        panic!("another seed")
+    };
     assert!(matches!(error, DevnetError::OtherSeed { found: 7, asked: 8, .. }), "{error}");
 }
 
@@ -478,7 +487,9 @@ async fn every_checkpoint_reaches_every_open_stream() {
     for stream in &mut streams {
         let fill = stream.next().await.expect("a checkpoint").expect("decoded");
         assert_eq!(fill.transactions, [submitted.effects.transaction_digest]);
-        assert!(fill.targets.iter().any(|(id, written)| *id == target.id && written.submitter == Some(player.address())));
+        assert!(
+            fill.targets.iter().any(|(id, written)| *id == target.id && written.submitter == Some(player.address()))
+        );
         assert_eq!(fill.targets.len(), 2, "the filled one and its replacement");
         let turn = stream.next().await.expect("a checkpoint").expect("decoded");
         assert_eq!(turn.sequence_number, fill.sequence_number + 1);

@@ -128,3 +128,92 @@ fn positions_far_into_a_file_score_as_the_reference_scores_them() {
     println!("small16 256 KiB: {worst:?}");
     assert!(worst.loss <= 3e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
+
+#[test]
+fn tokens_targets_and_positions_match() {
+    for case in list(&json("tokenizer.json"), "cases") {
+        let data = hex::decode(case["data_hex"].as_str().unwrap()).unwrap();
+        let length = case["max_seq_len"].as_u64().unwrap() as usize;
+        let expected = list(case, "sequences");
+        assert_eq!(tokenizer::sequence_count(data.len(), length), expected.len(), "{case}");
+        for (index, expected) in expected.iter().enumerate() {
+            let sequence = tokenizer::sequence(&data, index, length);
+            assert_eq!(sequence.tokens, ids(&expected["token_ids"]), "{case}");
+            assert_eq!(sequence.targets, ids(&expected["targets"]), "{case}");
+            assert_eq!(sequence.positions, ids(&expected["pos_ids"]), "{case}");
+        }
+    }
+}
+
+#[test]
+fn random_arrays_match_bit_for_bit() {
+    let expected = json("arrgen.json");
+    let same_bits = |found: &[f32], expected: &Value| {
+        let expected: Vec<u32> = expected.as_array().unwrap().iter().map(bits).collect();
+        assert_eq!(found.iter().map(|v| v.to_bits()).collect::<Vec<_>>(), expected);
+    };
+    for case in list(&expected, "cases") {
+        let seed: u64 = case["seed"].as_str().unwrap().parse().unwrap();
+        same_bits(&arrgen::normal(seed, 64, 0.0, 1.0), &case["normal_0_1_first64_bits"]);
+        same_bits(&arrgen::uniform(seed, 64, 0.0, 1.0), &case["uniform_0_1_first64_bits"]);
+        let scaled = floats(&case["normal_1p5_0p25"]);
+        assert_eq!(arrgen::normal(seed, scaled.len(), 1.5, 0.25), scaled);
+        let shifted = floats(&case["uniform_m3_5"]);
+        assert_eq!(arrgen::uniform(seed, shifted.len(), -3.0, 5.0), shifted);
+        let many = arrgen::normal(seed, 4096, 0.0, 1.0);
+        let sum = many.iter().map(|v| f64::from(*v)).sum::<f64>();
+        assert!((sum - case["normal_4096_sum_f64"].as_f64().unwrap()).abs() < 1e-9, "seed {seed}: {sum}");
+        assert_eq!(f64::from(many[4095]), case["normal_0_1_index_4095"].as_f64().unwrap());
+    }
+    let noise = arrgen::normal(0, 2048 * 256, 0.0, 1.0);
+    let expected = &expected["sigreg_noise_v1_seed0_[2048,256]"];
+    assert_eq!(noise[..4], floats(&expected["first4"]));
+    assert_eq!(noise[noise.len() - 4..], floats(&expected["last4"]));
+    let sum = noise.iter().map(|v| f64::from(*v)).sum::<f64>();
+    assert!((sum - expected["sum_f64"].as_f64().unwrap()).abs() < 1e-6, "{sum}");
+}
+
+#[test]
+fn models_are_chosen_and_distances_measured_bit_for_bit() {
+    for case in list(&json("model_selection.json"), "cases") {
+        let number = |key: &str| case[key].as_u64().unwrap();
+        let dim = number("dim") as usize;
+        let target = arrgen::normal(number("target_seed"), dim, 0.0, 1.0);
+        let stakes: Vec<u64> = list(case, "stakes").iter().map(|stake| stake.as_u64().unwrap()).collect();
+        let duplicates = case["duplicate_rows_1_2_3"].as_bool().unwrap();
+        let embeddings: Vec<Vec<f32>> = (0..stakes.len() as u64)
+            .map(|i| if duplicates { i.min(1) } else { i })
+            .map(|i| arrgen::normal(number("embedding_seed_base") + i, dim, 0.0, 1.0))
+            .collect();
+        let distances = embeddings.iter().map(|embedding| model::cosine_distance(embedding, &target).to_bits());
+        let expected: Vec<u32> = list(case, "scoring_cosine_distance_bits").iter().map(bits).collect();
+        assert_eq!(distances.collect::<Vec<_>>(), expected);
+
+        let models: Vec<(&[f32], u64)> = embeddings.iter().map(Vec::as_slice).zip(stakes).collect();
+        let order: Vec<usize> = list(case, "order").iter().map(|index| index.as_u64().unwrap() as usize).collect();
+        assert_eq!(model::select_models(&target, &models, order.len()), order);
+        assert_eq!(model::select_models(&target, &models, 1), order[..1]);
+        assert_eq!(model::select_models(&target, &models, 99), order);
+        assert_eq!(model::select_models(&target, &[], 3), [0usize; 0]);
+    }
+}
+
+#[test]
+fn encrypted_weights_and_checksums_match() {
+    for case in list(&json("crypto.json"), "cases") {
+        let text = |key: &str| case[key].as_str().unwrap();
+        let key: [u8; 32] = hex::decode(text("key_hex")).unwrap().try_into().unwrap();
+        let (plain, encrypted) = match case["plain_hex"].as_str() {
+            Some(plain) => (hex::decode(plain).unwrap(), hex::decode(text("encrypted_hex")).unwrap()),
+            None => (bytes(text("name")), bytes(&format!("{}.enc", text("name")))),
+        };
+        assert_eq!(model::checksum(&plain).to_string(), text("blake2b256_plain_base58"));
+        assert_eq!(model::checksum(&encrypted).to_string(), text("checksum_encrypted_base58"));
+        assert_eq!(hex::encode(model::checksum(&key).0), text("key_commitment_hex"));
+        let mut worked_on = plain.clone();
+        model::apply_key_stream(&key, &mut worked_on);
+        assert!(worked_on == encrypted, "{}: encryption", text("name"));
+        model::apply_key_stream(&key, &mut worked_on);
+        assert!(worked_on == plain, "{}: decryption", text("name"));
+    }
+}

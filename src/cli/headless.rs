@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    api::{Command, EngineHandle, Event, Level, Snapshot, SubmissionState},
+    api::{Command, EngineHandle, Event, Level, Snapshot, SubmissionState as State},
     primitives::Shannons,
 };
 
@@ -139,27 +139,19 @@ fn tell(
                 snapshot.wallet.balance
             )
         }
-        Event::Submission(row) => match row.state {
-            SubmissionState::AwaitingApproval
-            | SubmissionState::Filled
-            | SubmissionState::Lost
-            | SubmissionState::Failed
-            | SubmissionState::Unknown
-            | SubmissionState::Claimed
-            | SubmissionState::Forfeited => writeln!(
-                progress,
-                "{}: target {} with {} ({} bytes, distance {:.4} of {:.4}){}",
-                row.state.word(),
-                row.target.short(),
-                row.source,
-                row.size_bytes,
-                row.distance,
-                row.threshold,
-                row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default()
-            ),
-            _ => Ok(()),
-        },
+        Event::Submission(row) if matches!(row.state, State::Filled | State::Lost | State::Claimed) => writeln!(
+            progress,
+            "{}: target {} with {} ({} bytes, distance {:.4} of {:.4}){}",
+            row.state.word(),
+            row.target.short(),
+            row.source,
+            row.size_bytes,
+            row.distance,
+            row.threshold,
+            row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default()
+        ),
         Event::Log(line) if line.level != Level::Info => writeln!(progress, "{:?}: {}", line.level, line.text),
-        Event::Log(_) | Event::Stopped => Ok(()),
+        // Failed, unknown and forfeited submissions come as warnings in the log.
+        Event::Submission(_) | Event::Log(_) | Event::Stopped => Ok(()),
     }
 }

@@ -10,11 +10,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use directories::ProjectDirs;
 
-use super::{
-    Exit,
-    environment::Environment,
-    play::Play,
-};
+use super::{Exit, environment::Environment, play::Play};
 use crate::{
     api::Mode,
     engine::{self, EngineConfig, Policy},
@@ -84,14 +80,20 @@ impl Run {
             bail!("--mode auto needs a key: set SOMA_SECRET_KEY (see .env.example)");
         }
         if mode != Mode::ReadOnly && store.is_none() {
-            bail!("submissions need a public bucket: set S3_BUCKET and its companions (see .env.example), or --mode read-only");
+            bail!(
+                "submissions need a public bucket: set S3_BUCKET and its companions (see .env.example), or --mode read-only"
+            );
         }
         let dir = match self.dir {
             Some(dir) => dir,
             None => ProjectDirs::from("org", "somascope", "somascope")
                 .context("this user has no home directory: say where to keep the state with --dir")?
                 .data_dir()
-                .join(if name == "custom" { rpc_url.replace(|c: char| !c.is_ascii_alphanumeric(), "-") } else { name.to_owned() }),
+                .join(if name == "custom" {
+                    rpc_url.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+                } else {
+                    name.to_owned()
+                }),
         };
         std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         super::log_to(&dir.join("somascope.log"))?;

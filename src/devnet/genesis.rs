@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
-use super::{config::DevnetConfig, ledger::{Genesis, parameters_v5}, node::now_ms, secrets::Identities};
+use super::{
+    config::DevnetConfig,
+    ledger::{Genesis, parameters_v5},
+    secrets::Identities,
+};
 use crate::{
     chain::types::{SomaTensor, SystemParameters},
     primitives::SHANNONS_PER_SOMA,
 };
 
 const PROTOCOL_VERSION: u64 = 5;
+/// 2026-01-01. Fixed, because every id comes from the genesis: a seed gives the same chain and the same models on every run.
+/// Targets still differ, as the time of an epoch's turn enters their ids.
+const GENESIS_TIMESTAMP_MS: u64 = 1_767_225_600_000;
 /// A real local network's.
 const EMISSION_BALANCE_SHANNONS: u64 = 680_000 * SHANNONS_PER_SOMA;
 /// The faucet's coins.
@@ -29,10 +36,7 @@ pub struct GenesisOptions {
 impl GenesisOptions {
     /// The real network's constants at protocol version 5 (`protocol.md §11`), for embeddings of `dim` numbers.
     pub fn v5(dim: u64) -> Self {
-        Self {
-            parameters: parameters_v5(dim),
-            emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA,
-        }
+        Self { parameters: parameters_v5(dim), emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA }
     }
 
     /// The demo's network: small models in few dimensions reach far closer than large ones, and one person fills targets for
@@ -44,9 +48,9 @@ impl GenesisOptions {
             parameters: SystemParameters {
                 target_initial_targets_per_epoch: 40,
                 target_hits_per_epoch: 120,
-                target_initial_distance_threshold: SomaTensor::scalar(0.85),
+                target_initial_distance_threshold: SomaTensor::scalar(0.75),
                 target_min_distance_threshold: SomaTensor::scalar(0.5),
-                target_max_distance_threshold: SomaTensor::scalar(0.9),
+                target_max_distance_threshold: SomaTensor::scalar(0.78),
                 ..v5.parameters
             },
             // 12 685 185 for each of 120 targets is the 80 % of it that goes to targets.
@@ -74,7 +78,7 @@ pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis
     }
     Genesis {
         seed: config.seed,
-        timestamp_ms: now_ms(),
+        timestamp_ms: GENESIS_TIMESTAMP_MS,
         protocol_version: PROTOCOL_VERSION,
         parameters,
         emission_per_epoch: config.genesis.emission_per_epoch_shannons,

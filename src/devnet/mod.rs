@@ -112,7 +112,7 @@ pub struct Devnet {
     audits: Audits,
     tasks: JoinSet<()>,
     stop: DropGuard,
-    _directory: StateDirectory,
+    directory: StateDirectory,
 }
 
 /// Starts a network, or resumes the one that lives in the directory. Ready to be used when it returns: a new network with
@@ -159,15 +159,15 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         audits: Audits::default(),
         tasks: JoinSet::new(),
         stop: stop.clone().drop_guard(),
-        _directory: directory,
+        directory,
     };
-    devnet.tasks.spawn(objects::serve(objects, objects::service(&devnet._directory.objects(), &record)?, stop.clone()));
+    devnet.tasks.spawn(objects::serve(objects, objects::service(&devnet.directory.objects(), &record)?, stop.clone()));
     if let Some(models) = models {
         if !models.is_empty() {
             bootstrap::register(&node, &identities, &store, models).await?;
         }
         record.ready = true;
-        devnet._directory.write(&record)?;
+        devnet.directory.write(&record)?;
     }
 
     let validator = identities.validator();
@@ -227,9 +227,7 @@ fn objects_port(config: &DevnetConfig, found: &Found) -> Result<u16, DevnetError
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, DevnetError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| DevnetError::Internal(error.to_string()))
+    tokio::task::spawn_blocking(work).await.map_err(|error| DevnetError::Internal(error.to_string()))
 }
 
 async fn logged(service: &'static str, serving: impl Future<Output = Result<(), tonic::transport::Error>>) {

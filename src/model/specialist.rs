@@ -58,24 +58,8 @@ fn initial(seed: u64, name: &str, shape: &[usize]) -> Vec<f32> {
     if name.ends_with(".beta") || name.ends_with(".bias") || name == "predictor.weight" {
         return vec![0.0; count];
     }
-    let fan_in = shape[0] as f32;
-    let std = match name {
-        "embedding.weight" => 1.0,
-        _ => gain(name) / fan_in.sqrt(),
-    };
+    // An embedding of 1 against branches of 1/√fan_in: a position is mostly its own token, coloured by what came before.
+    let std = if name == "embedding.weight" { 1.0 } else { 1.0 / (shape[0] as f32).sqrt() };
     let [a, b, c, d, e, f, g, h, ..] = primitives::hash(&[&seed.to_le_bytes(), name.as_bytes()].concat()).0;
     arrgen::normal(u64::from_le_bytes([a, b, c, d, e, f, g, h]), count, 0.0, std)
-}
-
-/// How strongly a branch speaks, against a residual stream that starts at 1.
-fn gain(name: &str) -> f32 {
-    if name.ends_with("attention.query.weight") || name.ends_with("attention.key.weight") {
-        1.0
-    } else if name.ends_with("attention.output.weight") {
-        1.0
-    } else if name.ends_with("linear_outer.weight") {
-        1.0
-    } else {
-        1.0
-    }
 }

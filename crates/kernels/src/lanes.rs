@@ -8,10 +8,12 @@ use std::sync::LazyLock;
 pub(crate) const WIDTH: usize = 16;
 pub(crate) type Lanes = [f32; WIDTH];
 
-/// Runs `work` compiled for the best instruction set of this processor.
+/// The best instruction set of this processor.
+pub(crate) static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
+
+/// Runs `work` compiled for [`ARCH`].
 #[inline]
 pub(crate) fn vectorised<R>(work: impl FnOnce() -> R) -> R {
-    static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
     ARCH.dispatch(work)
 }
 

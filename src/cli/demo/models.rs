@@ -18,14 +18,15 @@ pub const EMBED: u64 = 64;
 /// Windows whose mean embedding says where a specialist is at home.
 const HOME_WINDOWS: usize = 4;
 
-/// The same models for the same seed. Stakes differ, as they do on a real network.
+/// The same models for the same seed. Stakes differ a little: targets go to near and well-staked models, and with so few a
+/// poor one would never be asked.
 pub fn specialists(seed: u64) -> anyhow::Result<Vec<ModelSpec>> {
     (1u64..)
         .zip(corpus::kinds())
         .map(|(n, (name, examples))| {
             let weights = specialist::build(DIMS, seed.wrapping_mul(1000).wrapping_add(n), &examples);
             let embedding = home(&weights, &examples).with_context(|| format!("the {name} specialist"))?;
-            Ok(ModelSpec { name, weights, embedding: Some(embedding), stake: n * SHANNONS_PER_SOMA })
+            Ok(ModelSpec { name, weights, embedding: Some(embedding), stake: (20 + n) * SHANNONS_PER_SOMA })
         })
         .collect()
 }
@@ -33,7 +34,8 @@ pub fn specialists(seed: u64) -> anyhow::Result<Vec<ModelSpec>> {
 /// The mean embedding of a few windows of the model's own kind of bytes.
 fn home(weights: &[u8], examples: &[&[u8]]) -> anyhow::Result<Vec<f32>> {
     let model = Model::from_safetensors(weights, None)?;
-    let windows: Vec<&[u8]> = examples.iter().filter_map(|file| file.chunks(SEQUENCE_LENGTH).next()).take(HOME_WINDOWS).collect();
+    let windows: Vec<&[u8]> =
+        examples.iter().filter_map(|file| file.chunks(SEQUENCE_LENGTH).next()).take(HOME_WINDOWS).collect();
     let mut sum = vec![0.0; model.embed_dim()];
     for score in model.score_batch(&windows, 0) {
         for (total, value) in sum.iter_mut().zip(score?.embedding) {

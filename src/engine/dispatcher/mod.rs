@@ -429,19 +429,28 @@ impl Dispatcher {
         if before != Some(state) {
             self.committed_due = true;
             self.candidates_due |= state.is_final() || matches!(state, State::Confirmed | State::Filled);
+            let activity = rows::activity(&row);
             let _ = self.events.send(Event::Submission(row));
+            if let Some((level, text)) = activity {
+                self.say(LogLine { at_ms: now_ms(), level, text });
+            }
         }
     }
 
     async fn log(&mut self, level: Level, text: String) -> Result<(), Halt> {
         let line = LogLine { at_ms: now_ms(), level, text };
         self.journal.log(line.clone()).await?;
+        self.say(line);
+        Ok(())
+    }
+
+    /// Shows a line. What happens to submissions is shown only: their journal rows keep it better than text.
+    fn say(&mut self, line: LogLine) {
         self.lines.push_back(line.clone());
         if self.lines.len() > publish::LINES {
             self.lines.pop_front();
         }
         self.dirty = true;
         let _ = self.events.send(Event::Log(line));
-        Ok(())
     }
 }

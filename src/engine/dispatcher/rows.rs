@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::{SubmissionId, SubmissionRow, SubmissionState as State},
+    api::{Level, SubmissionId, SubmissionRow, SubmissionState as State},
     engine::{
         backoff::Backoff,
         journal::{SignedRecord, Submission},
@@ -142,4 +142,31 @@ impl Rows {
         self.barred.clear();
         self.failed.clear();
     }
+}
+
+/// What the activity log says when a row enters its state; steps on the way say nothing.
+pub(super) fn activity(row: &SubmissionRow) -> Option<(Level, String)> {
+    let (target, source) = (row.target.short(), &row.source);
+    let note = row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
+    let transaction = row.digest.map(|digest| format!(", transaction {digest}")).unwrap_or_default();
+    Some(match row.state {
+        State::Approved => (Level::Info, format!("approved {source} for target {target}")),
+        State::Uploaded => (Level::Info, format!("uploaded {}", row.url.as_deref().unwrap_or(source))),
+        State::Filled => {
+            let text = format!(
+                "filled target {target} with {source}, bond {} SOMA, fee {} SOMA{transaction}",
+                row.bond, row.fee
+            );
+            (Level::Info, text)
+        }
+        State::Claimed => {
+            let paid = row.paid.map(|paid| format!(", paid {paid} SOMA")).unwrap_or_default();
+            (Level::Info, format!("claimed target {target}{paid}{note}"))
+        }
+        State::Lost | State::Expired => (Level::Info, format!("{} target {target}{note}", row.state.word())),
+        State::Failed | State::Unknown | State::Forfeited => {
+            (Level::Warning, format!("{}: target {target} with {source}{note}{transaction}", row.state.word()))
+        }
+        _ => return None,
+    })
 }

@@ -1,6 +1,9 @@
 //! The confirming scorer: the only place where a [`ConfirmedHit`] comes from.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use bytes::Bytes;
 
@@ -8,7 +11,7 @@ use super::SEED;
 use crate::{
     api::SubmissionId,
     engine::corpus::Source,
-    model::{self, Model},
+    model::{self, Model, Score},
     primitives::{Digest, ObjectId},
 };
 
@@ -93,19 +96,55 @@ impl ConfirmedHit {
     }
 }
 
+/// (checksum of the data, checksum of the weights).
+type Evaluation = (Digest, Digest);
+
+/// The confirming scorer's newest evaluations. One sample often hits many targets of the same models, and equal bytes, weights
+/// and seed give equal numbers: they are computed once.
+#[derive(Default)]
+pub(super) struct Evaluations(Mutex<VecDeque<(Evaluation, Arc<Score>)>>);
+
+impl Evaluations {
+    /// At 2,048 dimensions about 2 MiB.
+    const KEPT: usize = 256;
+
+    fn get(&self, evaluation: Evaluation) -> Option<Arc<Score>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(key, _)| *key == evaluation).map(|(_, score)| score.clone())
+    }
+
+    /// Two threads may compute the same evaluation at once; the second copy only takes a place.
+    fn keep(&self, evaluation: Evaluation, score: Score) -> Arc<Score> {
+        let score = Arc::new(score);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() == Self::KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((evaluation, score.clone()));
+        score
+    }
+}
+
 /// Reads the bytes again, checks that they are the same, and scores them as an audit would.
-pub(super) fn confirm(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
+pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<ConfirmedHit, NotConfirmed> {
     let data = job.source.read().map_err(|cause| NotConfirmed::Unreadable { file: job.source.label(), cause })?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
     }
-    let mut scores = Vec::with_capacity(job.models.len());
-    for (id, _, model) in &job.models {
-        scores.push(model.score(&data, SEED).map_err(|cause| NotConfirmed::Score { model: *id, cause })?);
+    let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
+    for (id, weights, model) in &job.models {
+        let evaluation = (job.checksum, *weights);
+        scores.push(match evaluations.get(evaluation) {
+            Some(score) => score,
+            None => {
+                let score = model.score(&data, SEED).map_err(|cause| NotConfirmed::Score { model: *id, cause })?;
+                evaluations.keep(evaluation, score)
+            }
+        });
     }
     let losses: Vec<f32> = scores.iter().map(|score| score.loss).collect();
     let winner = model::winner(&losses).ok_or(NotConfirmed::NoWinner)?;
-    let embedding = scores.swap_remove(winner).embedding;
+    let embedding = scores[winner].embedding.clone();
     let distance = model::cosine_distance(&embedding, &job.embedding);
     // A distance that is no number is a miss.
     let is_hit = distance <= job.threshold;

@@ -52,6 +52,7 @@ struct Queue {
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
+    confirmed: confirm::Evaluations,
 }
 
 impl Shared {
@@ -144,7 +145,8 @@ fn work(shared: &Shared, told: &mpsc::UnboundedSender<Scored>) {
     while let Some(job) = next(shared) {
         let result = match job {
             Job::Confirm(job) => {
-                Scored::Confirmation { submission: job.submission, result: confirm::confirm(&job).map(Box::new) }
+                let result = confirm::confirm(&job, &shared.confirmed).map(Box::new);
+                Scored::Confirmation { submission: job.submission, result }
             }
             Job::Score(ScoreJob { sample, models }) => {
                 let tokens = (sample.bytes.len() * models.len()) as u64;

@@ -8,7 +8,7 @@ use super::super::transformer::{Transformer, multiply};
 use super::super::{ModelError, SEQUENCE_LENGTH, VOCABULARY};
 
 /// Windows read; more examples than this are sampled evenly.
-const WINDOWS: usize = 24;
+const WINDOWS: usize = 20;
 /// Counts given to a token never seen: the predictor must not be certain of anything.
 const SMOOTHING: f64 = 0.1;
 /// Counts that pull a token's mean representation half-way to the mean of all.
@@ -42,11 +42,12 @@ pub(super) fn fit(encoder: &Transformer, examples: &[&[u8]]) -> Result<Reading, 
     };
     let Some(discriminant) = Discriminant::new(&seen)? else { return Ok(reading) };
     let mut least = f64::INFINITY;
+    let judged = seen.thinned();
     for strength in STRENGTHS {
         let (weight, bias) = discriminant.predictor(strength, &frequencies);
         let matrix = Tensor::from_slice(&weight, (embed, VOCABULARY), &Device::Cpu)?;
-        let logits = multiply(seen.representations.clone(), &matrix, |product| kernels::add_bias(product, &bias))?;
-        let nll = kernels::nll_sum(&logits, VOCABULARY, &seen.targets);
+        let logits = multiply(judged.representations.clone(), &matrix, |product| kernels::add_bias(product, &bias))?;
+        let nll = kernels::nll_sum(&logits, VOCABULARY, &judged.targets);
         if nll < least {
             least = nll;
             (reading.weight, reading.bias) = (weight, bias);
@@ -87,6 +88,13 @@ impl Observations {
             seen.targets.extend_from_slice(&sequence.targets[..counted]);
         }
         Ok(seen)
+    }
+
+    /// Every fourth position.
+    fn thinned(&self) -> Self {
+        let rows = self.representations.chunks_exact(self.embed).step_by(4);
+        let targets = self.targets.iter().step_by(4).copied().collect();
+        Self { embed: self.embed, representations: rows.collect::<Vec<_>>().concat(), targets }
     }
 
     /// Subtracts the mean and returns it.
