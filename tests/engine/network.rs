@@ -115,6 +115,11 @@ pub struct Executed {
 impl Network {
     /// `targets`: so many open at the start of each epoch, and no replacements.
     pub async fn start(targets: u64) -> Self {
+        Self::start_seeded(targets, 7).await
+    }
+
+    /// Networks of different seeds are different chains.
+    pub async fn start_seeded(targets: u64, seed: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
         let models = (0..3u64).map(|n| ModelSpec {
@@ -133,7 +138,7 @@ impl Network {
         genesis.emission_per_epoch_shannons = 12_685_185 * targets * 10 / 8 + 2;
         let config = DevnetConfig {
             dir: dir.path().join("network"),
-            seed: 7,
+            seed,
             listen: Ports::default(),
             epoch: None,
             genesis,
