@@ -145,6 +145,8 @@ impl Dispatcher {
             let _ = self.events.send(Event::Log(line));
             self.publish();
         }
+        // After the last event the directory is free for another engine.
+        self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
     }
 

@@ -38,6 +38,15 @@ const COMMANDS: usize = 64;
 pub(in crate::engine) async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
     corpus::check(&config.corpus)?;
     let journal = Journal::open(&config.dir, config.die_at)?;
+    let started = start_with(config, journal.clone()).await;
+    if started.is_err() {
+        journal.close().await;
+    }
+    started
+}
+
+async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHandle, EngineError> {
+    let (dir, rpc_url) = (config.dir.clone(), config.rpc_url.clone());
     let client = Client::new(&config.rpc_url, CALL)?;
     let keypair = config.keypair.map(Arc::new);
     let address = keypair.as_ref().map(|keypair| keypair.address());
@@ -55,8 +64,7 @@ pub(in crate::engine) async fn start(config: EngineConfig) -> Result<EngineHandl
     if let Ok((found, _)) = &first {
         let recorded = journal.settle_meta("chain", found.clone()).await?;
         if recorded != *found {
-            let (dir, rpc_url, found) = (config.dir, config.rpc_url, found.clone());
-            return Err(EngineError::OtherChain { dir, recorded, rpc_url, found });
+            return Err(EngineError::OtherChain { dir, recorded, rpc_url, found: found.clone() });
         }
     }
     let (done, results) = mpsc::unbounded_channel();
@@ -129,10 +137,7 @@ pub(in crate::engine) async fn start(config: EngineConfig) -> Result<EngineHandl
     };
     prepared.await.map_err(|halt| match halt {
         Halt::Journal(error) => EngineError::Journal(error),
-        // Only a later answer of the node can come to another chain; the first was checked above.
-        Halt::OtherChain { recorded, found } => {
-            EngineError::OtherChain { dir: Default::default(), recorded, rpc_url: String::new(), found }
-        }
+        Halt::OtherChain { recorded, found } => EngineError::OtherChain { dir, recorded, rpc_url, found },
     })?;
     dispatcher.publish();
     tokio::spawn(dispatcher.run());

@@ -80,10 +80,16 @@ impl From<JournalError> for Failure {
 type Outcomes<T> = Result<T, Failure>;
 type Task = Box<dyn FnOnce(&mut Connection) + Send>;
 
+enum Order {
+    Run(Task),
+    /// Let the file and the directory go, then say so.
+    Close(oneshot::Sender<()>),
+}
+
 /// Handle on the journal's thread. Calls are executed in the order in which they were made.
 #[derive(Clone)]
 pub(super) struct Journal {
-    tasks: blocking::Sender<Task>,
+    orders: blocking::Sender<Order>,
     path: PathBuf,
     die_at: Option<SubmissionState>,
 }
@@ -101,19 +107,39 @@ impl Journal {
         }
         let path = dir.join(FILE);
         let mut connection = schema::open(&path)?;
-        let (tasks, queue) = blocking::channel::<Task>();
+        let (orders, queue) = blocking::channel();
         thread::Builder::new()
             .name("journal".into())
             .spawn(move || {
-                for task in queue {
-                    task(&mut connection);
+                let mut closing = None;
+                for order in queue {
+                    match order {
+                        Order::Run(task) => task(&mut connection),
+                        Order::Close(reply) => {
+                            closing = Some(reply);
+                            break;
+                        }
+                    }
                 }
                 // Only after the last write may another engine come in.
                 drop(connection);
                 drop(lock);
+                if let Some(reply) = closing {
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(());
+                }
             })
             .map_err(unusable)?;
-        Ok(Self { tasks, path, die_at })
+        Ok(Self { orders, path, die_at })
+    }
+
+    /// Ends the thread after everything that was asked before; later calls give [`JournalError::Ended`].
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.orders.send(Order::Close(reply)).is_ok() {
+            // An error only says that the thread has ended already.
+            let _ = closed.await;
+        }
     }
 
     async fn call<T: Send + 'static>(
@@ -125,7 +151,7 @@ impl Journal {
             // A caller that no longer waits does not undo what is on disk.
             let _ = reply.send(work(connection));
         });
-        self.tasks.send(task).map_err(|_| JournalError::Ended)?;
+        self.orders.send(Order::Run(task)).map_err(|_| JournalError::Ended)?;
         answer.await.map_err(|_| JournalError::Ended)?.map_err(|failure| match failure {
             Failure::Journal(error) => error,
             Failure::Sqlite(cause) => JournalError::Sqlite { path: self.path.clone(), cause },

@@ -106,20 +106,13 @@ async fn every_state_survives_a_reopening_with_all_its_facts() {
         rows.push(journal.newest(1).await.unwrap().remove(0));
         assert_eq!((rows.last().unwrap().row.id, rows.last().unwrap().row.state), (id, state));
     }
-    close(journal, dir.path()).await;
+    journal.close().await;
     let journal = Journal::open(dir.path(), None).unwrap();
     let mut again = journal.newest(100).await.unwrap();
     again.reverse();
     assert_eq!(again, rows);
     let unfinished: Vec<State> = journal.unfinished().await.unwrap().iter().map(|s| s.row.state).collect();
     assert_eq!(unfinished, State::ALL.into_iter().filter(|s| !s.is_final()).collect::<Vec<_>>());
-}
-
-/// Waits until the journal's thread has let the directory go.
-async fn close(journal: Journal, dir: &Path) {
-    drop(journal);
-    let lock = File::open(dir.join(LOCK)).unwrap();
-    tokio::task::spawn_blocking(move || lock.lock()).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -132,7 +125,7 @@ async fn signed_bytes_come_back_byte_for_byte_after_a_reopening() {
         assert_eq!(record.transaction.to_bytes(), signed(u64::from(target)).to_bytes());
         assert_eq!((record.sends, record.kind), (sends, TransactionKind::Submit));
     }
-    close(journal, dir.path()).await;
+    journal.close().await;
     let journal = Journal::open(dir.path(), None).unwrap();
     for submission in journal.unfinished().await.unwrap() {
         let record = journal.in_flight(submission.row.id).await.unwrap().unwrap();
@@ -268,7 +261,7 @@ async fn two_engines_do_not_share_a_directory() {
     let first = Journal::open(dir.path(), None).unwrap();
     let second = Journal::open(dir.path(), None).err().unwrap();
     assert!(matches!(second, JournalError::InUse(_)), "{second}");
-    close(first, dir.path()).await;
+    first.close().await;
     Journal::open(dir.path(), None).unwrap();
 }
 

@@ -170,16 +170,19 @@ mod tests {
     prop_compose! {
         // Few distinct losses and lengths, so that ties happen.
         fn sample()(scores in prop::collection::vec(prop::option::weighted(0.9, (0u8..4, vector())), 4), len in 1u32..5)
-            -> (u32, Vec<Option<(u8, Vec<f32>)>>) { (len, scores) }
+            -> RawSample { (len, scores) }
     }
     prop_compose! {
         fn target()(embedding in vector(), threshold in 0.5f32..1.5, models in prop::sample::subsequence(vec![0u8, 1, 2, 3], 1..=3))
             -> (Vec<f32>, f32, Vec<u8>) { (embedding, threshold, models) }
     }
 
+    /// Length, and (loss, embedding) under each model that has scored it.
+    type RawSample = (u32, Vec<Option<(u8, Vec<f32>)>>);
+
     /// The rule, written down again without any of the machinery.
     fn brute_force(
-        samples: &[(u32, Vec<Option<(u8, Vec<f32>)>>)],
+        samples: &[RawSample],
         target: &(Vec<f32>, f32, Vec<u8>),
         min_margin: f32,
     ) -> (Option<f32>, Vec<(u32, f32, usize)>) {

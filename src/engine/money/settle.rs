@@ -5,12 +5,9 @@
 
 use std::time::Duration;
 
-use crate::{
-    chain::{
-        client::{Client, ClientError, Executed, Execution},
-        types::{Address, SignedTransaction, TargetStatus, TransactionKind},
-    },
-    primitives::Digest,
+use crate::chain::{
+    client::{Client, ClientError, Executed, Execution},
+    types::{Address, SignedTransaction, TargetStatus, TransactionKind},
 };
 
 /// How often a node is asked for a digest that a refusal hides.
@@ -124,7 +121,7 @@ pub(in crate::engine) async fn resend(
     sends: u32,
     closing: Closing,
 ) -> Verdict {
-    match known(client, transaction.digest()).await {
+    match client.transaction(transaction.digest()).await {
         Ok(Some(executed)) => return Verdict::Executed(Box::new(executed)),
         Ok(None) => {}
         Err(error) => return Verdict::Unknown(error.to_string()),
@@ -140,14 +137,10 @@ pub(in crate::engine) async fn resend(
     }
 }
 
-async fn known(client: &Client, digest: Digest) -> Result<Option<Executed>, ClientError> {
-    client.transaction(digest).await
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::types::BalanceChange;
+    use crate::chain::types::{BalanceChange, Digest};
 
     #[test]
     fn only_refusals_that_name_used_coins_are_worth_fresh_ones() {

@@ -146,8 +146,9 @@ pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<Con
     let winner = model::winner(&losses).ok_or(NotConfirmed::NoWinner)?;
     let embedding = scores[winner].embedding.clone();
     let distance = model::cosine_distance(&embedding, &job.embedding);
-    // Written so that a distance that is no number misses.
-    if !(distance <= job.threshold) {
+    // A distance that is no number is a miss.
+    let is_hit = distance <= job.threshold;
+    if !is_hit {
         return Err(NotConfirmed::Miss { distance, threshold: job.threshold });
     }
     Ok(ConfirmedHit {

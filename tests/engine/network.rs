@@ -1,40 +1,28 @@
-//! An embedded network in the test's process, and engines in processes of their own, so that they can die.
+//! A small embedded network, and what a test may ask of its chain.
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, Write},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
     sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 use somascope::{
-    api::{self, Event, Mode, Snapshot, SubmissionState},
+    api::{Mode, Snapshot, SubmissionState},
     chain::{
         client::{advance_epoch, request_faucet},
         keys::Keypair,
         types::{SomaTensor, SubmitData, TransactionKind},
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    engine::{self, EngineConfig, Policy},
+    engine::{EngineConfig, Policy},
     primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-};
-use tokio_util::sync::CancellationToken;
 
-/// Set for a child process: its [`Orders`] as JSON.
-const CHILD: &str = "SOMASCOPE_TEST_ENGINE";
 /// No step of a test takes longer on the slowest machine; every wait ends as soon as its condition holds.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a child process runs.
 #[derive(Clone, Serialize, Deserialize)]
@@ -51,7 +39,7 @@ pub struct Orders {
     secret_access_key: String,
     public_url: String,
     /// Where the last snapshot goes.
-    report: PathBuf,
+    pub report: PathBuf,
 }
 
 impl Orders {
@@ -79,104 +67,24 @@ impl Orders {
         }
     }
 
+    pub fn with_mode(self, mode: Mode) -> Self {
+        Self { mode, ..self }
+    }
+
+    pub fn in_dir_of(self, other: &Self) -> Self {
+        Self { dir: other.dir.clone(), ..self }
+    }
+
+    pub fn store(&self) -> Store {
+        self.config().store.expect("orders name a store")
+    }
+
     pub fn keypair(&self) -> Keypair {
         Keypair::from_seed([self.seed; 32])
     }
 
     pub fn address(&self) -> Address {
         self.keypair().address()
-    }
-}
-
-/// The child's side: runs the engine until a line comes on standard input, then shuts it down and reports.
-///
-/// A test binary calls it from a test named `child_engine`, which does nothing unless it was started as a child.
-pub fn run_as_child() {
-    let Ok(orders) = std::env::var(CHILD) else { return };
-    let orders: Orders = serde_json::from_str(&orders).expect("orders are JSON");
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    runtime.block_on(async {
-        let mut handle = engine::start(orders.config()).await.expect("the engine starts");
-        let commands = handle.commands.clone();
-        std::thread::spawn(move || {
-            for line in std::io::stdin().lock().lines() {
-                let Ok(command) = serde_json::from_str::<api::Command>(&line.expect("text")) else { break };
-                if commands.blocking_send(command).is_err() {
-                    break;
-                }
-            }
-        });
-        while let Some(event) = handle.events.recv().await {
-            if event == Event::Stopped {
-                break;
-            }
-            eprintln!("{event:?}");
-        }
-        let last: Snapshot = handle.snapshot.borrow().as_ref().clone();
-        std::fs::write(&orders.report, serde_json::to_vec(&last).expect("JSON")).expect("the report is written");
-    });
-}
-
-/// An engine in a process of its own.
-pub struct Process {
-    child: Child,
-    report: PathBuf,
-    log: PathBuf,
-}
-
-impl Process {
-    pub fn start(orders: &Orders) -> Self {
-        let _ = std::fs::remove_file(&orders.report);
-        let log = orders.dir.with_extension("log");
-        let events = std::fs::File::create(&log).expect("a log file");
-        let child = Command::new(std::env::current_exe().expect("this binary"))
-            .args(["--exact", "child_engine", "--nocapture", "--test-threads=1"])
-            .env(CHILD, serde_json::to_string(orders).expect("JSON"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(events)
-            .spawn()
-            .expect("the child starts");
-        Self { child, report: orders.report.clone(), log }
-    }
-
-    pub fn command(&mut self, command: &api::Command) {
-        let input = self.child.stdin.as_mut().expect("piped");
-        writeln!(input, "{}", serde_json::to_string(command).expect("JSON")).expect("the child listens");
-    }
-
-    /// Whether the debug text of its events has this in it.
-    pub fn saw(&self, text: &str) -> bool {
-        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
-    }
-
-    /// Waits for the end; meanwhile `nudge` may move the world.
-    pub async fn wait(&mut self, mut nudge: impl AsyncFnMut()) -> ExitStatus {
-        let started = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
-                return status;
-            }
-            assert!(started.elapsed() < PATIENCE, "the child does not end");
-            nudge().await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    /// Asks it to settle and end; its last snapshot.
-    pub async fn shut_down(mut self) -> Snapshot {
-        self.command(&api::Command::Shutdown);
-        let status = self.wait(async || {}).await;
-        assert!(status.success(), "the child ended with {status}");
-        serde_json::from_slice(&std::fs::read(&self.report).expect("a report")).expect("a snapshot")
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Already ended, in a test that passes.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -192,6 +100,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// A small network that turns its epochs on demand.
 pub struct Network {
     pub devnet: Devnet,
+    config: DevnetConfig,
     dir: tempfile::TempDir,
 }
 
@@ -206,6 +115,11 @@ pub struct Executed {
 impl Network {
     /// `targets`: so many open at the start of each epoch, and no replacements.
     pub async fn start(targets: u64) -> Self {
+        Self::start_seeded(targets, 7).await
+    }
+
+    /// Networks of different seeds are different chains.
+    pub async fn start_seeded(targets: u64, seed: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
         let models = (0..3u64).map(|n| ModelSpec {
@@ -224,14 +138,14 @@ impl Network {
         genesis.emission_per_epoch_shannons = 12_685_185 * targets * 10 / 8 + 2;
         let config = DevnetConfig {
             dir: dir.path().join("network"),
-            seed: 7,
+            seed,
             listen: Ports::default(),
             epoch: None,
             genesis,
             models: models.collect(),
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        let devnet = devnet::start(config).await.expect("the network starts");
+        let devnet = devnet::start(config.clone()).await.expect("the network starts");
         let corpus = dir.path().join("corpus");
         std::fs::create_dir(&corpus).expect("a corpus");
         for n in 0..24u32 {
@@ -241,15 +155,29 @@ impl Network {
             );
             std::fs::write(corpus.join(format!("{n}.txt")), line.repeat(1 + n as usize % 7)).expect("a file");
         }
-        Self { devnet, dir }
+        Self { devnet, config, dir }
+    }
+
+    /// Stops the network and resumes it: its auditor then looks at every fill again.
+    pub async fn restart(self) -> Self {
+        let Self { devnet, config, dir } = self;
+        devnet.shutdown().await;
+        let devnet = devnet::start(config.clone()).await.expect("the network resumes");
+        Self { devnet, config, dir }
     }
 
     /// Orders for an engine with a directory and a funded wallet of its own.
     pub async fn engine(&self, seed: u8) -> Orders {
+        let orders = self.orders(seed);
+        request_faucet(&self.devnet.faucet_url, orders.address()).await.expect("the faucet gives");
+        orders
+    }
+
+    pub fn orders(&self, seed: u8) -> Orders {
         let objects = &self.devnet.objects;
         let dir = self.dir.path().join(format!("engine-{seed}"));
         let store = objects.store_config();
-        let orders = Orders {
+        Orders {
             report: dir.with_extension("json"),
             dir,
             rpc_url: self.devnet.rpc_url.clone(),
@@ -262,9 +190,7 @@ impl Network {
             access_key_id: objects.access_key_id.clone(),
             secret_access_key: secrecy::ExposeSecret::expose_secret(&store.secret_access_key).to_owned(),
             public_url: objects.public_url.clone(),
-        };
-        request_faucet(&self.devnet.faucet_url, orders.address()).await.expect("the faucet gives");
-        orders
+        }
     }
 
     pub async fn next_epoch(&self) -> u64 {
@@ -324,53 +250,5 @@ impl Network {
             - i128::from(total.bonds_locked.0)
             - i128::from(total.bonds_forfeited.0);
         assert_eq!(change, booked, "{total:?}");
-    }
-}
-
-/// A slow wire between an engine and the node, which can be cut while an answer is on it.
-pub struct Relay {
-    port: u16,
-    cut: CancellationToken,
-}
-
-impl Relay {
-    /// What the node answers takes this long to arrive.
-    const DELAY: Duration = Duration::from_millis(300);
-
-    pub async fn start(node: &str) -> Self {
-        let node = node.trim_start_matches("http://").to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let cut = CancellationToken::new();
-        let stop = cut.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(&node).await else { break };
-                let (from_client, to_client) = client.into_split();
-                let (from_server, to_server) = server.into_split();
-                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_client, to_server, Duration::ZERO)));
-                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY)));
-            }
-        }));
-        Self { port, cut }
-    }
-
-    pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// Ends every connection, and takes no more.
-    pub fn cut(&self) {
-        self.cut.cancel();
-    }
-}
-
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(n @ 1..) = from.read(&mut bytes).await {
-        tokio::time::sleep(delay).await;
-        if to.write_all(&bytes[..n]).await.is_err() {
-            return;
-        }
     }
 }

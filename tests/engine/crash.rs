@@ -1,8 +1,5 @@
 //! The engine dies right after each state has reached the disk; the next start settles what it left.
 
-#[path = "support/engine.rs"]
-mod support;
-
 use somascope::{
     api::{Command, Mode, SubmissionId, SubmissionState as State},
     chain::{
@@ -11,13 +8,12 @@ use somascope::{
     },
     primitives::{ObjectId, Shannons},
 };
-use support::{Network, Orders, Process, Relay, until};
 
-/// Not a test: the engine's process (see `support`).
-#[test]
-fn child_engine() {
-    support::run_as_child();
-}
+use crate::{
+    network::{Network, Orders, PATIENCE, until},
+    process::Process,
+    relay::Relay,
+};
 
 /// Open at the start of each epoch; every sample of the corpus hits every one.
 const TARGETS: usize = 4;
@@ -116,8 +112,6 @@ async fn rival_fills_everything(network: &Network, rival: &Orders) {
     }
     assert!(!network.filled(rival.address()).is_empty());
 }
-
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// Kills an engine at `state`, lets a rival fill its target, and starts it again until its first row has ended.
 async fn dies_and_loses(network: &Network, seed: u8, state: State) -> (State, Shannons) {

@@ -1,0 +1,13 @@
+//! The engine against the embedded network: crashes, rivals, strangers, and books that balance.
+
+mod crash;
+mod money;
+mod network;
+mod process;
+mod relay;
+
+/// Not a test: the process of an engine that a test lets die (see `process`).
+#[test]
+fn child_engine() {
+    process::run_as_child();
+}

@@ -1,0 +1,161 @@
+//! The money path where others interfere: claims by strangers, reports, coins that move, limits, read-only mode.
+
+use bytes::Bytes;
+use somascope::{
+    api::{Command, Mode, SubmissionState as State},
+    chain::{
+        client::{Client, Execution},
+        types::{TransactionData, TransactionKind},
+    },
+    engine,
+    primitives::Shannons,
+};
+
+use crate::{
+    network::{Network, Orders, PATIENCE, until},
+    process::Running,
+};
+
+async fn execute(network: &Network, who: &Orders, kind: impl Fn(&[somascope::chain::client::Coin]) -> TransactionKind) {
+    let (keypair, client) = (who.keypair(), Client::new(&network.devnet.rpc_url, PATIENCE).expect("a URL"));
+    let coins = client.coins(keypair.address()).await.expect("coins");
+    let data = TransactionData::new(kind(&coins), keypair.address(), vec![coins[0].reference]);
+    let done = client.execute(&keypair.sign(data)).await;
+    assert!(matches!(&done, Execution::Executed(executed) if executed.effects.succeeded()), "{done:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_by_somebody_else_is_found_and_booked_to_the_last_shannon() {
+    let network = Network::start(1).await;
+    let (orders, stranger) = (network.engine(1).await, network.engine(2).await);
+    let start = network.balance(orders.address());
+    network.next_epoch().await;
+    let mut config = orders.config();
+    config.policy.auto_claim = false;
+    let mut engine = Running::start(config).await;
+    let target = engine.row(State::Filled).await.target;
+    engine.command(Command::SetMode(Mode::Manual)).await;
+    network.next_epoch().await;
+    network.next_epoch().await;
+    assert_eq!(engine.row(State::Claimable).await.target, target);
+    execute(&network, &stranger, |_| TransactionKind::ClaimRewards { target_id: target }).await;
+    let row = engine.row(State::Claimed).await;
+    assert_eq!(row.note.as_deref(), Some("claimed by somebody else"));
+    let last = engine.shut_down().await;
+    assert_eq!(last.rewards.total.rewards, row.paid.expect("paid"));
+    network.assert_books_balance(&orders, &last, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_books_say_so() {
+    let network = Network::start(1).await;
+    let orders = network.engine(1).await;
+    let start = network.balance(orders.address());
+    network.next_epoch().await;
+    let mut engine = Running::start(orders.config()).await;
+    let row = engine.row(State::Filled).await;
+    engine.shut_down().await;
+    let key = format!("{}/{}.bin", row.epoch, row.checksum);
+    orders.store().put(&key, Bytes::from_static(b"other bytes")).await.expect("overwritten");
+    let network = network.restart().await;
+    network.next_epoch().await;
+    until("the validator has reported it", async || network.devnet.audits().iter().any(|audit| audit.reported)).await;
+    network.next_epoch().await;
+    let orders = network.orders(1).with_mode(Mode::Manual);
+    let mut engine = Running::start(orders.config()).await;
+    let row = engine.row(State::Forfeited).await;
+    let last = engine.shut_down().await;
+    assert_eq!(last.rewards.total.bonds_forfeited, row.bond);
+    assert_eq!(last.rewards.total.bonds_locked, Shannons::ZERO);
+    network.assert_books_balance(&orders, &last, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coin_that_the_user_moves_meanwhile_costs_a_retry_and_no_hit() {
+    let network = Network::start(4).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let mut engine = Running::start(orders.config()).await;
+    for _ in 0..4 {
+        engine.row(State::Uploaded).await;
+        // May lose the race for the coin against the engine, which is as good a disturbance.
+        let (keypair, client) = (orders.keypair(), Client::new(&network.devnet.rpc_url, PATIENCE).expect("a URL"));
+        let coin = client.coins(keypair.address()).await.expect("coins")[0].reference;
+        let kind = TransactionKind::TransferCoin { coin, amount: Some(1000), recipient: keypair.address() };
+        client.execute(&keypair.sign(TransactionData::new(kind, keypair.address(), vec![coin]))).await;
+    }
+    until("all four targets are filled", async || network.filled(orders.address()).len() == 4).await;
+    engine.shut_down().await;
+    network.assert_no_target_twice(orders.address());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_approves_beyond_the_limits_and_the_policy_does_not() {
+    let network = Network::start(2).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let mut config = orders.config();
+    config.policy.mode = Mode::Manual;
+    config.policy.max_bond_per_submission = Shannons(1);
+    let mut engine = Running::start(config).await;
+    let waiting = engine.row(State::AwaitingApproval).await;
+    engine.command(Command::SetMode(Mode::Auto)).await;
+    engine.command(Command::ApproveAll).await;
+    until("the limit is noted on the row", async || {
+        let snapshot = engine.0.snapshot.borrow().clone();
+        let row = snapshot.approvals.iter().find(|row| row.id == waiting.id).cloned();
+        row.and_then(|row| row.note.clone()).is_some_and(|note| note.contains("above the limit"))
+    })
+    .await;
+    engine.command(Command::Approve(waiting.id)).await;
+    assert_eq!(engine.row(State::Filled).await.id, waiting.id);
+    engine.shut_down().await;
+    assert_eq!(network.filled(orders.address()), [waiting.target]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn read_only_signs_nothing_and_shows_what_could_be_hit() {
+    let network = Network::start(3).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let mut config = orders.config();
+    config.keypair = None;
+    let engine = Running::start(config).await;
+    engine.command(Command::SetMode(Mode::Auto)).await;
+    until("all targets are hit", async || engine.0.snapshot.borrow().throughput.hits == 3).await;
+    until("the corpus is done", async || engine.0.snapshot.borrow().throughput.remaining == Some(0)).await;
+    let last = engine.shut_down().await;
+    assert_eq!((last.mode, last.submissions.len()), (Mode::ReadOnly, 0));
+    assert!(last.throughput.samples_scored > 10, "{:?}", last.throughput);
+    assert_eq!(last.throughput.model_evaluations, 3 * last.throughput.samples_scored);
+    assert!(network.executed(orders.address()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_scores_nothing_again_and_a_foreign_chain_or_wallet_is_refused() {
+    let network = Network::start(1).await;
+    let orders = network.engine(1).await;
+    let mut config = orders.config();
+    config.policy.mode = Mode::ReadOnly;
+    let engine = Running::start(config).await;
+    until("the corpus is done", async || engine.0.snapshot.borrow().throughput.remaining == Some(0)).await;
+    assert!(engine.shut_down().await.throughput.samples_scored > 10);
+
+    let mut config = orders.config();
+    config.policy.mode = Mode::ReadOnly;
+    let engine = Running::start(config).await;
+    until("the corpus is passed again", async || engine.0.snapshot.borrow().throughput.remaining == Some(0)).await;
+    until("the library came from disk", async || {
+        let snapshot = engine.0.snapshot.borrow().clone();
+        snapshot.models.iter().map(|model| model.wins).sum::<u64>() > 10
+    })
+    .await;
+    assert_eq!(engine.shut_down().await.throughput.samples_scored, 0);
+
+    let stranger = network.orders(2).in_dir_of(&orders).config();
+    assert!(matches!(engine::start(stranger).await, Err(engine::EngineError::OtherWallet { .. })));
+    let other = Network::start_seeded(1, 8).await;
+    let moved = other.orders(1).in_dir_of(&orders).config();
+    let refused = engine::start(moved).await.err();
+    assert!(matches!(refused, Some(engine::EngineError::OtherChain { .. })), "{refused:?}");
+}
