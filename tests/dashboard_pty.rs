@@ -28,11 +28,14 @@ fn a_hit_is_approved_by_key_and_seen_filled_and_quitting_restores_the_terminal()
         assert!(demo.text().contains(fact), "{fact} is shown before the approval:\n{}", demo.text());
     }
     demo.send("y");
+    demo.wait_for("approved", PATIENCE);
     demo.send("\x1b");
     demo.wait_for("filled target", PATIENCE);
     demo.send("?");
     demo.wait_for("Help", PATIENCE);
+    // Esc and q in one breath would be Alt-q.
     demo.send("\x1b");
+    demo.wait_until("the help gone", PATIENCE, |screen| !screen.contents().contains("Help"));
     demo.send("q");
     assert!(demo.wait_exit(PATIENCE).success(), "{}", demo.text());
     demo.assert_restored();

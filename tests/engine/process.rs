@@ -40,7 +40,10 @@ pub fn run_as_child() {
             if event == Event::Stopped {
                 break;
             }
-            eprintln!("{event:?}");
+            #[expect(clippy::print_stderr, reason = "the parent keeps it as the child's log")]
+            {
+                eprintln!("{event:?}");
+            }
         }
         let last: Snapshot = handle.snapshot.borrow().as_ref().clone();
         std::fs::write(&orders.report, serde_json::to_vec(&last).expect("JSON")).expect("the report is written");
@@ -138,7 +141,6 @@ impl Running {
     pub async fn shut_down(mut self) -> Snapshot {
         self.command(api::Command::Shutdown).await;
         while self.0.events.recv().await.is_some_and(|event| event != Event::Stopped) {}
-        let last = self.0.snapshot.borrow().as_ref().clone();
-        last
+        self.0.snapshot.borrow().as_ref().clone()
     }
 }
