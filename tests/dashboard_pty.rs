@@ -3,6 +3,8 @@
 #[path = "support/pty.rs"]
 #[expect(dead_code, reason = "resizing is tested with the loop")]
 mod pty;
+#[path = "support/svg.rs"]
+mod svg;
 
 use std::time::Duration;
 
@@ -36,6 +38,27 @@ fn a_hit_is_approved_by_key_and_seen_filled_and_quitting_restores_the_terminal()
     // Esc and q in one breath would be Alt-q.
     demo.send("\x1b");
     demo.wait_until("the help gone", PATIENCE, |screen| !screen.contents().contains("Help"));
+    demo.send("q");
+    assert!(demo.wait_exit(PATIENCE).success(), "{}", demo.text());
+    demo.assert_restored();
+}
+
+#[test]
+fn auto_mode_earns_by_itself_until_the_user_takes_over() {
+    let mut demo = demo((120, 40), &["--auto", "--epoch-seconds", "12"]);
+    demo.wait_for(" AUTO ", PATIENCE);
+    demo.wait_for("claimed target", PATIENCE);
+    demo.send("m");
+    demo.wait_for(" MANUAL ", PATIENCE);
+    demo.wait_for("to approve: press a", PATIENCE);
+
+    // The README's picture: this very screen.
+    let picture = demo.with_screen(svg::render);
+    assert!(picture.starts_with("<svg") && picture.contains("Niche map"));
+    if std::env::var_os("UPDATE_PICTURE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/dashboard.svg"), picture)
+            .expect("assets/ is writable");
+    }
     demo.send("q");
     assert!(demo.wait_exit(PATIENCE).success(), "{}", demo.text());
     demo.assert_restored();

@@ -5,12 +5,10 @@
 mod emulator;
 #[path = "support/fixture.rs"]
 mod fixture;
-#[path = "support/svg.rs"]
-mod svg;
 
 use std::sync::{Arc, LazyLock};
 
-use emulator::{Emulator, Shared, attributes, text};
+use emulator::{Emulator, Shared, attributes};
 use fixture::{NOW_MS, empty};
 use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
@@ -231,18 +229,5 @@ fn the_smallest_terminals_draw_every_screen() {
                 let _ = picture(&state(busy(), COLOUR, (width, height), &[Key::Char(key)]));
             }
         }
-    }
-}
-
-#[test]
-fn the_readme_picture_is_drawn_from_a_real_screen() {
-    let shared = emulate(busy(), COLOUR, (120, 40), &[]);
-    let picture = svg::render(shared.look().parser.screen());
-    assert!(picture.starts_with("<svg") && picture.contains("Open targets"));
-    assert!(text(shared.look().parser.screen()).contains("Open targets"));
-    if std::env::var_os("UPDATE_PICTURE").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/dashboard.svg");
-        std::fs::create_dir_all(concat!(env!("CARGO_MANIFEST_DIR"), "/assets")).expect("assets/ can be made");
-        std::fs::write(path, picture).expect("assets/ is writable");
     }
 }

@@ -1,6 +1,6 @@
 //! The engine without an interface: progress to standard error, a report at the end.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use tokio::{
@@ -80,50 +80,66 @@ impl Report {
     }
 }
 
+/// A run as it was followed.
+pub struct Followed {
+    /// The first state in which the network was known.
+    pub first: Arc<Snapshot>,
+    /// Published after everything in flight was settled.
+    pub last: Arc<Snapshot>,
+    /// The engine ended because it was asked to; otherwise its log tells what stopped it.
+    pub asked: bool,
+}
+
 /// Follows the engine until `epochs` more epochs have ended (`None`: until a signal), then lets it settle.
-///
-/// Gives the last snapshot, which the engine publishes after everything in flight is settled.
 pub async fn follow(
     mut handle: EngineHandle,
-    first_epoch: u64,
     epochs: Option<u64>,
     progress: &mut impl Write,
-) -> std::io::Result<Snapshot> {
+) -> std::io::Result<Followed> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let last_epoch = epochs.map(|n| first_epoch.saturating_add(n));
-    let mut stopping = false;
+    let mut known = handle.snapshot.clone();
+    let mut first: Option<Arc<Snapshot>> = None;
+    let mut asked = false;
     loop {
         let stop = tokio::select! {
+            // Before facts: the first epoch that is heard of must not count as one that ended.
+            biased;
+            found = known.wait_for(|s| !s.network.chain_id.is_empty()), if first.is_none() => {
+                let Ok(found) = found else { break };
+                first = Some(found.clone());
+                false
+            }
             event = handle.events.recv() => match event {
                 Some(Event::Stopped) | None => break,
                 Some(event) => {
                     // A closed standard error must not stop the work.
                     let _ = tell(&event, &handle.snapshot, progress);
-                    matches!((event, last_epoch), (Event::EpochStarted { epoch }, Some(last)) if epoch >= last)
+                    match (event, epochs, &first) {
+                        (Event::EpochStarted { epoch }, Some(epochs), Some(first)) => {
+                            epoch >= first.network.epoch.saturating_add(epochs)
+                        }
+                        _ => false,
+                    }
                 }
             },
             _ = terminate.recv() => true,
             _ = hangup.recv() => true,
             _ = interrupt.recv() => true,
         };
-        if stop && !stopping {
-            stopping = true;
+        if stop && !asked {
+            asked = true;
             let _ = writeln!(progress, "settling what is in flight …");
             // A closed channel means that the engine has ended; `Stopped` or `None` follows.
             let _ = handle.commands.send(Command::Shutdown).await;
         }
     }
-    let last = handle.snapshot.borrow().as_ref().clone();
-    Ok(last)
+    let last = handle.snapshot.borrow().clone();
+    Ok(Followed { first: first.unwrap_or_else(|| last.clone()), last, asked })
 }
 
-fn tell(
-    event: &Event,
-    snapshot: &watch::Receiver<std::sync::Arc<Snapshot>>,
-    progress: &mut impl Write,
-) -> std::io::Result<()> {
+fn tell(event: &Event, snapshot: &watch::Receiver<Arc<Snapshot>>, progress: &mut impl Write) -> std::io::Result<()> {
     match event {
         Event::EpochStarted { epoch } => {
             let snapshot = snapshot.borrow();

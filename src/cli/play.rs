@@ -60,15 +60,16 @@ impl Play {
                 terminal::Exit::Signal(_) => Ok(Exit::Failed),
             };
         }
-        let first = handle.snapshot.borrow().clone();
-        let last = headless::follow(handle, first.network.epoch, self.epochs, &mut io::stderr()).await?;
-        let report = Report::new(&first, &last, balance_start.unwrap_or(first.wallet.balance), started.elapsed());
+        let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;
+        let balance_start = balance_start.unwrap_or(run.first.wallet.balance);
+        let report = Report::new(&run.first, &run.last, balance_start, started.elapsed());
         let mut out = io::stdout().lock();
         if self.json {
             writeln!(out, "{}", serde_json::to_string(&report)?)?;
         } else {
             report.print(&mut out)?;
         }
-        Ok(Exit::Ok)
+        // A script must not take a run that was cut short for a whole one.
+        if run.asked { Ok(Exit::Ok) } else { Err(TerminalError::EngineGone.into()) }
     }
 }

@@ -13,10 +13,14 @@ use directories::ProjectDirs;
 use super::{Exit, environment::Environment, play::Play};
 use crate::{
     api::Mode,
+    chain::client::Client,
     engine::{self, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
+
+/// For the first question to the node.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Score your data on a network, and submit and claim what hits.
 ///
@@ -116,10 +120,16 @@ impl Run {
             refresh: Duration::from_secs(15),
             die_at: None,
         };
-        let play = self.play;
-        super::block_on(async move {
+        super::block_on(async {
+            // A closed standard error must not stop the work.
             let _ = writeln!(io::stderr(), "connecting to {rpc_url} …");
-            play.through(engine::start(config).await?, None).await
+            let client = Client::new(rpc_url, PATIENCE)?;
+            let balance_start = match &config.keypair {
+                // A node that is away is no reason not to start: the engine says so and keeps trying.
+                Some(keypair) => client.balance(keypair.address()).await.ok().map(Shannons),
+                None => None,
+            };
+            self.play.through(engine::start(config).await?, balance_start).await
         })
     }
 }

@@ -50,11 +50,14 @@ impl Fetcher {
         if bytes.len() as u64 != size {
             return Err(wrong_size(bytes.len() as u64));
         }
-        let found = hash(&bytes);
+        let bytes = bytes.freeze();
+        // Weights are gigabytes: hashing them must not hold up the other connections.
+        let hashed = bytes.clone();
+        let found = tokio::task::spawn_blocking(move || hash(&hashed)).await.map_err(|e| failed(e.to_string()))?;
         if found != checksum {
             return Err(StorageError::Checksum { url: url.to_owned(), expected: checksum, found });
         }
-        Ok(bytes.freeze())
+        Ok(bytes)
     }
 }
 

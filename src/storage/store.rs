@@ -1,8 +1,10 @@
 //! The bucket that submissions are uploaded to.
 
+use std::time::Duration;
+
 use aws_sdk_s3::{
     Client,
-    config::{BehaviorVersion, Credentials, Region},
+    config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
     error::DisplayErrorContext,
     primitives::ByteStream,
 };
@@ -13,6 +15,9 @@ use url::Url;
 
 use super::{Fetcher, StorageError};
 use crate::primitives::Digest;
+
+/// For one upload with all its retries; the largest submission is 1 MiB.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where uploads go, and where the public reads them.
 #[derive(Clone, Debug)]
@@ -59,6 +64,8 @@ impl Store {
             .http_client(http)
             .region(Region::new(config.region))
             .credentials_provider(credentials)
+            // A service that accepts and never answers must not hold a submission until its epoch ends.
+            .timeout_config(TimeoutConfig::builder().operation_timeout(UPLOAD_PATIENCE).build())
             // Self-hosted stores have no DNS name for each bucket.
             .force_path_style(config.endpoint_url.is_some());
         s3.set_endpoint_url(config.endpoint_url);

@@ -29,11 +29,13 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let snapshot = &state.snapshot;
     let targets = &snapshot.targets;
     let list = &state.targets;
-    let hits = targets.iter().filter(|target| target.stage == TargetStage::Hit).count();
+    let count = |stage| targets.iter().filter(|target| target.stage == stage).count();
+    let (hits, ours) = (count(TargetStage::Hit), count(TargetStage::Ours));
     let mut right = if snapshot.network.last_heard_ms.is_none() {
         String::new()
     } else if list.filter.is_empty() {
-        format!("{} open, {hits} hit", group(targets.len() as u64))
+        let filled = if ours > 0 { format!(", {ours} ours") } else { String::new() };
+        format!("{} open, {hits} hit{filled}", group((targets.len() - ours) as u64))
     } else {
         format!("{} of {} match /{}", list.rows.len(), targets.len(), clean(&list.filter))
     };
