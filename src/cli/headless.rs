@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use crate::{
-    api::{Command, EngineHandle, Event, Level, Snapshot, SubmissionState as State},
+    api::{Command, EngineHandle, Event, Level, Mode, Snapshot, SubmissionState as State},
     primitives::Shannons,
 };
 
@@ -108,6 +108,9 @@ pub async fn follow(
             biased;
             found = known.wait_for(|s| !s.network.chain_id.is_empty()), if first.is_none() => {
                 let Ok(found) = found else { break };
+                if found.mode == Mode::Manual {
+                    let _ = writeln!(progress, "manual mode without a terminal: hits wait, nothing is submitted");
+                }
                 first = Some(found.clone());
                 false
             }
