@@ -105,6 +105,17 @@ fn another_programs_database_is_refused() {
 }
 
 #[test]
+fn a_file_of_an_older_format_is_refused_with_both_formats() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("network.sqlite");
+    drop(Ledger::open(Some(&path), &genesis()).unwrap());
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    assert!(refusal(&path).contains("written in format 1, this version reads format 2"));
+}
+
+#[test]
 fn a_file_cut_in_half_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("network.sqlite");
