@@ -378,6 +378,29 @@ async fn a_network_goes_on_where_it_was_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_never_answers_holds_no_other_audit_up() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let network = devnet::start(config(dir.path())).await.expect("a network");
+    let player = Player::join(&network, 1).await;
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}/data.bin", silent.local_addr().expect("an address"));
+
+    let (target, scored) = player.find_hit(TEXT).await;
+    let unavailable = Manifest::new(&url, hash(TEXT), TEXT.len() as u64).expect("a URL");
+    player.submit(target.id, &Scored { manifest: unavailable, ..scored }).await;
+    let (honest, scored) = player.find_hit(TEXT).await;
+    player.submit(honest.id, &scored).await;
+
+    let first = eventually("an audit", async || network.audits().pop()).await;
+    assert_eq!((first.target, first.verdict), (honest.id, Verdict::Honest), "the other one still waits for its data");
+    let find = |id| network.audits().into_iter().find(|audit| audit.target == id);
+    let stalled = eventually("the other audit", async || find(target.id)).await;
+    let Verdict::Fraud(reason) = &stalled.verdict else { panic!("{:?}", stalled.verdict) };
+    assert!(reason.starts_with("data unavailable:") && reason.contains("not complete after 5 s"), "{reason}");
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_networks_of_one_seed_have_the_same_models() {
     let (one, two) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
     let mut ids = Vec::new();

@@ -1,7 +1,8 @@
 //! The validator's audit (`model.md §3.6`): every fill is downloaded and scored again, and a false claim is reported in the
 //! epoch after the fill, so that its bond is forfeited.
 //!
-//! Keeps nothing on disk: what a restart forgot is read from the targets and audited again.
+//! Keeps nothing on disk: what a restart forgot is read from the targets and audited again. Nothing that strangers serve can
+//! hold the audit up: downloads end in time, several run at once, and reports wait for none of them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -9,18 +10,22 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use futures::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    sync::{Semaphore, broadcast::error::RecvError},
+    time::MissedTickBehavior,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     account::Account,
     ledger::CheckpointRecord,
     node::{Node, NodeError},
-    scorer::{Scorer, Weights},
+    scorer::{Scorer, ScorerError, Weights, in_time},
 };
 use crate::{
     chain::types::{
-        Address, Manifest, ModelV1, Object, ObjectId, ObjectType, SomaTensor, TargetStatus, TargetV1, TransactionKind,
+        Address, Manifest, ModelV1, ObjectId, ObjectType, SomaTensor, TargetStatus, TargetV1, TransactionKind,
     },
     model::cosine_distance,
     storage::StorageError,
@@ -31,6 +36,12 @@ const SEED: u64 = 0;
 /// A server may hiccup; data that is gone stays gone.
 const DOWNLOAD_ATTEMPTS: u32 = 3;
 const DOWNLOAD_PAUSE: Duration = Duration::from_millis(500);
+/// Audits that wait for downloads at the same time.
+const AUDITS_AT_ONCE: usize = 4;
+/// Between two looks at what is due: reports, and fills whose weights did not come.
+const DUE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a result is kept, in epochs after the fill. The report is over by then.
+const KEPT_EPOCHS: u64 = 4;
 
 /// What became of one fill.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +69,8 @@ pub(super) type Audits = Arc<Mutex<BTreeMap<ObjectId, AuditRecord>>>;
 pub(super) struct Auditor {
     pub node: Node,
     pub scorer: Arc<Scorer>,
+    /// The auditor's own at the scorer.
+    pub turns: Semaphore,
     pub validator: Account,
     pub address: Address,
     pub audits: Audits,
@@ -70,15 +83,59 @@ struct Fill {
 }
 
 impl Fill {
-    fn of(object: &Object) -> Option<Self> {
-        if object.object_type != ObjectType::Target {
-            return None;
-        }
-        let contents = object.target().ok()?;
+    fn of(target: ObjectId, contents: &TargetV1) -> Option<Self> {
         match contents.status {
-            TargetStatus::Filled { fill_epoch } => Some(Self { target: object.id(), epoch: fill_epoch, contents }),
+            TargetStatus::Filled { fill_epoch } => Some(Self { target, epoch: fill_epoch, contents: contents.clone() }),
             _ => None,
         }
+    }
+}
+
+/// Whether a fill can be reported now or later: its window is the epoch after it (`protocol.md §7.8`).
+fn is_reportable(fill_epoch: u64, running: u64) -> bool {
+    fill_epoch.saturating_add(1) >= running
+}
+
+/// Fills to audit, each once.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Fill>,
+    /// To be tried again.
+    failed: Vec<Fill>,
+    /// Every fill that was ever offered and is reportable yet, with its epoch.
+    seen: BTreeMap<ObjectId, u64>,
+}
+
+impl Queue {
+    fn offer(&mut self, fill: Fill, running: u64) {
+        if is_reportable(fill.epoch, running) && self.seen.insert(fill.target, fill.epoch).is_none() {
+            self.waiting.push_back(fill);
+        }
+    }
+
+    fn offer_new(&mut self, checkpoint: &CheckpointRecord) {
+        let objects = checkpoint.transactions.iter().flat_map(|transaction| &transaction.objects);
+        for object in objects.filter(|object| object.object_type == ObjectType::Target) {
+            if let Some(fill) = object.target().ok().and_then(|contents| Fill::of(object.id(), &contents)) {
+                self.offer(fill, checkpoint.summary.epoch);
+            }
+        }
+    }
+
+    /// The next fill that an audit can still do something about.
+    fn next(&mut self, running: u64) -> Option<Fill> {
+        while let Some(fill) = self.waiting.pop_front() {
+            if is_reportable(fill.epoch, running) {
+                return Some(fill);
+            }
+            tracing::warn!(target_id = %fill.target, "not audited: its report window is over");
+        }
+        None
+    }
+
+    fn retry_failed(&mut self, running: u64) {
+        self.seen.retain(|_, fill_epoch| is_reportable(*fill_epoch, running));
+        self.waiting.extend(self.failed.drain(..));
     }
 }
 
@@ -92,56 +149,49 @@ impl Auditor {
     async fn audit_all(&self) -> Result<std::convert::Infallible, NodeError> {
         // Listen first, then look: nothing falls between.
         let mut checkpoints = self.node.checkpoints();
-        let mut waiting = self.unaudited().await?;
+        let mut queue = Queue::default();
+        self.offer_live(&mut queue).await?;
+        let mut running = FuturesUnordered::new();
+        let mut due = tokio::time::interval(DUE_PAUSE);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            loop {
-                match checkpoints.try_recv() {
-                    Ok(checkpoint) => self.enqueue(&checkpoint, &mut waiting),
-                    Err(TryRecvError::Lagged(_)) => waiting = self.unaudited().await?,
-                    Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            let epoch = self.node.head().epoch;
+            while running.len() < AUDITS_AT_ONCE
+                && let Some(fill) = queue.next(epoch)
+            {
+                running.push(self.audit(fill));
+            }
+            tokio::select! {
+                checkpoint = checkpoints.recv() => match checkpoint {
+                    Ok(checkpoint) => queue.offer_new(&checkpoint),
+                    Err(RecvError::Lagged(_)) => self.offer_live(&mut queue).await?,
+                    Err(RecvError::Closed) => return Err(NodeError::Stopped),
+                },
+                Some(failed) = running.next() => queue.failed.extend(failed?),
+                _ = due.tick() => {
+                    self.report_due(epoch).await;
+                    self.audits().retain(|_, audit| audit.fill_epoch.saturating_add(KEPT_EPOCHS) >= epoch);
+                    queue.retry_failed(epoch);
                 }
             }
-            self.report_due().await?;
-            if let Some(fill) = waiting.pop_front() {
-                self.audit(fill).await?;
-                continue;
-            }
-            match checkpoints.recv().await {
-                Ok(checkpoint) => self.enqueue(&checkpoint, &mut waiting),
-                Err(RecvError::Lagged(_)) => waiting = self.unaudited().await?,
-                Err(RecvError::Closed) => return Err(NodeError::Stopped),
-            }
         }
     }
 
-    /// Fills on the chain that can still be reported and that nobody looked at.
-    async fn unaudited(&self) -> Result<VecDeque<Fill>, NodeError> {
-        let fills = self
-            .node
-            .read(|ledger| {
-                let epoch = ledger.system_state().epoch;
-                let fills = ledger.targets().into_iter().filter_map(|(object, _)| Fill::of(object));
-                fills.filter(|fill| fill.epoch + 1 >= epoch).collect::<VecDeque<_>>()
-            })
-            .await?;
-        let audits = self.audits();
-        Ok(fills.into_iter().filter(|fill| !audits.contains_key(&fill.target)).collect())
+    /// Offers the fills on the chain.
+    async fn offer_live(&self, queue: &mut Queue) -> Result<(), NodeError> {
+        let read = self.node.read(|ledger| {
+            let epoch = ledger.system_state().epoch;
+            let fills = ledger.targets_after(None).filter_map(|(place, _, target)| Fill::of(place.id, target));
+            (epoch, fills.filter(|fill| is_reportable(fill.epoch, epoch)).collect::<Vec<_>>())
+        });
+        let (epoch, fills) = read.await?;
+        fills.into_iter().for_each(|fill| queue.offer(fill, epoch));
+        Ok(())
     }
 
-    fn enqueue(&self, checkpoint: &CheckpointRecord, waiting: &mut VecDeque<Fill>) {
-        for object in checkpoint.transactions.iter().flat_map(|transaction| &transaction.objects) {
-            if let Some(fill) = Fill::of(object)
-                && fill.epoch + 1 >= checkpoint.summary.epoch
-                && !self.audits().contains_key(&fill.target)
-                && waiting.iter().all(|other| other.target != fill.target)
-            {
-                waiting.push_back(fill);
-            }
-        }
-    }
-
-    async fn audit(&self, fill: Fill) -> Result<(), NodeError> {
-        let verdict = self.judge(&fill).await?;
+    /// Files the verdict, or gives the fill back if it must be tried again.
+    async fn audit(&self, fill: Fill) -> Result<Option<Fill>, NodeError> {
+        let Some(verdict) = self.judge(&fill).await? else { return Ok(Some(fill)) };
         match &verdict {
             Verdict::Honest => tracing::info!(target_id = %fill.target, "audited: honest"),
             Verdict::Fraud(reason) => tracing::warn!(target_id = %fill.target, reason, "audited: fraud"),
@@ -155,10 +205,13 @@ impl Auditor {
             reported: fill.contents.submission_reports.contains(&self.address),
         };
         self.audits().insert(fill.target, record);
-        Ok(())
+        Ok(None)
     }
 
-    async fn judge(&self, fill: &Fill) -> Result<Verdict, NodeError> {
+    /// `None`: a model's weights did not come, which says nothing of the fill and may pass.
+    async fn judge(&self, fill: &Fill) -> Result<Option<Verdict>, NodeError> {
+        let unverifiable = |reason: String| Ok(Some(Verdict::Unverifiable(reason)));
+        let fraud = |reason: String| Ok(Some(Verdict::Fraud(reason)));
         let target = &fill.contents;
         let (Some(manifest), Some(winner), Some(claimed_distance), Some(claimed_loss)) = (
             &target.winning_data_manifest,
@@ -166,50 +219,56 @@ impl Auditor {
             &target.winning_distance_score,
             &target.winning_loss_score,
         ) else {
-            return Ok(Verdict::Unverifiable("the target does not say what was claimed".to_owned()));
+            return unverifiable("the target does not say what was claimed".to_owned());
         };
         let embedding = match target.embedding.values() {
             Ok(embedding) => embedding,
-            Err(error) => return Ok(Verdict::Unverifiable(error.to_string())),
+            Err(error) => return unverifiable(error.to_string()),
         };
         let data = match self.download(manifest).await {
             Ok(data) => data,
-            Err(error) => return Ok(Verdict::Fraud(format!("data unavailable: {error}"))),
+            Err(error) => return fraud(format!("data unavailable: {error}")),
         };
         let weights = match self.weights(target.model_ids.clone()).await? {
             Ok(weights) => weights,
-            Err(gone) => return Ok(Verdict::Unverifiable(format!("model {gone} is not active"))),
+            Err(gone) => return unverifiable(format!("model {gone} is not active")),
         };
-        let evaluation = match self.scorer.evaluate(data, &weights, SEED).await {
+        let evaluation = match self.scorer.evaluate(data, &weights, SEED, &self.turns).await {
             Ok(evaluation) => evaluation,
-            Err(error) => return Ok(Verdict::Unverifiable(error.to_string())),
+            Err(ScorerError::Blob(error @ StorageError::Download { .. })) => {
+                tracing::warn!(target_id = %fill.target, %error, "no weights to audit with: trying again");
+                return Ok(None);
+            }
+            Err(error) => return unverifiable(error.to_string()),
         };
         let found_winner = target.model_ids[evaluation.winner];
         let found = evaluation.winning();
         if found_winner != winner {
-            return Ok(Verdict::Fraud(format!("model {found_winner} has the least loss, not {winner}")));
+            return fraud(format!("model {found_winner} has the least loss, not {winner}"));
         }
         let claims = [
             ("distance", claimed_distance, cosine_distance(&found.embedding, &embedding)),
             ("loss", claimed_loss, found.loss),
         ];
-        Ok(claims
-            .into_iter()
-            .find_map(|(name, claimed, found)| false_claim(name, claimed, found))
-            .unwrap_or(Verdict::Honest))
+        let lie = claims.into_iter().find_map(|(name, claimed, found)| false_claim(name, claimed, found));
+        Ok(Some(lie.unwrap_or(Verdict::Honest)))
     }
 
+    /// All attempts together end in time.
     async fn download(&self, manifest: &Manifest) -> Result<bytes::Bytes, StorageError> {
-        let mut attempt = 1;
-        loop {
-            match self.scorer.fetch(manifest.url(), manifest.checksum(), manifest.size()).await {
-                Err(StorageError::Download { .. }) if attempt < DOWNLOAD_ATTEMPTS => {
-                    attempt += 1;
-                    tokio::time::sleep(DOWNLOAD_PAUSE).await;
+        let attempts = async {
+            let mut attempt = 1;
+            loop {
+                match self.scorer.fetch(manifest.url(), manifest.checksum(), manifest.size()).await {
+                    Err(StorageError::Download { .. }) if attempt < DOWNLOAD_ATTEMPTS => {
+                        attempt += 1;
+                        tokio::time::sleep(DOWNLOAD_PAUSE).await;
+                    }
+                    settled => return settled,
                 }
-                settled => return settled,
             }
-        }
+        };
+        in_time(manifest.url(), manifest.size(), attempts).await
     }
 
     /// The published weights of a target's models in its order, or the first model that is not active.
@@ -233,8 +292,7 @@ impl Auditor {
     }
 
     /// Signs a report of every fraud whose window is open: the one epoch after the fill (`protocol.md §7.8`).
-    async fn report_due(&self) -> Result<(), NodeError> {
-        let epoch = self.node.read(|ledger| ledger.system_state().epoch).await?;
+    async fn report_due(&self, epoch: u64) {
         let due: Vec<ObjectId> = self
             .audits()
             .values()
@@ -249,11 +307,10 @@ impl Auditor {
                         audit.reported = true;
                     }
                 }
-                // Tried again at the next checkpoint, as long as the window is open.
+                // Tried again at the next look, as long as the window is open.
                 Err(error) => tracing::error!(%target_id, %error, "the report of a false submission failed"),
             }
         }
-        Ok(())
     }
 
     fn audits(&self) -> std::sync::MutexGuard<'_, BTreeMap<ObjectId, AuditRecord>> {
@@ -291,6 +348,46 @@ mod tests {
         assert!(!agree(f32::INFINITY, f32::NEG_INFINITY));
         assert!(!agree(f32::NAN, 0.5));
         assert!(!agree(0.5, f32::INFINITY));
+    }
+
+    #[test]
+    fn a_fill_is_audited_once_and_only_while_it_can_be_reported() {
+        let fill = |n: u8, fill_epoch| {
+            let target = TargetV1 {
+                embedding: SomaTensor::vector(&[1.0]),
+                model_ids: Vec::new(),
+                distance_threshold: SomaTensor::scalar(1.0),
+                reward_pool: 1,
+                generation_epoch: fill_epoch,
+                status: TargetStatus::Filled { fill_epoch },
+                submitter: None,
+                winning_model_id: None,
+                winning_model_owner: None,
+                bond_amount: 0,
+                winning_data_manifest: None,
+                winning_embedding: None,
+                winning_distance_score: None,
+                winning_loss_score: None,
+                submission_reports: Default::default(),
+            };
+            Fill::of(ObjectId([n; 32]), &target).expect("it is filled")
+        };
+        let next = |queue: &mut Queue, epoch| queue.next(epoch).map(|fill| fill.target.0[0]);
+        let mut queue = Queue::default();
+        for (n, fill_epoch) in [(1, 3), (2, 4), (3, 5), (2, 4)] {
+            queue.offer(fill(n, fill_epoch), 5);
+        }
+        assert_eq!(next(&mut queue, 5), Some(2), "epoch 3's window was over when it was offered");
+        queue.failed.push(fill(2, 4));
+        queue.offer(fill(2, 4), 5);
+        assert_eq!(next(&mut queue, 5), Some(3));
+        assert_eq!(next(&mut queue, 5), None);
+        queue.retry_failed(5);
+        assert_eq!(next(&mut queue, 5), Some(2));
+        queue.failed.push(fill(2, 4));
+        queue.retry_failed(6);
+        assert_eq!(next(&mut queue, 6), None, "its window closed meanwhile");
+        assert_eq!(queue.seen.len(), 1);
     }
 
     #[test]

@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::{
@@ -170,12 +170,18 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         devnet.directory.write(&record)?;
     }
 
+    let max_data_bytes = node
+        .read(|ledger| ledger.system_state().parameters.max_submission_data_size)
+        .await
+        .map_err(|e| DevnetError::Internal(e.to_string()))?;
+    let scoring_api = services::ScoringApi::new(scorer.clone(), max_data_bytes);
     let validator = identities.validator();
     let validator_name = format!("k#{}..", hex::encode(&validator.public_key()[..4]));
     let faucet_api = services::FaucetApi::new(node.clone(), identities.faucet(), config.faucet_amount);
     let auditor = Auditor {
         node: node.clone(),
-        scorer: scorer.clone(),
+        scorer,
+        turns: Semaphore::new(1),
         address: validator.address(),
         validator: Account::new(node.clone(), validator),
         audits: devnet.audits.clone(),
@@ -183,7 +189,7 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
     let tasks = &mut devnet.tasks;
     tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, stop.clone())));
     tasks.spawn(logged("faucet", services::serve(faucet, faucet_api, stop.clone())));
-    tasks.spawn(logged("scoring", services::serve(scoring, services::ScoringApi(scorer), stop.clone())));
+    tasks.spawn(logged("scoring", services::serve(scoring, scoring_api, stop.clone())));
     tasks.spawn(logged("admin", services::serve(admin, services::AdminApi(node.clone()), stop.clone())));
     tasks.spawn(auditor.run(stop.clone()));
     if let Some(epoch) = config.epoch {
@@ -198,7 +204,7 @@ impl Devnet {
         self.node.ledger()
     }
 
-    /// What the auditor found so far, by target. Older audits than this start's are not kept.
+    /// What the auditor found about the fills of the last epochs, by target. Older audits than this start's are not kept.
     pub fn audits(&self) -> Vec<AuditRecord> {
         self.audits.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

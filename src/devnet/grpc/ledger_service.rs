@@ -13,11 +13,7 @@ use crate::{
         proto::soma::rpc::{self as pb, ledger_service_server::LedgerService},
         types::{Digest, ObjectId, SystemStateV1},
     },
-    devnet::{
-        CHAIN, SERVER,
-        ledger::{CheckpointRecord, Ledger},
-        node::Node,
-    },
+    devnet::{CHAIN, SERVER, ledger::Ledger, node::Node},
 };
 
 const OBJECT_MASK: &[&str] = &["object_id", "version", "digest"];
@@ -33,7 +29,8 @@ impl LedgerService for LedgerApi {
         _request: Request<pb::GetServiceInfoRequest>,
     ) -> Result<Response<pb::GetServiceInfoResponse>, Status> {
         let head = self.0.head();
-        let chain_id = self.0.read(Ledger::chain_id).await?;
+        let (chain_id, lowest_with_objects) =
+            self.0.read(|ledger| (ledger.chain_id(), ledger.lowest_checkpoint_with_objects())).await?;
         Ok(Response::new(pb::GetServiceInfoResponse {
             chain_id: Some(chain_id.to_string()),
             chain: Some(CHAIN.to_owned()),
@@ -41,7 +38,7 @@ impl LedgerService for LedgerApi {
             checkpoint_height: Some(head.checkpoint),
             timestamp: Some(timestamp_to_proto(head.timestamp_ms)),
             lowest_available_checkpoint: Some(0),
-            lowest_available_checkpoint_objects: Some(0),
+            lowest_available_checkpoint_objects: lowest_with_objects,
             server: Some(SERVER.to_owned()),
         }))
     }
@@ -139,7 +136,7 @@ impl LedgerService for LedgerApi {
             }
             Some(CheckpointId::Digest(text)) => {
                 let digest: Digest = text.parse().map_err(|_| unparsable("digest", "digest", Unparsable::Digest))?;
-                (digest.to_string(), self.0.read(move |ledger| checkpoint_by_digest(ledger, &digest)).await?)
+                (digest.to_string(), self.0.read(move |ledger| ledger.checkpoint_by_digest(&digest)).await?)
             }
         };
         let record = record.ok_or_else(|| refusal(Code::NotFound, format!("Checkpoint {name} not found")))?;
@@ -192,20 +189,13 @@ impl WantedObject {
     }
 }
 
-/// Checkpoints are filed by number; asking by digest is rare enough to look at each.
-fn checkpoint_by_digest(ledger: &Ledger, digest: &Digest) -> Option<std::sync::Arc<CheckpointRecord>> {
-    let latest = ledger.checkpoint(None)?.summary.sequence_number;
-    (0..=latest).rev().filter_map(|n| ledger.checkpoint(Some(n))).find(|c| c.summary.digest() == *digest)
-}
-
 /// An epoch (the running one if `number` is absent), or the number of one that never was.
 fn epoch(ledger: &Ledger, number: Option<u64>, with_state: bool) -> Result<pb::Epoch, u64> {
     let live = ledger.system_state();
     let number = number.unwrap_or(live.epoch);
-    let record = ledger.epochs().iter().find(|record| record.epoch == number).ok_or(number)?;
+    let record = ledger.epoch(number).ok_or(number)?;
     // The running epoch shows the state as it is, a past one as it began.
     let state = if number == live.epoch { live } else { &record.state_at_start };
-    let constants = ledger.epochs().first().map_or(&live.parameters, |genesis| &genesis.state_at_start.parameters);
     Ok(pb::Epoch {
         epoch: Some(number),
         committee: Some(committee(number, &record.state_at_start)),
@@ -218,7 +208,7 @@ fn epoch(ledger: &Ledger, number: Option<u64>, with_state: bool) -> Result<pb::E
         protocol_config: Some(pb::ProtocolConfig {
             protocol_version: Some(state.protocol_version),
             feature_flags: Default::default(),
-            attributes: parameters_attributes(constants).into_iter().collect(),
+            attributes: parameters_attributes(ledger.genesis_parameters()).into_iter().collect(),
         }),
     })
 }

@@ -14,7 +14,10 @@ use crate::{
         proto::soma::rpc::{self as pb, state_service_server::StateService},
         types::{Address, Object, ObjectId, ObjectType, TargetStatus, TargetV1},
     },
-    devnet::{ledger::Ledger, node::Node},
+    devnet::{
+        ledger::{Ledger, TargetPlace},
+        node::Node,
+    },
 };
 
 const DEFAULT_OWNED: u32 = 50;
@@ -36,14 +39,6 @@ struct OwnedToken {
     owner: Address,
     object_type: Option<ObjectType>,
     after: OwnedPlace,
-}
-
-/// Where a list of targets goes on: open before filled, then by epoch and id.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-struct TargetPlace {
-    filled: bool,
-    generation_epoch: u64,
-    id: ObjectId,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,10 +161,11 @@ impl StateService for StateApi {
             .0
             .read(move |ledger| {
                 let rest = listed(ledger, &wanted, after.as_ref());
-                let messages = rest.into_iter().map(|(place, object, target, status)| {
-                    (place, mask.apply("Target", target_to_proto(object, &target, status)))
+                let messages = rest.map(|(place, object, target, status)| {
+                    (place, mask.apply("Target", target_to_proto(object, target, status)))
                 });
-                page::page(messages, page_size, DEFAULT_TARGETS)
+                let (page, last) = page::page(messages, page_size, DEFAULT_TARGETS);
+                (page, last.cloned())
             })
             .await?;
         let next_page_token = last.map(|after| page::token(&TargetToken { filters, after })).transpose()?;
@@ -198,28 +194,16 @@ fn no_challenges() -> Status {
 /// The targets that pass the filters and come after a place, in order, with the status that a list shows.
 fn listed<'a>(
     ledger: &'a Ledger,
-    filters: &TargetFilters,
+    filters: &'a TargetFilters,
     after: Option<&TargetPlace>,
-) -> Vec<(TargetPlace, &'a Object, TargetV1, &'static str)> {
+) -> impl Iterator<Item = (&'a TargetPlace, &'a Object, &'a TargetV1, &'static str)> {
     let epoch = ledger.system_state().epoch;
-    let mut listed: Vec<_> = ledger
-        .targets()
-        .into_iter()
-        .filter_map(|(object, target)| {
-            let status = listed_status(&target, epoch, filters.status)?;
-            let place = TargetPlace {
-                filled: target.status != TargetStatus::Open,
-                generation_epoch: target.generation_epoch,
-                id: object.id(),
-            };
-            let passes = filters.generation_epoch.is_none_or(|epoch| target.generation_epoch == epoch)
-                && filters.submitter.is_none_or(|submitter| target.submitter == Some(submitter))
-                && after.is_none_or(|after| place > *after);
-            passes.then_some((place, object, target, status))
-        })
-        .collect();
-    listed.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-    listed
+    ledger.targets_after(after).filter_map(move |(place, object, target)| {
+        let status = listed_status(target, epoch, filters.status)?;
+        let passes = filters.generation_epoch.is_none_or(|epoch| target.generation_epoch == epoch)
+            && filters.submitter.is_none_or(|submitter| target.submitter == Some(submitter));
+        passes.then_some((place, object, target, status))
+    })
 }
 
 /// How a target shows under a filter, if it does (`protocol.md §2.5`).

@@ -21,6 +21,7 @@ mod tests;
 use std::{collections::VecDeque, path::Path, sync::Arc};
 
 pub use genesis::parameters_v5;
+pub use state::TargetPlace;
 
 use crate::chain::types::{
     Address, BalanceChange, CheckpointSummary, Digest, Object, ObjectId, ObjectIn, ObjectOut, ObjectRef,
@@ -61,7 +62,8 @@ pub struct TransactionRecord {
     pub balance_changes: Vec<BalanceChange>,
     pub checkpoint: u64,
     pub timestamp_ms: u64,
-    /// Input and output versions of every object touched, ascending by (id, version).
+    /// Input and output versions of every object touched, ascending by (id, version); in an old record without the system
+    /// state's.
     pub objects: Vec<Object>,
 }
 
@@ -118,7 +120,9 @@ pub struct Ledger {
     store: Store,
     chain_id: Digest,
     head: CheckpointSummary,
-    epochs: Vec<EpochRecord>,
+    running: EpochRecord,
+    /// The constants that the chain began with, which `GetEpoch` shows for every epoch.
+    genesis_parameters: SystemParameters,
     recent: VecDeque<Arc<CheckpointRecord>>,
 }
 
@@ -137,16 +141,18 @@ impl Ledger {
         let state =
             LiveState::new(outcome.written.clone(), Vec::new()).map_err(|e| LedgerError::Genesis(e.to_string()))?;
         let head = checkpoints::summarize(None, &outcome.effects, genesis.timestamp_ms, true);
-        let mut ledger =
-            Self { chain_id: head.digest(), state, store, head, epochs: Vec::new(), recent: VecDeque::new() };
-        let first = EpochRecord {
+        let running = EpochRecord {
             epoch: 0,
             start_ms: genesis.timestamp_ms,
             end_ms: None,
             first_checkpoint: 0,
-            state_at_start: ledger.state.shared_system(),
+            state_at_start: state.shared_system(),
         };
-        ledger.append(ledger.head.clone(), data, Vec::new(), outcome, Some(first))?;
+        let first = Some(running.clone());
+        let genesis_parameters = state.system().parameters.clone();
+        let chain_id = head.digest();
+        let mut ledger = Self { chain_id, state, store, head, running, genesis_parameters, recent: VecDeque::new() };
+        ledger.append(ledger.head.clone(), data, Vec::new(), outcome, first)?;
         Ok(ledger)
     }
 
@@ -156,11 +162,11 @@ impl Ledger {
         let (head, _) = store.checkpoint(latest)?.ok_or_else(|| missing("the latest checkpoint"))?;
         let state = LiveState::new(store.live_objects()?, store.locks()?)
             .map_err(|e| store.corrupt(&format!("the system state does not decode ({e})")))?;
-        let epochs = store.epochs()?;
-        if epochs.last().is_none_or(|running| running.epoch != state.system().epoch) {
-            return Err(missing("the running epoch"));
-        }
-        Ok(Self { chain_id: first.digest(), state, store, head, epochs, recent: VecDeque::new() })
+        let running = store.epoch(state.system().epoch)?.ok_or_else(|| missing("the running epoch"))?;
+        let genesis = store.epoch(0)?.ok_or_else(|| missing("the first epoch"))?;
+        let genesis_parameters = genesis.state_at_start.parameters.clone();
+        let chain_id = first.digest();
+        Ok(Self { chain_id, state, store, head, running, genesis_parameters, recent: VecDeque::new() })
     }
 
     /// Admission checks (signature included), execution, checkpoint. A byte-identical transaction gives its first record.
@@ -240,7 +246,7 @@ impl Ledger {
 
     /// Whether the running epoch has no checkpoint yet. Genesis counts as one of epoch 0.
     fn is_first_of_epoch(&self) -> bool {
-        self.epochs.last().is_some_and(|running| running.first_checkpoint > self.head.sequence_number)
+        self.running.first_checkpoint > self.head.sequence_number
     }
 
     fn next_checkpoint(&self, outcome: &Outcome, now_ms: u64) -> CheckpointSummary {
@@ -282,10 +288,7 @@ impl Ledger {
         }
         if let Some(next) = epoch {
             self.state.release_locks();
-            if let Some(ended) = self.epochs.last_mut() {
-                ended.end_ms = Some(next.start_ms);
-            }
-            self.epochs.push(next);
+            self.running = next;
         }
         let record = Arc::new(full_record(transaction, summary.sequence_number, objects));
         self.head = summary.clone();
@@ -305,8 +308,19 @@ impl Ledger {
         self.state.system()
     }
 
-    pub fn epochs(&self) -> &[EpochRecord] {
-        &self.epochs
+    /// The constants of the chain's first state.
+    pub fn genesis_parameters(&self) -> &SystemParameters {
+        &self.genesis_parameters
+    }
+
+    /// Any epoch; finished ones come from disk. A disk that cannot be read counts as none, and is logged.
+    pub fn epoch(&self, number: u64) -> Option<EpochRecord> {
+        if number == self.running.epoch { Some(self.running.clone()) } else { readable(self.store.epoch(number))? }
+    }
+
+    /// From this checkpoint on every version of every object is there; before it, versions of the system state are gone.
+    pub fn lowest_checkpoint_with_objects(&self) -> Option<u64> {
+        readable(self.store.lowest_with_objects(self.running.epoch))?
     }
 
     /// The live version.
@@ -314,7 +328,7 @@ impl Ledger {
         self.state.object(id)
     }
 
-    /// Any version that ever was. A disk that cannot be read counts as none, and is logged.
+    /// Any version that ever was, but of the system state only those of the last epochs. A disk that cannot be read counts as none, and is logged.
     pub fn object_at(&self, id: &ObjectId, version: u64) -> Option<Object> {
         match self.state.object(id) {
             Some(object) if object.version == version => Some(object.clone()),
@@ -331,14 +345,27 @@ impl Ledger {
         self.state.balance(owner)
     }
 
-    /// Live targets, ascending by id.
+    /// Live targets in the node's order.
     pub fn targets(&self) -> Vec<(&Object, TargetV1)> {
-        self.state.targets().filter_map(|object| Some((object, object.target().ok()?))).collect()
+        self.targets_after(None).map(|(_, object, target)| (object, target.clone())).collect()
+    }
+
+    /// Live targets that come after a place, in the node's order (`protocol.md §2.5`).
+    pub fn targets_after(
+        &self,
+        after: Option<&TargetPlace>,
+    ) -> impl Iterator<Item = (&TargetPlace, &Object, &TargetV1)> {
+        self.state.targets_after(after)
     }
 
     pub fn transaction(&self, digest: &Digest) -> Option<Arc<TransactionRecord>> {
         let number = readable(self.store.checkpoint_of(digest))??;
         self.checkpoint(Some(number))?.transactions.first().cloned()
+    }
+
+    /// By the digest of its summary.
+    pub fn checkpoint_by_digest(&self, digest: &Digest) -> Option<Arc<CheckpointRecord>> {
+        self.checkpoint(Some(readable(self.store.checkpoint_by_digest(digest))??))
     }
 
     /// `None` asks for the latest.
@@ -348,24 +375,24 @@ impl Ledger {
             return Some(Arc::clone(record));
         }
         let (summary, transaction) = readable(self.store.checkpoint(number))??;
-        let objects = self.touched(&transaction.effects)?;
+        let objects = self.touched(&transaction.effects);
         let record = Arc::new(full_record(transaction, number, objects));
         Some(checkpoints::record(summary, record))
     }
 
-    /// Input and output versions of every object that the effects name.
-    fn touched(&self, effects: &TransactionEffects) -> Option<Vec<Object>> {
+    /// Input and output versions of every object that the effects name, but those that are not kept any more.
+    fn touched(&self, effects: &TransactionEffects) -> Vec<Object> {
         let v1 = effects.v1();
         let mut objects = Vec::new();
         for (id, change) in &v1.changed_objects {
             if let ObjectIn::Exist((version, _), _) = change.input_state {
-                objects.push(self.object_at(id, version)?);
+                objects.extend(self.object_at(id, version));
             }
             if let ObjectOut::ObjectWrite(..) = change.output_state {
-                objects.push(self.object_at(id, v1.version)?);
+                objects.extend(self.object_at(id, v1.version));
             }
         }
-        Some(objects)
+        objects
     }
 }
 

@@ -1,11 +1,16 @@
 //! The live objects with the indexes that execution and the services read. In memory; the history is in `store`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Bound,
     sync::Arc,
 };
 
-use crate::chain::types::{Address, Digest, Object, ObjectError, ObjectId, ObjectRef, ObjectType, SystemStateV1};
+use serde::{Deserialize, Serialize};
+
+use crate::chain::types::{
+    Address, Digest, Object, ObjectError, ObjectId, ObjectRef, ObjectType, SystemStateV1, TargetStatus, TargetV1,
+};
 
 /// What remains of a deleted object: the version that ended it, or that last tried to use it, and by which transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,11 +31,20 @@ pub(super) struct Lock {
 /// The order in which a node lists an owner's objects: type, balance, id.
 type OwnerKey = (ObjectType, u64, ObjectId);
 
+/// A target's place in the node's list: open before filled, then by epoch and id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TargetPlace {
+    pub filled: bool,
+    pub generation_epoch: u64,
+    pub id: ObjectId,
+}
+
 #[derive(Debug)]
 pub(super) struct LiveState {
     objects: HashMap<ObjectId, Object>,
     owned: HashMap<Address, BTreeSet<OwnerKey>>,
-    targets: BTreeSet<ObjectId>,
+    /// Decoded: a list looks at every target, and expired ones pile up until somebody claims them.
+    targets: BTreeMap<TargetPlace, TargetV1>,
     locks: HashMap<(ObjectId, u64), Digest>,
     system: Arc<SystemStateV1>,
 }
@@ -43,7 +57,7 @@ impl LiveState {
         let mut state = Self {
             objects: HashMap::new(),
             owned: HashMap::new(),
-            targets: BTreeSet::new(),
+            targets: BTreeMap::new(),
             locks: HashMap::new(),
             system: Arc::new(system.v1().clone()),
         };
@@ -86,8 +100,12 @@ impl LiveState {
             .fold(0, |sum, (_, balance, _)| sum.saturating_add(*balance))
     }
 
-    pub fn targets(&self) -> impl Iterator<Item = &Object> {
-        self.targets.iter().filter_map(|id| self.objects.get(id))
+    pub fn targets_after(
+        &self,
+        after: Option<&TargetPlace>,
+    ) -> impl Iterator<Item = (&TargetPlace, &Object, &TargetV1)> {
+        let rest = self.targets.range((after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
+        rest.filter_map(|(place, target)| Some((place, self.objects.get(&place.id)?, target)))
     }
 
     #[cfg(test)]
@@ -110,8 +128,8 @@ impl LiveState {
     pub fn put(&mut self, object: Object) {
         let id = object.id();
         self.remove(&id);
-        if object.object_type == ObjectType::Target {
-            self.targets.insert(id);
+        if let Some((place, target)) = as_target(&object) {
+            self.targets.insert(place, target);
         }
         if let Some(owner) = object.owner.address() {
             self.owned.entry(owner).or_default().insert(owner_key(&object));
@@ -121,7 +139,9 @@ impl LiveState {
 
     pub fn remove(&mut self, id: &ObjectId) {
         let Some(object) = self.objects.remove(id) else { return };
-        self.targets.remove(id);
+        if let Some((place, _)) = as_target(&object) {
+            self.targets.remove(&place);
+        }
         if let Some(owner) = object.owner.address()
             && let Some(keys) = self.owned.get_mut(&owner)
         {
@@ -131,6 +151,15 @@ impl LiveState {
             }
         }
     }
+}
+
+fn as_target(object: &Object) -> Option<(TargetPlace, TargetV1)> {
+    if object.object_type != ObjectType::Target {
+        return None;
+    }
+    let target = object.target().ok()?;
+    let filled = target.status != TargetStatus::Open;
+    Some((TargetPlace { filled, generation_epoch: target.generation_epoch, id: object.id() }, target))
 }
 
 fn owner_key(object: &Object) -> OwnerKey {

@@ -1,7 +1,8 @@
 //! The chain on disk: one SQLite file, one SQLite transaction per checkpoint.
 //!
 //! Invariants: a commit is there as a whole or not at all, and synced before it returns; no row is ever changed but `live`,
-//! `tombstones`, `locks` and an epoch's end; one process at a time holds the file.
+//! `tombstones`, `locks` and an epoch's end, and none removed but old versions of the system state; one process at a time
+//! holds the file.
 
 use std::{
     path::Path,
@@ -22,7 +23,9 @@ use crate::chain::types::{
 
 /// Marks a file as ours (`somL`).
 const APPLICATION_ID: i32 = 0x736F_6D4C;
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
+/// Every transaction of the game writes the whole system state: only the versions of so many past epochs are kept.
+const KEPT_STATE_EPOCHS: u64 = 3;
 
 const SCHEMA: &str = "
     CREATE TABLE objects (id BLOB, version INTEGER, bytes BLOB NOT NULL, PRIMARY KEY (id, version)) STRICT, WITHOUT ROWID;
@@ -30,9 +33,9 @@ const SCHEMA: &str = "
     CREATE TABLE tombstones (id BLOB PRIMARY KEY, version INTEGER NOT NULL, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE locks (id BLOB, version INTEGER, digest BLOB NOT NULL, PRIMARY KEY (id, version)) STRICT, WITHOUT ROWID;
     CREATE TABLE checkpoints (sequence_number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
-        summary BLOB NOT NULL, record BLOB NOT NULL) STRICT;
+        summary_digest BLOB NOT NULL UNIQUE, summary BLOB NOT NULL, record BLOB NOT NULL) STRICT;
     CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, start_ms INTEGER NOT NULL, end_ms INTEGER,
-        first_checkpoint INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
+        first_checkpoint INTEGER NOT NULL, state_version INTEGER NOT NULL, state BLOB NOT NULL) STRICT;
 ";
 
 /// What a row of `checkpoints` holds of its transaction; the objects are found through the effects.
@@ -184,6 +187,13 @@ impl Store {
         })
     }
 
+    pub fn checkpoint_by_digest(&self, summary: &Digest) -> Result<Option<u64>, LedgerError> {
+        self.query(|connection| {
+            let sql = "SELECT sequence_number FROM checkpoints WHERE summary_digest = ?";
+            connection.prepare_cached(sql)?.query_row([summary.0], |row| unsigned(row, 0)).optional()
+        })
+    }
+
     pub fn checkpoint(&self, number: u64) -> Result<Option<(CheckpointSummary, StoredTransaction)>, LedgerError> {
         let Ok(number) = i64::try_from(number) else { return Ok(None) };
         let row: Option<(Vec<u8>, Vec<u8>)> = self.query(|connection| {
@@ -196,31 +206,42 @@ impl Store {
         row.map(decode).transpose()
     }
 
-    pub fn epochs(&self) -> Result<Vec<EpochRecord>, LedgerError> {
-        type Row = (u64, u64, Option<u64>, u64, Vec<u8>);
-        let rows: Vec<Row> = self.query(|connection| {
-            let sql = "SELECT epoch, start_ms, end_ms, first_checkpoint, state FROM epochs ORDER BY epoch";
+    pub fn epoch(&self, epoch: u64) -> Result<Option<EpochRecord>, LedgerError> {
+        type Row = (u64, Option<u64>, u64, Vec<u8>);
+        let Ok(number) = i64::try_from(epoch) else { return Ok(None) };
+        let row: Option<Row> = self.query(|connection| {
+            let sql = "SELECT start_ms, end_ms, first_checkpoint, state FROM epochs WHERE epoch = ?";
             let row = |row: &rusqlite::Row<'_>| {
-                let end_ms: Option<i64> = row.get(2)?;
-                let end_ms = end_ms.map(|_| unsigned(row, 2)).transpose()?;
-                Ok((unsigned(row, 0)?, unsigned(row, 1)?, end_ms, unsigned(row, 3)?, row.get(4)?))
+                let end_ms: Option<i64> = row.get(1)?;
+                let end_ms = end_ms.map(|_| unsigned(row, 1)).transpose()?;
+                Ok((unsigned(row, 0)?, end_ms, unsigned(row, 2)?, row.get(3)?))
             };
-            connection.prepare(sql)?.query_map([], row)?.collect()
+            connection.prepare_cached(sql)?.query_row([number], row).optional()
         })?;
-        let decode = |(epoch, start_ms, end_ms, first_checkpoint, state): Row| {
+        let decode = |(start_ms, end_ms, first_checkpoint, state): Row| {
             let SystemState::V1(state) = self.decode(&state, "an epoch's system state")?;
             let state_at_start = Arc::<SystemStateV1>::from(state);
             Ok(EpochRecord { epoch, start_ms, end_ms, first_checkpoint, state_at_start })
         };
-        rows.into_iter().map(decode).collect()
+        row.map(decode).transpose()
+    }
+
+    /// The first checkpoint whose objects are all there while this epoch runs.
+    pub fn lowest_with_objects(&self, running: u64) -> Result<Option<u64>, LedgerError> {
+        let oldest = i64::try_from(running.saturating_sub(KEPT_STATE_EPOCHS)).unwrap_or(i64::MAX);
+        self.query(|connection| {
+            let sql = "SELECT first_checkpoint FROM epochs WHERE epoch = ?";
+            connection.prepare_cached(sql)?.query_row([oldest], |row| unsigned(row, 0)).optional()
+        })
     }
 }
 
 fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<()> {
     let summary = batch.summary;
-    transaction.prepare_cached("INSERT INTO checkpoints VALUES (?, ?, ?, ?)")?.execute(params![
+    transaction.prepare_cached("INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?)")?.execute(params![
         signed(summary.sequence_number)?,
         batch.transaction.data.digest().0,
+        summary.digest().0,
         to_bcs(summary),
         to_bcs(batch.transaction)
     ])?;
@@ -245,8 +266,12 @@ fn write(transaction: &Transaction<'_>, batch: &Batch<'_>) -> rusqlite::Result<(
         let start_ms = signed(epoch.start_ms)?;
         transaction.execute("UPDATE epochs SET end_ms = ? WHERE end_ms IS NULL", [start_ms])?;
         let state = SystemState::V1(Box::new(SystemStateV1::clone(&epoch.state_at_start)));
-        let row = params![signed(epoch.epoch)?, start_ms, None::<i64>, signed(epoch.first_checkpoint)?, to_bcs(&state)];
-        transaction.execute("INSERT INTO epochs VALUES (?, ?, ?, ?, ?)", row)?;
+        let (number, first_checkpoint) = (signed(epoch.epoch)?, signed(epoch.first_checkpoint)?);
+        let system = ObjectId::SYSTEM_STATE.0;
+        let insert = "INSERT INTO epochs SELECT ?, ?, NULL, ?, version, ? FROM live WHERE id = ?";
+        transaction.execute(insert, params![number, start_ms, first_checkpoint, to_bcs(&state), system])?;
+        let prune = "DELETE FROM objects WHERE id = ? AND version < (SELECT state_version FROM epochs WHERE epoch = ?)";
+        transaction.execute(prune, params![system, signed(epoch.epoch.saturating_sub(KEPT_STATE_EPOCHS))?])?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use tokio::sync::Semaphore;
 use tonic::{Code, Status};
 
 use super::{BcsApi, HttpRequest, HttpResponse, unary};
@@ -14,10 +15,12 @@ use crate::{
     storage::StorageError,
 };
 
-/// More than any submission may have; a request's size is a stranger's claim.
-const MAX_DATA_BYTES: u64 = 64 << 20;
-
-pub(in crate::devnet) struct ScoringApi(pub Arc<Scorer>);
+pub(in crate::devnet) struct ScoringApi {
+    scorer: Arc<Scorer>,
+    /// What a submission may have; a request's size is a stranger's claim.
+    max_data_bytes: u64,
+    turns: Semaphore,
+}
 
 impl BcsApi for ScoringApi {
     const NAME: &'static str = "scoring.Scoring";
@@ -32,6 +35,10 @@ impl BcsApi for ScoringApi {
 }
 
 impl ScoringApi {
+    pub fn new(scorer: Arc<Scorer>, max_data_bytes: u64) -> Self {
+        Self { scorer, max_data_bytes, turns: Semaphore::new(1) }
+    }
+
     async fn score(&self, request: ScoreRequest) -> Result<ScoreResponse, Status> {
         if request.model_manifests.is_empty() {
             return Err(Status::invalid_argument("At least one model manifest is required"));
@@ -39,17 +46,19 @@ impl ScoringApi {
         if request.target_embedding.is_empty() {
             return Err(Status::invalid_argument("Target embedding must not be empty"));
         }
-        if request.data_size > MAX_DATA_BYTES {
-            return Err(Status::invalid_argument(format!("Data size must be at most {MAX_DATA_BYTES} bytes")));
+        if request.data_size > self.max_data_bytes {
+            let most = self.max_data_bytes;
+            return Err(Status::invalid_argument(format!("Data size must be at most {most} bytes")));
         }
         let data_url = url(&request.data_url)?;
         let data_checksum = checksum(&request.data_checksum)?;
         let weights = request.model_manifests.iter().map(weights).collect::<Result<Vec<_>, _>>()?;
         let target: Vec<f32> = request.target_embedding.iter().map(|bits| f32::from_bits(*bits)).collect();
 
-        let data = self.0.fetch(&data_url, data_checksum, request.data_size).await;
+        let data = self.scorer.fetch(&data_url, data_checksum, request.data_size).await;
         let data = data.map_err(|e| competition_error(&ScorerError::Blob(e)))?;
-        let evaluation = self.0.evaluate(data, &weights, request.seed).await.map_err(|e| competition_error(&e))?;
+        let evaluation = self.scorer.evaluate(data, &weights, request.seed, &self.turns).await;
+        let evaluation = evaluation.map_err(|e| competition_error(&e))?;
         let winning = evaluation.winning();
         // A real service ends here (`protocol-corrections.md §0`).
         if winning.embedding.len() != target.len() {
@@ -116,7 +125,7 @@ fn competition_error(error: &ScorerError) -> Status {
         ScorerError::Blob(error) => format!("Blob error: {error}"),
         ScorerError::Model(ModelError::EmptyData) => "Empty data: data loader produced no batches".to_owned(),
         ScorerError::Model(error) => format!("Model error: \"{error}\""),
-        ScorerError::NoWinner | ScorerError::Stopped => error.to_string(),
+        ScorerError::HugeWeights(_) | ScorerError::NoWinner | ScorerError::Stopped => error.to_string(),
     };
     Status::new(Code::Internal, format!("Runtime competition error: {text}"))
 }
@@ -142,7 +151,7 @@ mod tests {
     }
 
     async fn refusal(request: ScoreRequest) -> (Code, String) {
-        let api = ScoringApi(Arc::new(Scorer::new().expect("a client")));
+        let api = ScoringApi::new(Arc::new(Scorer::new().expect("a client")), 1000);
         let status = api.score(request).await.expect_err("nothing is served on this port");
         (status.code(), status.message().to_owned())
     }
@@ -156,6 +165,7 @@ mod tests {
         let cases = [
             (ScoreRequest { model_manifests: Vec::new(), ..request() }, "At least one model manifest is required"),
             (ScoreRequest { target_embedding: Vec::new(), ..request() }, "Target embedding must not be empty"),
+            (ScoreRequest { data_size: 1001, ..request() }, "Data size must be at most 1000 bytes"),
             (
                 ScoreRequest { data_checksum: "0OIl".to_owned(), ..request() },
                 "Invalid base58 checksum: Invalid value was given to the function",

@@ -69,19 +69,17 @@ pub(super) fn pay(
     let keeper = coins.iter().map(|coin| coin.id).find(|id| work.is_gas(id)).unwrap_or(first.id);
     let reserve = work.outstanding_fees(1 + recipients.len())?;
     let all;
-    let amounts = match amounts {
-        Some(amounts) => amounts,
+    // With amounts, the coins must cover the fees too, even where another coin pays them.
+    let (amounts, must_cover) = match amounts {
+        Some(amounts) => (amounts, reserve),
         None => {
             let kept = if work.is_gas(&keeper) { reserve } else { 0 };
             all = [held.checked_sub(kept).ok_or(ExecutionFailure::InsufficientGas)?];
-            &all
+            (&all[..], kept)
         }
     };
     let paid = amounts.iter().try_fold(0u64, |sum, amount| sum.checked_add(*amount));
     let paid = paid.ok_or(ExecutionFailure::CoinBalanceOverflow)?;
-    // The reference asks the coins to cover the fees even where another coin pays them (`protocol.md §4.7`); a payment of
-    // everything has nothing left to cover them with.
-    let must_cover = if work.is_gas(&keeper) || paid != held { reserve } else { 0 };
     let Some(left) = held.checked_sub(paid).filter(|left| *left >= must_cover) else {
         return Err(ExecutionFailure::InsufficientCoinBalance);
     };

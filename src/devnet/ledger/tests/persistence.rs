@@ -6,7 +6,11 @@ use super::{
     conservation::{portrait, steps},
     play::*,
 };
-use crate::devnet::ledger::{Ledger, LedgerError};
+use crate::{
+    chain::types::ObjectId,
+    devnet::ledger::{Ledger, LedgerError},
+    primitives::SHANNONS_PER_SOMA,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
@@ -36,6 +40,36 @@ proptest! {
         }
         prop_assert_eq!(portrait(&play.ledger), portrait(&uninterrupted.ledger));
     }
+}
+
+#[test]
+fn old_versions_of_the_system_state_are_dropped_and_their_transactions_stay_readable() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("network.sqlite");
+    let mut play = Play { ledger: Ledger::open(Some(&path), &genesis()).unwrap() };
+    play.create_model(SHANNONS_PER_SOMA);
+    let created = play.ledger.checkpoint(None).unwrap().transactions[0].clone();
+    let version = created.effects.v1().version;
+    let state_of_then = |play: &Play| play.ledger.object_at(&ObjectId::SYSTEM_STATE, version);
+    for _ in 0..3 {
+        play.advance();
+    }
+    assert!(state_of_then(&play).is_some());
+    assert_eq!(play.ledger.lowest_checkpoint_with_objects(), Some(0));
+    play.advance();
+    drop(play);
+
+    let play = Play { ledger: Ledger::open(Some(&path), &genesis()).unwrap() };
+    assert!(state_of_then(&play).is_none());
+    let lowest = play.ledger.lowest_checkpoint_with_objects().unwrap();
+    assert_eq!(play.ledger.epoch(1).unwrap().first_checkpoint, lowest);
+    let found = play.ledger.transaction(&created.data.digest()).unwrap();
+    assert_eq!(found.effects, created.effects);
+    let others = created.objects.iter().filter(|object| object.id() != ObjectId::SYSTEM_STATE);
+    assert!(found.objects.iter().eq(others), "only the system state is missing");
+    // The oldest epoch that is kept shows all versions, its start included.
+    let first = play.ledger.checkpoint(Some(lowest)).unwrap();
+    assert_eq!(first.transactions[0].objects.len(), 2);
 }
 
 fn refusal(path: &std::path::Path) -> String {
@@ -68,6 +102,17 @@ fn another_programs_database_is_refused() {
     other.execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
     drop(other);
     assert!(refusal(&path).contains("another program"));
+}
+
+#[test]
+fn a_file_of_an_older_format_is_refused_with_both_formats() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("network.sqlite");
+    drop(Ledger::open(Some(&path), &genesis()).unwrap());
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    drop(file);
+    assert!(refusal(&path).contains("written in format 1, this version reads format 2"));
 }
 
 #[test]

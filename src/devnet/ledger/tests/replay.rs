@@ -43,7 +43,7 @@ impl Ledger {
         if object.id() == ObjectId::SYSTEM_STATE {
             let system = object.system_state().unwrap();
             self.state.set_system(std::sync::Arc::new(system.v1().clone()));
-            self.epochs.last_mut().unwrap().epoch = system.v1().epoch;
+            self.running.epoch = system.v1().epoch;
         }
         self.state.put(object);
     }

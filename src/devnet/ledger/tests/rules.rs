@@ -49,20 +49,24 @@ fn checkpoints_chain_by_digest_and_name_their_transactions() {
         assert_eq!(this.summary.previous_digest, Some(before.summary.digest()));
         assert_eq!(this.summary.network_total_transactions, number + 1);
         assert_eq!((this.transactions.len(), this.transactions[0].checkpoint), (1, number));
+        assert_eq!(play.ledger.checkpoint_by_digest(&this.summary.digest()), Some(this));
     }
     assert!(play.ledger.checkpoint(Some(latest + 1)).is_none());
+    assert!(play.ledger.checkpoint_by_digest(&Digest([9; 32])).is_none());
 }
 
 #[test]
 fn an_epochs_first_checkpoint_follows_its_epoch_change() {
     let (play, _) = Play::with_models(1);
-    for epoch in &play.ledger.epochs()[1..] {
+    for number in 1..=play.ledger.system_state().epoch {
+        let epoch = play.ledger.epoch(number).unwrap();
         let change = play.ledger.checkpoint(Some(epoch.first_checkpoint - 1)).unwrap();
         let kind = change.transactions[0].data.kind().clone();
         assert!(matches!(kind, TransactionKind::ChangeEpoch { epoch: e, .. } if e == epoch.epoch), "{kind:?}");
         assert_eq!(change.summary.epoch, epoch.epoch - 1);
-        assert_eq!(epoch.state_at_start.epoch, epoch.epoch);
+        assert_eq!((epoch.epoch, epoch.state_at_start.epoch), (number, number));
     }
+    assert!(play.ledger.epoch(play.ledger.system_state().epoch + 1).is_none());
 }
 
 #[test]
@@ -166,6 +170,27 @@ fn inputs_listed_twice_unknown_targets_and_huge_transactions_never_finish() {
     assert!(matches!(play.send_with(ALICE, state, vec![gas]), Err(Rejection::Retriable(_))));
     let coin_as_target = TransactionKind::ClaimRewards { target_id: coin.id };
     assert!(matches!(play.send_with(ALICE, coin_as_target, vec![gas]), Err(Rejection::Retriable(_))));
+}
+
+#[test]
+fn a_payment_of_amounts_leaves_room_for_its_fees_in_its_coins() {
+    let mut play = Play::new();
+    let [coin, gas, ..] = play.coins(ALICE)[..] else { panic!("coins") };
+    let held = play.ledger.object(&coin.id).unwrap().coin_balance().unwrap();
+    let pay = |coin, amount| TransactionKind::PayCoins {
+        coins: vec![coin],
+        amounts: Some(vec![amount]),
+        recipients: vec![BOB],
+    };
+    let parameters = &play.ledger.system_state().parameters;
+    let reserve = held * parameters.value_fee_bps / 10_000 + 2 * parameters.write_object_fee;
+    let error = ExecutionFailure::InsufficientCoinBalance;
+    let effects = play.send_with(ALICE, pay(coin, held), vec![gas]).unwrap().effects.v1().clone();
+    assert_eq!(effects.status, ExecutionStatus::Failure { error }, "though another coin would pay the fees");
+
+    let [.., coin, gas] = play.coins(ALICE)[..] else { panic!("coins") };
+    let effects = play.send_with(ALICE, pay(coin, held - reserve), vec![gas]).unwrap().effects.v1().clone();
+    assert!(effects.succeeded(), "{:?}", effects.status);
 }
 
 #[test]
