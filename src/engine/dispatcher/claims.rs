@@ -96,6 +96,7 @@ impl Dispatcher {
             Verdict::Executed(executed) => executed,
             Verdict::Dead { why, .. } => {
                 live.record = None;
+                live.deaths += 1;
                 live.delay();
                 self.settle(id, &record, Outcome::Dead, Shannons::ZERO, 0, None).await?;
                 return self.log(Level::Info, format!("the claim of submission {} is built again: {why}", id.0)).await;

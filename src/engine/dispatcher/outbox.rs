@@ -192,12 +192,14 @@ impl Dispatcher {
         kind: TransactionKind,
         transaction: SignedTransaction,
     ) -> Result<(), Halt> {
-        let submission = self.journal.sign(id, kind, &transaction).await?;
+        let (submission, record) = self.journal.sign(id, kind, &transaction).await?;
         self.note_row(submission);
         if let Some(live) = self.rows.live.get_mut(&id) {
-            live.record = Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends: 0 });
+            live.record = Some(record);
             live.retry = None;
-            live.backoff.reset();
+            if live.deaths == 0 {
+                live.backoff.reset();
+            }
             live.asked = 0;
         }
         self.send_in_flight(id).await
@@ -267,7 +269,8 @@ impl Dispatcher {
             Verdict::Executed(executed) => executed,
             Verdict::Dead { why, again } => {
                 let open = self.chain.open.contains_key(&target);
-                let to = match (open, again && live.backoff.failures() < ATTEMPTS) {
+                live.deaths += 1;
+                let to = match (open, again && live.deaths < ATTEMPTS) {
                     (true, true) if state != State::Signed => State::Uploaded,
                     (true, _) if state != State::Signed => State::Failed,
                     _ => State::Lost,

@@ -33,6 +33,8 @@ pub(super) struct Live {
     pub backoff: Backoff,
     /// Signed bytes whose outcome is not known.
     pub record: Option<SignedRecord>,
+    /// Transactions that never executed: each waits longer than the one before.
+    pub deaths: u32,
     /// Rounds of asking for a transaction whose target is closed.
     pub asked: u32,
     /// Transactions of the checkpoint in which the target went.
@@ -48,6 +50,7 @@ impl Live {
             retry: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
             record: None,
+            deaths: 0,
             asked: 0,
             gone_in: None,
         }
