@@ -114,6 +114,28 @@ async fn a_person_approves_beyond_the_limits_and_the_policy_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn approving_everything_that_waits_stops_at_the_limit_of_the_epoch() {
+    let network = Network::start(3).await;
+    let orders = network.engine(1).await.with_mode(Mode::Manual);
+    network.next_epoch().await;
+    let engine = Running::start(orders.config()).await;
+    until("three rows wait", async || engine.0.snapshot.borrow().approvals.len() == 3).await;
+    let mut bonds: Vec<u64> = engine.shut_down().await.approvals.iter().map(|row| row.bond.0).collect();
+    bonds.sort_unstable();
+
+    let mut config = orders.config();
+    // Room for any of the rows, and for no two of them.
+    config.policy.max_bond_per_epoch = Shannons(bonds[0] + bonds[1] - 1);
+    let mut engine = Running::start(config).await;
+    until("they wait again", async || engine.0.snapshot.borrow().approvals.len() == 3).await;
+    engine.command(Command::ApproveAll).await;
+    engine.command(Command::SetMode(Mode::Auto)).await;
+    engine.row(State::Filled).await;
+    let last = engine.shut_down().await;
+    assert_eq!((last.approvals.len(), network.filled(orders.address()).len()), (2, 1), "{:?}", last.approvals);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn read_only_signs_nothing_and_shows_what_could_be_hit() {
     let network = Network::start(3).await;
     let orders = network.engine(1).await;
