@@ -1,8 +1,10 @@
 //! The money path where others interfere: claims by strangers, reports, coins that move, limits, read-only mode.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use somascope::{
-    api::{Command, Mode, SubmissionState as State},
+    api::{Command, Mode, SubmissionRow, SubmissionState as State},
     chain::{
         client::{Client, Execution},
         types::{TransactionData, TransactionKind},
@@ -46,8 +48,8 @@ async fn a_claim_by_somebody_else_is_found_and_booked_to_the_last_shannon() {
     network.assert_books_balance(&orders, &last, start);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_books_say_so() {
+/// A network on which the wallet of `network.engine(1)` has filled a target whose data the validator has reported since.
+async fn reported_fill() -> (Network, Arc<SubmissionRow>, Shannons) {
     let network = Network::start(1).await;
     let orders = network.engine(1).await;
     let start = network.balance(orders.address());
@@ -61,12 +63,32 @@ async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_bo
     network.next_epoch().await;
     until("the validator has reported it", async || network.devnet.audits().iter().any(|audit| audit.reported)).await;
     network.next_epoch().await;
+    (network, row, start)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_books_say_so() {
+    let (network, row, start) = reported_fill().await;
     let orders = network.orders(1).with_mode(Mode::Manual);
     let mut engine = Running::start(orders.config()).await;
-    let row = engine.row(State::Forfeited).await;
+    assert_eq!(engine.row(State::Forfeited).await.id, row.id);
     let last = engine.shut_down().await;
     assert_eq!(last.rewards.total.bonds_forfeited, row.bond);
     assert_eq!(last.rewards.total.bonds_locked, Shannons::ZERO);
+    network.assert_books_balance(&orders, &last, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_by_somebody_else_that_pays_us_nothing_is_booked_as_nothing() {
+    let (network, row, start) = reported_fill().await;
+    let stranger = network.engine(2).await;
+    execute(&network, &stranger, |_| TransactionKind::ClaimRewards { target_id: row.target }).await;
+    let orders = network.orders(1).with_mode(Mode::Manual);
+    let mut engine = Running::start(orders.config()).await;
+    let row = engine.row(State::Forfeited).await;
+    assert!(row.note.as_ref().is_some_and(|note| note.contains("payment not found")), "{:?}", row.note);
+    let last = engine.shut_down().await;
+    assert_eq!((last.rewards.total.rewards, last.rewards.total.bonds_forfeited), (Shannons::ZERO, row.bond));
     network.assert_books_balance(&orders, &last, start);
 }
 

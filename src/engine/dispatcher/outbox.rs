@@ -22,7 +22,7 @@ const UPLOADS: usize = 4;
 const ATTEMPTS: u32 = 6;
 /// Rounds of only asking for a transaction whose target is closed. Then its bytes are sent once more: a failure costs
 /// the base fee, and frees the wallet's coins for certain.
-const ASKING_ROUNDS: u32 = 4;
+pub(super) const ASKING_ROUNDS: u32 = 4;
 
 impl Dispatcher {
     /// Who may sign now.
@@ -144,7 +144,9 @@ impl Dispatcher {
         live.busy = false;
         let expected = if kind == TransactionKind::Submit { State::Uploaded } else { State::Claimable };
         // Rejected meanwhile, switched to read-only, or the end has begun: the signature is dropped, unsent and unstored.
-        if live.state() != expected || self.wallet().is_none() {
+        // So is a claim of a target that somebody else has claimed meanwhile.
+        let gone = kind == TransactionKind::Claim && live.gone_in.is_some();
+        if live.state() != expected || gone || self.wallet().is_none() {
             return Ok(());
         }
         match result {
@@ -290,6 +292,7 @@ impl Dispatcher {
             }
         };
         live.record = None;
+        live.asked = 0;
         let fee = Shannons(executed.effects.fee.total_fee);
         let change = self.address.map_or(0, |address| money::change_for(&executed, address));
         let Some(error) = money::failure(&executed.effects) else {

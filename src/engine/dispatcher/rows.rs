@@ -35,9 +35,9 @@ pub(super) struct Live {
     pub record: Option<SignedRecord>,
     /// Transactions that never executed: each waits longer than the one before.
     pub deaths: u32,
-    /// Rounds of asking for a transaction whose target is closed.
+    /// Rounds of asking for a transaction whose target is closed, or for the payment of a target that is gone.
     pub asked: u32,
-    /// Transactions of the checkpoint in which the target went.
+    /// Transactions, other than our claim, of the checkpoint in which the target went; none if we missed it.
     pub gone_in: Option<Vec<Digest>>,
 }
 
