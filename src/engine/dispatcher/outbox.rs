@@ -224,9 +224,8 @@ impl Dispatcher {
             let dead = Verdict::Dead { why: "the target was gone before it was sent".into(), again: false };
             return self.settled(id, dead).await;
         }
-        let read_only = self.mode == Mode::ReadOnly || self.chain.chain_id.is_empty();
         let closing = match open || live.asked >= ASKING_ROUNDS {
-            true if !read_only => Closing::Open,
+            true if self.mode != Mode::ReadOnly => Closing::Open,
             _ => Closing::Closed,
         };
         live.asked += u32::from(!open);
