@@ -263,7 +263,7 @@ async fn the_books_balance_whatever_became_of_each_submission() {
 }
 
 #[tokio::test]
-async fn scores_come_back_bit_for_bit_and_newest_first_within_the_limit() {
+async fn the_newest_scores_within_the_limit_come_back_bit_for_bit_in_the_order_of_scoring() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), None).unwrap();
     let weights = Digest([1; 32]);
@@ -277,7 +277,7 @@ async fn scores_come_back_bit_for_bit_and_newest_first_within_the_limit() {
     };
     journal.store_scores((0..10).map(sample).collect()).await.unwrap();
     let loaded = journal.load_scores(weights, 4 * 8).await.unwrap();
-    assert_eq!(loaded, [9, 8, 7, 6].map(sample));
+    assert_eq!(loaded, [6, 7, 8, 9].map(sample));
     assert_eq!(journal.scored_with(weights).await.unwrap().len(), 10);
     assert_eq!(journal.scored_with(Digest([2; 32])).await.unwrap(), []);
 }
