@@ -1,8 +1,10 @@
 //! The money path where others interfere: claims by strangers, reports, coins that move, limits, read-only mode.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use somascope::{
-    api::{Command, Mode, SubmissionState as State},
+    api::{Command, Mode, SubmissionRow, SubmissionState as State},
     chain::{
         client::{Client, Execution},
         types::{TransactionData, TransactionKind},
@@ -46,8 +48,8 @@ async fn a_claim_by_somebody_else_is_found_and_booked_to_the_last_shannon() {
     network.assert_books_balance(&orders, &last, start);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_books_say_so() {
+/// A network on which the wallet of `network.engine(1)` has filled a target whose data the validator has reported since.
+async fn reported_fill() -> (Network, Arc<SubmissionRow>, Shannons) {
     let network = Network::start(1).await;
     let orders = network.engine(1).await;
     let start = network.balance(orders.address());
@@ -61,12 +63,32 @@ async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_bo
     network.next_epoch().await;
     until("the validator has reported it", async || network.devnet.audits().iter().any(|audit| audit.reported)).await;
     network.next_epoch().await;
+    (network, row, start)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_validators_cannot_fetch_any_more_forfeits_its_bond_and_the_books_say_so() {
+    let (network, row, start) = reported_fill().await;
     let orders = network.orders(1).with_mode(Mode::Manual);
     let mut engine = Running::start(orders.config()).await;
-    let row = engine.row(State::Forfeited).await;
+    assert_eq!(engine.row(State::Forfeited).await.id, row.id);
     let last = engine.shut_down().await;
     assert_eq!(last.rewards.total.bonds_forfeited, row.bond);
     assert_eq!(last.rewards.total.bonds_locked, Shannons::ZERO);
+    network.assert_books_balance(&orders, &last, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_by_somebody_else_that_pays_us_nothing_is_booked_as_nothing() {
+    let (network, row, start) = reported_fill().await;
+    let stranger = network.engine(2).await;
+    execute(&network, &stranger, |_| TransactionKind::ClaimRewards { target_id: row.target }).await;
+    let orders = network.orders(1).with_mode(Mode::Manual);
+    let mut engine = Running::start(orders.config()).await;
+    let row = engine.row(State::Forfeited).await;
+    assert!(row.note.as_ref().is_some_and(|note| note.contains("payment not found")), "{:?}", row.note);
+    let last = engine.shut_down().await;
+    assert_eq!((last.rewards.total.rewards, last.rewards.total.bonds_forfeited), (Shannons::ZERO, row.bond));
     network.assert_books_balance(&orders, &last, start);
 }
 
@@ -111,6 +133,28 @@ async fn a_person_approves_beyond_the_limits_and_the_policy_does_not() {
     assert_eq!(engine.row(State::Filled).await.id, waiting.id);
     engine.shut_down().await;
     assert_eq!(network.filled(orders.address()), [waiting.target]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn approving_everything_that_waits_stops_at_the_limit_of_the_epoch() {
+    let network = Network::start(3).await;
+    let orders = network.engine(1).await.with_mode(Mode::Manual);
+    network.next_epoch().await;
+    let engine = Running::start(orders.config()).await;
+    until("three rows wait", async || engine.0.snapshot.borrow().approvals.len() == 3).await;
+    let mut bonds: Vec<u64> = engine.shut_down().await.approvals.iter().map(|row| row.bond.0).collect();
+    bonds.sort_unstable();
+
+    let mut config = orders.config();
+    // Room for any of the rows, and for no two of them.
+    config.policy.max_bond_per_epoch = Shannons(bonds[0] + bonds[1] - 1);
+    let mut engine = Running::start(config).await;
+    until("they wait again", async || engine.0.snapshot.borrow().approvals.len() == 3).await;
+    engine.command(Command::ApproveAll).await;
+    engine.command(Command::SetMode(Mode::Auto)).await;
+    engine.row(State::Filled).await;
+    let last = engine.shut_down().await;
+    assert_eq!((last.approvals.len(), network.filled(orders.address()).len()), (2, 1), "{:?}", last.approvals);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,11 @@ impl Source {
         file.read_exact(&mut bytes)?;
         Ok(bytes)
     }
+
+    /// Whether the file holds a private key, in this part of it or in any other.
+    pub fn is_secret(&self) -> io::Result<bool> {
+        secrets::file_holds_a_key(&self.path)
+    }
 }
 
 /// A piece of data that could be submitted.
@@ -192,7 +197,7 @@ impl Listing {
         }
     }
 
-    /// The sources that a unit stands for, and the bytes that hold them all.
+    /// The source that holds all of a unit, and the bytes of each of its pieces.
     fn sources(&self, unit: Unit) -> (Source, usize) {
         match unit {
             Unit::Whole { file } => {

@@ -1,7 +1,7 @@
 //! The thread that reads the corpus, a pass at a time.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Listing, Sample, Skipped, Source, WINDOW, secrets};
+use super::{Listing, Sample, Skipped, Source, WINDOW};
 use crate::model;
 
 /// Samples that wait for the device: enough to keep it busy, few enough to forget when a pass starts over.
@@ -36,7 +36,7 @@ pub(in crate::engine) enum Reading {
         position: u64,
         sample: Sample,
     },
-    /// A part of this file holds a private key.
+    /// This file holds a private key: nothing of it is read.
     Refused {
         path: Arc<Path>,
     },
@@ -99,22 +99,34 @@ fn read_pass(
     let refused = std::mem::take(&mut listing.refused);
     tell(Reading::Listed { pass, samples: listing.samples, skipped: listing.skipped, refused })?;
     let (mut skipped, mut seen, mut position) = (listing.skipped, HashSet::new(), 0);
+    // Looked through before the first unit of a file; `None`: it cannot be.
+    let mut secret: HashMap<Arc<Path>, Option<bool>> = HashMap::new();
     for unit in &listing.units {
         let (source, piece) = listing.sources(*unit);
         let pieces = u64::from(source.len).div_ceil(piece as u64);
-        let read = source.read();
-        let bytes = match &read {
-            Ok(bytes) if secrets::holds_a_key(bytes) => {
-                skipped.refused += 1;
-                tell(Reading::Refused { path: source.path.clone() })?;
-                &[]
+        let is_secret = match secret.get(&source.path) {
+            Some(known) => *known,
+            None => {
+                let found = source.is_secret().ok();
+                secret.insert(source.path.clone(), found);
+                match found {
+                    Some(true) => {
+                        skipped.refused += 1;
+                        tell(Reading::Refused { path: source.path.clone() })?;
+                    }
+                    Some(false) => {}
+                    None => skipped.unreadable += 1,
+                }
+                found
             }
-            Ok(bytes) => bytes.as_slice(),
+        };
+        let bytes = match is_secret {
             // It was listed a moment ago: gone, shortened or locked.
-            Err(_) => {
+            Some(false) => source.read().unwrap_or_else(|_| {
                 skipped.unreadable += 1;
-                &[]
-            }
+                Vec::new()
+            }),
+            Some(true) | None => Vec::new(),
         };
         for (at, bytes) in bytes.chunks(piece).enumerate() {
             if wanted.load(Ordering::Relaxed) != pass {
@@ -140,7 +152,7 @@ fn read_pass(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::SPAN, *};
 
     async fn whole_pass(reader: &mut Reader) -> (Vec<Sample>, Skipped, u64) {
         let wanted = reader.start_pass();
@@ -196,5 +208,20 @@ mod tests {
         let (samples, skipped, _) = whole_pass(&mut reader).await;
         assert!(samples.is_empty());
         assert_eq!(skipped.refused, 1);
+    }
+
+    #[tokio::test]
+    async fn no_part_of_a_large_file_with_a_key_is_read_wherever_its_mark_lies() {
+        let mark = b"-----BEGIN PRIVATE KEY-----\n";
+        // At the end of a span, across its border, and far behind the first.
+        for at in [SPAN as usize - mark.len(), SPAN as usize - 10, 70_000] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut text: Vec<u8> = (0..90_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+            text[at..at + mark.len()].copy_from_slice(mark);
+            std::fs::write(dir.path().join("notes.txt"), &text).unwrap();
+            let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+            let (samples, skipped, _) = whole_pass(&mut reader).await;
+            assert_eq!((samples.len(), skipped.refused), (0, 1), "mark at {at}");
+        }
     }
 }

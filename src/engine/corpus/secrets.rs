@@ -1,6 +1,10 @@
 //! Which files are never read: an upload is public for ever, so what looks like a secret stays out.
 
-use std::path::Path;
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 /// File names, in lower case, that hold keys or credentials by convention.
 const NAMES: &[&str] = &[
@@ -46,9 +50,42 @@ pub(super) fn is_secret_folder(path: &Path) -> bool {
     path.file_name().is_some_and(|name| FOLDERS.contains(&name.to_string_lossy().to_lowercase().as_str()))
 }
 
-/// Bytes that hold a key whatever the file is called.
-pub(super) fn holds_a_key(bytes: &[u8]) -> bool {
-    MARKS.iter().any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
+/// Bytes that are looked through at a time.
+const CHUNK: usize = 64 << 10;
+
+/// Whether a file holds a key, whatever it is called. The whole file counts: a key's body lies behind its mark.
+pub(super) fn file_holds_a_key(path: &Path) -> io::Result<bool> {
+    holds_a_key(File::open(path)?)
+}
+
+fn holds_a_key(mut bytes: impl Read) -> io::Result<bool> {
+    let longest = MARKS.iter().map(|mark| mark.len()).max().unwrap_or(0);
+    let mut chunk = vec![0; CHUNK];
+    let mut held = 0;
+    loop {
+        let read = match bytes.read(&mut chunk[held..]) {
+            Ok(0) => return Ok(false),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        held += read;
+        if has_mark(&chunk[..held]) {
+            return Ok(true);
+        }
+        // A mark may begin here and end in what comes next.
+        let kept = held.min(longest - 1);
+        chunk.copy_within(held - kept..held, 0);
+        held = kept;
+    }
+}
+
+/// In one pass: corpora are large.
+fn has_mark(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .enumerate()
+        .any(|(at, first)| MARKS.iter().any(|mark| mark[0] == *first && bytes[at..].starts_with(mark)))
 }
 
 #[cfg(test)]
@@ -70,7 +107,17 @@ mod tests {
 
     #[test]
     fn a_private_key_is_seen_in_any_file() {
-        assert!(holds_a_key(b"notes\n-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"));
-        assert!(!holds_a_key(b"a public key is no secret"));
+        assert!(holds_a_key(&b"notes\n-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA"[..]).unwrap());
+        assert!(!holds_a_key(&b"a public key is no secret"[..]).unwrap());
+    }
+
+    #[test]
+    fn a_mark_is_seen_wherever_the_reads_happen_to_end() {
+        let mark = MARKS[0];
+        for cut in 0..=mark.len() {
+            let before = [vec![b'-'; CHUNK - cut], mark[..cut].to_vec()].concat();
+            let after = [&mark[cut..], b"MIIB"].concat();
+            assert!(holds_a_key(before.as_slice().chain(after.as_slice())).unwrap(), "cut at {cut}");
+        }
     }
 }

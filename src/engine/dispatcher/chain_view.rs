@@ -23,7 +23,12 @@ pub(super) struct OpenTarget {
     pub reward: Shannons,
     pub epoch: u64,
     pub seen_at_ms: u64,
+    /// Lists in a row that did not name it.
+    absences: u32,
 }
+
+/// One list may be of a node that lags. So many in a row that do not name a target let it go; if it comes back, it is open.
+const ABSENCES: u32 = 2;
 
 /// What a piece of news changed.
 #[derive(Debug, Default)]
@@ -46,7 +51,7 @@ pub(super) struct ChainView {
     /// The newest epoch that anything has shown; its state may not be known yet.
     pub newest_epoch: u64,
     pub open: HashMap<ObjectId, OpenTarget>,
-    /// Targets of this epoch that are no longer open: a refresh that began before must not bring them back.
+    /// Targets of this epoch that are certainly no longer open: a refresh that began before must not bring them back.
     closed: HashSet<ObjectId>,
     pub balance: Shannons,
     pub coins: u64,
@@ -98,12 +103,16 @@ impl ChainView {
         }
     }
 
-    /// Everything anew. What became known after the asking began stays.
+    /// Everything anew, unless a node that lags tells of an epoch that is over. What became known after the asking began
+    /// stays.
     pub fn refreshed(&mut self, refresh: Refresh) -> Changes {
         let mut changes = Changes::default();
         self.last_heard_ms = Some(now_ms());
         let epoch = refresh.state.epoch;
-        self.newest_epoch = self.newest_epoch.max(epoch);
+        if epoch < self.newest_epoch {
+            return changes;
+        }
+        self.newest_epoch = epoch;
         if self.epoch() != Some(epoch) {
             changes.new_epoch = Some(epoch);
         }
@@ -114,17 +123,18 @@ impl ChainView {
             self.balance = coins.iter().map(|coin| Shannons(coin.balance)).sum();
         }
         let listed: HashSet<ObjectId> = refresh.open.iter().map(|target| target.id).collect();
-        let gone: Vec<ObjectId> = self
-            .open
-            .iter()
-            .filter(|(id, target)| {
-                target.epoch < epoch || (!listed.contains(*id) && target.seen_at_ms < refresh.started_ms)
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in gone {
-            self.close(id, &mut changes);
-        }
+        self.open.retain(|id, target| {
+            if listed.contains(id) {
+                target.absences = 0;
+            } else if target.seen_at_ms < refresh.started_ms {
+                target.absences += 1;
+            }
+            let stays = target.epoch >= epoch && target.absences < ABSENCES;
+            if !stays {
+                changes.closed.push(*id);
+            }
+            stays
+        });
         for target in refresh.open {
             if target.generation_epoch >= epoch {
                 self.open(target.id, OpenTarget::from(target), &mut changes);
@@ -146,7 +156,7 @@ impl ChainView {
         if newest > known {
             // Nothing of the old epoch can be filled any more; the new state comes with the next refresh.
             changes.stale = true;
-            self.newest_epoch = newest;
+            self.newest_epoch = self.newest_epoch.max(newest);
             let old: Vec<_> = self.open.iter().filter(|(_, t)| t.epoch < newest).map(|(id, _)| *id).collect();
             old.into_iter().for_each(|id| self.close(id, &mut changes));
         }
@@ -178,6 +188,7 @@ impl From<TargetInfo> for OpenTarget {
             reward: Shannons(info.reward_pool),
             epoch: info.generation_epoch,
             seen_at_ms: now_ms(),
+            absences: 0,
         }
     }
 }
@@ -193,6 +204,79 @@ impl TryFrom<&TargetV1> for OpenTarget {
             reward: Shannons(target.reward_pool),
             epoch: target.generation_epoch,
             seen_at_ms: now_ms(),
+            absences: 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::devnet::GenesisOptions;
+
+    fn refresh(epoch: u64, open: &[u8]) -> Refresh {
+        let target = |n: &u8| TargetInfo {
+            id: ObjectId([*n; 32]),
+            embedding: vec![],
+            model_ids: vec![],
+            distance_threshold: 1.0,
+            reward_pool: 1,
+            generation_epoch: epoch,
+            status: "open".into(),
+            submitter: None,
+            bond_amount: 0,
+        };
+        let state = EpochState {
+            epoch,
+            epoch_start_ms: 0,
+            parameters: GenesisOptions::v5(16).parameters,
+            distance_threshold: 1.0,
+            reward_per_target: 1,
+            targets_generated_this_epoch: 0,
+            emission_balance: 0,
+            emission_per_epoch: 0,
+            models: vec![],
+        };
+        // Asked for after everything that is known became known.
+        Refresh { started_ms: u64::MAX, state, open: open.iter().map(target).collect(), coins: None }
+    }
+
+    fn open(chain: &ChainView) -> Vec<u8> {
+        let mut open: Vec<u8> = chain.open.keys().map(|id| id.0[0]).collect();
+        open.sort_unstable();
+        open
+    }
+
+    #[test]
+    fn one_list_without_a_target_closes_nothing_and_two_let_it_go_until_it_is_listed_again() {
+        let mut chain = ChainView::default();
+        chain.refreshed(refresh(1, &[1, 2]));
+        for _ in 0..3 {
+            assert_eq!(chain.refreshed(refresh(1, &[1])).closed, []);
+            assert_eq!(chain.refreshed(refresh(1, &[1, 2])).closed, []);
+        }
+        chain.refreshed(refresh(1, &[1]));
+        assert_eq!(chain.refreshed(refresh(1, &[1])).closed, [ObjectId([2; 32])]);
+        assert_eq!(chain.refreshed(refresh(1, &[1, 2])).opened, [ObjectId([2; 32])]);
+        assert_eq!(open(&chain), [1, 2]);
+    }
+
+    #[test]
+    fn a_target_that_is_known_to_be_filled_stays_closed_whatever_a_list_says() {
+        let mut chain = ChainView::default();
+        chain.refreshed(refresh(1, &[1, 2]));
+        chain.note_closed(ObjectId([2; 32]));
+        chain.refreshed(refresh(1, &[1, 2]));
+        assert_eq!(open(&chain), [1]);
+    }
+
+    #[test]
+    fn a_list_of_an_epoch_that_is_over_changes_nothing() {
+        let mut chain = ChainView::default();
+        chain.refreshed(refresh(2, &[3, 4]));
+        let changes = chain.refreshed(refresh(1, &[1, 2]));
+        assert_eq!((changes.new_epoch, open(&chain), chain.epoch()), (None, vec![3, 4], Some(2)));
+        assert_eq!(chain.refreshed(refresh(3, &[5])).new_epoch, Some(3));
+        assert_eq!(open(&chain), [5]);
     }
 }

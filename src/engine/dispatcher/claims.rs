@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Dispatcher, Done, Halt};
+use super::{Dispatcher, Done, Halt, outbox::ASKING_ROUNDS};
 use crate::{
     api::{Level, SubmissionId, SubmissionState as State},
-    chain::{client::ClientError, rewards, types::ExecutionFailure},
+    chain::{client::ClientError, types::ExecutionFailure},
     engine::{
         journal::{Outcome, SignedRecord, Step},
         money::{self, Payment, Verdict},
@@ -29,12 +29,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// A target that we filled has gone, and not by a transaction that we wait for: somebody claimed it.
+    /// A target that we filled has gone: somebody claimed it, perhaps we. If a claim of ours is on its way it is settled
+    /// first, and what it says counts; should it fail, this tells where the payment is.
     pub(super) fn targets_gone(&mut self, deleted: &[ObjectId], transactions: &[Digest]) {
         for live in self.rows.live.values_mut() {
             let is_filled = matches!(live.state(), State::Filled | State::Claimable);
-            if is_filled && deleted.contains(&live.submission.row.target) && !live.in_flight() && !live.busy {
-                live.gone_in = Some(transactions.to_vec());
+            if is_filled && deleted.contains(&live.submission.row.target) {
+                let own = live.record.as_ref().map(|record| record.digest);
+                live.gone_in = Some(transactions.iter().copied().filter(|digest| Some(*digest) != own).collect());
             }
         }
     }
@@ -66,23 +68,27 @@ impl Dispatcher {
         let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
         live.busy = false;
         let (bond, pool) = (live.submission.row.bond, live.submission.reward_pool);
-        let (payment, note) = match result {
+        let step = match result {
             Err(_) => {
                 live.delay();
                 return Ok(());
             }
-            Ok(Some(received)) => (Payment::from_received(received, bond, pool), "claimed by somebody else"),
-            Ok(None) => {
-                let Some(state) = &self.chain.state else { return Ok(()) };
-                let share = rewards::claim_split(&state.parameters, pool).submitter;
-                (
-                    Payment::Paid(share),
-                    "claimed by somebody else; its transaction is not to be found, so the share is computed",
-                )
+            Ok(Some(received)) => {
+                paid_step(Payment::from_received(received, bond, pool), Some("claimed by somebody else"))
             }
+            // The claim may be known a moment after its checkpoint.
+            Ok(None) if live.asked < ASKING_ROUNDS => {
+                live.asked += 1;
+                live.delay();
+                return Ok(());
+            }
+            // What others claim of reported data pays us nothing, so nothing is what there is to find. A payment that
+            // nobody has seen is not booked.
+            Ok(None) => paid_step(Payment::Forfeited(Shannons::ZERO), None)
+                .noting("claimed by somebody else; payment not found, the bond may be lost"),
         };
         self.watch.poke();
-        self.advance(id, paid_step(payment, Some(note))).await
+        self.advance(id, step).await
     }
 
     pub(super) async fn claim_settled(
@@ -96,6 +102,7 @@ impl Dispatcher {
             Verdict::Executed(executed) => executed,
             Verdict::Dead { why, .. } => {
                 live.record = None;
+                live.deaths += 1;
                 live.delay();
                 self.settle(id, &record, Outcome::Dead, Shannons::ZERO, 0, None).await?;
                 return self.log(Level::Info, format!("the claim of submission {} is built again: {why}", id.0)).await;
@@ -118,7 +125,7 @@ impl Dispatcher {
         };
         if matches!(error, ExecutionFailure::InputObjectDeleted | ExecutionFailure::TargetAlreadyClaimed) {
             live.gone_in.get_or_insert_default();
-        } else {
+        } else if live.gone_in.is_none() {
             live.retry = Some(tokio::time::Instant::now() + FAILED_CLAIM_PAUSE);
         }
         let text = format!("the claim of submission {} failed: {error:?}; the base fee was charged", id.0);

@@ -271,6 +271,8 @@ impl Dispatcher {
 
     async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
         let Some(costs) = self.costs_of(id) else { return Ok(()) };
+        // Anew for each row: the approval of the one before has moved the sum.
+        self.review_committed().await?;
         let why = match self.policy.judge(&costs, self.committed) {
             Worth::Yes => {
                 return self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await;

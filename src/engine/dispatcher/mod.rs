@@ -179,8 +179,12 @@ impl Dispatcher {
         }
     }
 
-    /// Everything that has become possible.
+    /// Everything that has become possible. Nothing, until the node has said that it serves our chain: on another one all
+    /// targets, coins and transactions of ours would look gone.
     async fn act(&mut self) -> Result<(), Halt> {
+        if self.chain.chain_id.is_empty() {
+            return Ok(());
+        }
         self.review_committed().await?;
         self.expire_rows().await?;
         self.ripen_rows().await?;

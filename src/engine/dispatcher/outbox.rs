@@ -22,7 +22,7 @@ const UPLOADS: usize = 4;
 const ATTEMPTS: u32 = 6;
 /// Rounds of only asking for a transaction whose target is closed. Then its bytes are sent once more: a failure costs
 /// the base fee, and frees the wallet's coins for certain.
-const ASKING_ROUNDS: u32 = 4;
+pub(super) const ASKING_ROUNDS: u32 = 4;
 
 impl Dispatcher {
     /// Who may sign now.
@@ -144,7 +144,9 @@ impl Dispatcher {
         live.busy = false;
         let expected = if kind == TransactionKind::Submit { State::Uploaded } else { State::Claimable };
         // Rejected meanwhile, switched to read-only, or the end has begun: the signature is dropped, unsent and unstored.
-        if live.state() != expected || self.wallet().is_none() {
+        // So is a claim of a target that somebody else has claimed meanwhile.
+        let gone = kind == TransactionKind::Claim && live.gone_in.is_some();
+        if live.state() != expected || gone || self.wallet().is_none() {
             return Ok(());
         }
         match result {
@@ -192,12 +194,14 @@ impl Dispatcher {
         kind: TransactionKind,
         transaction: SignedTransaction,
     ) -> Result<(), Halt> {
-        let submission = self.journal.sign(id, kind, &transaction).await?;
+        let (submission, record) = self.journal.sign(id, kind, &transaction).await?;
         self.note_row(submission);
         if let Some(live) = self.rows.live.get_mut(&id) {
-            live.record = Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends: 0 });
+            live.record = Some(record);
             live.retry = None;
-            live.backoff.reset();
+            if live.deaths == 0 {
+                live.backoff.reset();
+            }
             live.asked = 0;
         }
         self.send_in_flight(id).await
@@ -220,9 +224,8 @@ impl Dispatcher {
             let dead = Verdict::Dead { why: "the target was gone before it was sent".into(), again: false };
             return self.settled(id, dead).await;
         }
-        let read_only = self.mode == Mode::ReadOnly || self.chain.chain_id.is_empty();
         let closing = match open || live.asked >= ASKING_ROUNDS {
-            true if !read_only => Closing::Open,
+            true if self.mode != Mode::ReadOnly => Closing::Open,
             _ => Closing::Closed,
         };
         live.asked += u32::from(!open);
@@ -267,7 +270,8 @@ impl Dispatcher {
             Verdict::Executed(executed) => executed,
             Verdict::Dead { why, again } => {
                 let open = self.chain.open.contains_key(&target);
-                let to = match (open, again && live.backoff.failures() < ATTEMPTS) {
+                live.deaths += 1;
+                let to = match (open, again && live.deaths < ATTEMPTS) {
                     (true, true) if state != State::Signed => State::Uploaded,
                     (true, _) if state != State::Signed => State::Failed,
                     _ => State::Lost,
@@ -287,6 +291,7 @@ impl Dispatcher {
             }
         };
         live.record = None;
+        live.asked = 0;
         let fee = Shannons(executed.effects.fee.total_fee);
         let change = self.address.map_or(0, |address| money::change_for(&executed, address));
         let Some(error) = money::failure(&executed.effects) else {

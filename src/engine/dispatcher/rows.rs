@@ -33,9 +33,11 @@ pub(super) struct Live {
     pub backoff: Backoff,
     /// Signed bytes whose outcome is not known.
     pub record: Option<SignedRecord>,
-    /// Rounds of asking for a transaction whose target is closed.
+    /// Transactions that never executed: each waits longer than the one before.
+    pub deaths: u32,
+    /// Rounds of asking for a transaction whose target is closed, or for the payment of a target that is gone.
     pub asked: u32,
-    /// Transactions of the checkpoint in which the target went.
+    /// Transactions, other than our claim, of the checkpoint in which the target went; none if we missed it.
     pub gone_in: Option<Vec<Digest>>,
 }
 
@@ -48,6 +50,7 @@ impl Live {
             retry: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
             record: None,
+            deaths: 0,
             asked: 0,
             gone_in: None,
         }

@@ -68,26 +68,38 @@ pub(in crate::engine) struct SignedRecord {
 
 impl Journal {
     /// Stores a submit's signed bytes and moves its row to `Signed`; stores a claim's. Nothing may be sent before this is done.
+    ///
+    /// A transaction has no nonce: built again from the same coins it is the same one. So one that was taken for dead comes
+    /// back to life here, and keeps the count of its sendings: what was sent before may yet be heard of.
     pub async fn sign(
         &self,
         id: SubmissionId,
         kind: TransactionKind,
         transaction: &SignedTransaction,
-    ) -> Result<Submission, JournalError> {
-        let (digest, bytes, die_at) = (transaction.digest(), transaction.to_bytes(), self.die_at);
+    ) -> Result<(Submission, SignedRecord), JournalError> {
+        let (transaction, die_at) = (transaction.clone(), self.die_at);
         self.call(move |connection| {
+            let digest = transaction.digest();
             let disk = connection.transaction()?;
-            let inserted = disk.execute(
-                "INSERT INTO transactions (digest, submission, kind, signed, signed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![digest.0, id.0, kind.word(), bytes, now_ms()],
+            let stored = disk.query_row(
+                "INSERT INTO transactions (digest, submission, kind, signed, signed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (digest) DO UPDATE SET outcome = NULL, settled_at_ms = NULL
+                     WHERE outcome = 'dead' AND submission = excluded.submission AND kind = excluded.kind
+                 RETURNING sends",
+                params![digest.0, id.0, kind.word(), transaction.to_bytes(), now_ms()],
+                |row| row.get(0),
             );
-            match inserted {
-                Ok(_) => {}
+            let sends = match stored {
+                Ok(sends) => sends,
+                // No row: these very bytes may execute, or have.
+                Err(rusqlite::Error::QueryReturnedNoRows) => {
+                    return Err(JournalError::AlreadySigned(id, kind.word()).into());
+                }
                 Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
                     return Err(JournalError::AlreadySigned(id, kind.word()).into());
                 }
                 Err(error) => return Err(error.into()),
-            }
+            };
             if kind == TransactionKind::Submit {
                 submissions::apply(&disk, id, &Step::new(State::Uploaded, State::Signed))?;
                 disk.execute("UPDATE submissions SET digest = ?1 WHERE id = ?2", params![digest.0, id.0])?;
@@ -97,7 +109,7 @@ impl Journal {
             if kind == TransactionKind::Submit {
                 crash_point(die_at, State::Signed);
             }
-            Ok(submission)
+            Ok((submission, SignedRecord { digest, kind, transaction, sends }))
         })
         .await
     }

@@ -65,7 +65,8 @@ impl Journal {
         .await
     }
 
-    /// Scores under these weights, newest samples first, up to a number of bytes of embeddings.
+    /// Scores under these weights: the newest samples, up to a number of bytes of embeddings. The oldest of them come first,
+    /// as they were scored, so that a full library lets the oldest go and not what it was given first.
     pub async fn load_scores(&self, weights: Digest, limit_bytes: usize) -> Result<Vec<ScoredSample>, JournalError> {
         self.call(move |connection| {
             let mut statement = connection.prepare_cached(
@@ -87,6 +88,7 @@ impl Journal {
                     scores: vec![(weights, score)],
                 });
             }
+            samples.reverse();
             Ok(samples)
         })
         .await

@@ -81,7 +81,8 @@ fn may_follow(from: State, to: State) -> bool {
         AwaitingApproval => matches!(to, Approved | Rejected | Failed | Expired),
         Approved => matches!(to, Uploaded | Rejected | Failed | Expired),
         Uploaded => matches!(to, Signed | Rejected | Failed | Expired),
-        Signed => matches!(to, Sent | Lost),
+        // What was taken for dead and signed again may be found executed before it is sent again.
+        Signed => matches!(to, Sent | Lost | Filled | Failed),
         Sent => matches!(to, Filled | Lost | Failed | Unknown | Uploaded),
         Unknown => matches!(to, Filled | Lost | Failed | Uploaded),
         Filled => matches!(to, Claimable),

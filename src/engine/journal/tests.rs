@@ -195,6 +195,33 @@ async fn nothing_is_signed_a_second_time_unless_the_first_is_dead() {
 }
 
 #[tokio::test]
+async fn the_same_transaction_is_signed_again_after_its_death_and_remembers_its_sendings() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    let id = row_in(&journal, 1, State::Sent).await;
+    let same = signed(1);
+    let back = Step::new(State::Sent, State::Uploaded);
+    journal.settle(id, same.digest(), Outcome::Dead, Shannons::ZERO, 0, Some(back)).await.unwrap();
+
+    let other = row_in(&journal, 2, State::Uploaded).await;
+    let stolen = journal.sign(other, TransactionKind::Submit, &same).await;
+    assert!(matches!(stolen, Err(JournalError::AlreadySigned(..))), "{stolen:?}");
+    let mistaken = journal.sign(id, TransactionKind::Claim, &same).await;
+    assert!(matches!(mistaken, Err(JournalError::AlreadySigned(..))), "{mistaken:?}");
+
+    let (submission, record) = journal.sign(id, TransactionKind::Submit, &same).await.unwrap();
+    assert_eq!((submission.row.state, record.digest, record.sends), (State::Signed, same.digest(), 1));
+    assert_eq!(journal.in_flight(id).await.unwrap().unwrap().sends, 1);
+    let twice = journal.sign(id, TransactionKind::Submit, &same).await;
+    assert!(matches!(twice, Err(JournalError::AlreadySigned(..))), "{twice:?}");
+
+    journal.sending(id, same.digest()).await.unwrap();
+    let filled = Some(Step::new(State::Sent, State::Filled));
+    journal.settle(id, same.digest(), Outcome::Success, Shannons(2200), -68_760, filled).await.unwrap();
+    assert_eq!(journal.rewards().await.unwrap().total.fees, Shannons(2200));
+}
+
+#[tokio::test]
 async fn the_books_balance_whatever_became_of_each_submission() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), None).unwrap();
@@ -236,7 +263,7 @@ async fn the_books_balance_whatever_became_of_each_submission() {
 }
 
 #[tokio::test]
-async fn scores_come_back_bit_for_bit_and_newest_first_within_the_limit() {
+async fn the_newest_scores_within_the_limit_come_back_bit_for_bit_in_the_order_of_scoring() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), None).unwrap();
     let weights = Digest([1; 32]);
@@ -250,7 +277,7 @@ async fn scores_come_back_bit_for_bit_and_newest_first_within_the_limit() {
     };
     journal.store_scores((0..10).map(sample).collect()).await.unwrap();
     let loaded = journal.load_scores(weights, 4 * 8).await.unwrap();
-    assert_eq!(loaded, [9, 8, 7, 6].map(sample));
+    assert_eq!(loaded, [6, 7, 8, 9].map(sample));
     assert_eq!(journal.scored_with(weights).await.unwrap().len(), 10);
     assert_eq!(journal.scored_with(Digest([2; 32])).await.unwrap(), []);
 }

@@ -43,9 +43,13 @@ pub(in crate::engine) fn change_for(executed: &Executed, owner: Address) -> i64 
     i64::try_from(ours.map(|change| change.amount).sum::<i128>()).unwrap_or_default()
 }
 
-/// The coins are not what the transaction says: another transaction used them.
-fn is_stale_or_locked(error: &ClientError) -> bool {
-    let ClientError::Refused { message, .. } = error else { return false };
+/// Nothing was wrong with the transaction itself: another one used its coins, or it never reached the node.
+fn is_worth_again(error: &ClientError) -> bool {
+    let message = match error {
+        ClientError::Unreachable(_) => return true,
+        ClientError::Refused { message, .. } => message,
+        ClientError::Url(_) | ClientError::Malformed(_) => return false,
+    };
     ["not available for consumption", "already locked by a different transaction", "ObjectLockConflict"]
         .iter()
         .any(|text| message.contains(text))
@@ -75,7 +79,7 @@ async fn refused(client: &Client, transaction: &SignedTransaction, sends: u32, e
         tokio::time::sleep(BETWEEN).await;
     }
     if sends <= 1 {
-        return Verdict::Dead { why: error.to_string(), again: is_stale_or_locked(error) };
+        return Verdict::Dead { why: error.to_string(), again: is_worth_again(error) };
     }
     match moved_on(client, transaction).await {
         Ok(Some(why)) => Verdict::Dead { why, again: true },
@@ -143,16 +147,16 @@ mod tests {
     use crate::chain::types::{BalanceChange, Digest};
 
     #[test]
-    fn only_refusals_that_name_used_coins_are_worth_fresh_ones() {
+    fn what_names_used_coins_or_never_arrived_is_worth_another_try() {
         let refused = |message: &str| ClientError::Refused { code: "FAILED_PRECONDITION", message: message.into() };
-        assert!(is_stale_or_locked(&refused(
+        assert!(is_worth_again(&refused(
             "Object (0x1, Version(3), o#x) is not available for consumption, its current version: 4"
         )));
-        assert!(is_stale_or_locked(&refused(
+        assert!(is_worth_again(&refused(
             "[Object (0x1, Version(3), o#x) already locked by a different transaction: Y]"
         )));
-        assert!(!is_stale_or_locked(&refused("Invalid user signature: no")));
-        assert!(!is_stale_or_locked(&ClientError::Unreachable("already locked by a different transaction".into())));
+        assert!(!is_worth_again(&refused("Invalid user signature: no")));
+        assert!(is_worth_again(&ClientError::Unreachable("connection refused".into())));
     }
 
     #[test]

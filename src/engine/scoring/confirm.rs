@@ -34,6 +34,8 @@ pub(in crate::engine) enum NotConfirmed {
     Unreadable { file: String, cause: std::io::Error },
     #[error("{0} has changed since it was scored")]
     Changed(String),
+    #[error("{0} holds a private key, and an upload is public for ever")]
+    Secret(String),
     #[error("model {} cannot score it: {cause}", .model.short())]
     Score { model: ObjectId, cause: model::ModelError },
     #[error("no model has a finite loss")]
@@ -127,9 +129,14 @@ impl Evaluations {
 
 /// Reads the bytes again, checks that they are the same, and scores them as an audit would.
 pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<ConfirmedHit, NotConfirmed> {
-    let data = job.source.read().map_err(|cause| NotConfirmed::Unreadable { file: job.source.label(), cause })?;
+    let unreadable = |cause| NotConfirmed::Unreadable { file: job.source.label(), cause };
+    let data = job.source.read().map_err(unreadable)?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
+    }
+    // The scores may be of an earlier run, and the file around the sample has perhaps changed since.
+    if job.source.is_secret().map_err(unreadable)? {
+        return Err(NotConfirmed::Secret(job.source.label()));
     }
     let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
     for (id, weights, model) in &job.models {
@@ -162,4 +169,30 @@ pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<Con
         embedding,
         distance,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_whose_file_has_got_a_key_elsewhere_is_not_confirmed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = [vec![b'a'; 2048], b"-----BEGIN PRIVATE KEY-----".to_vec()].concat();
+        std::fs::write(file.path(), &text).unwrap();
+        let source = Source { path: file.path().into(), offset: 0, len: 1024, is_window: true };
+        let job = ConfirmJob {
+            submission: SubmissionId(1),
+            source,
+            checksum: model::checksum(&text[..1024]),
+            target: ObjectId([1; 32]),
+            epoch: 1,
+            embedding: vec![],
+            threshold: 2.0,
+            models: vec![],
+        };
+        assert!(matches!(confirm(&job, &Evaluations::default()), Err(NotConfirmed::Secret(_))));
+        std::fs::write(file.path(), &text[..2048]).unwrap();
+        assert!(matches!(confirm(&job, &Evaluations::default()), Err(NotConfirmed::NoWinner)));
+    }
 }

@@ -29,8 +29,6 @@ pub(in crate::engine) struct WeightsSpec {
 pub(in crate::engine) enum WeightsError {
     #[error(transparent)]
     Fetch(#[from] StorageError),
-    #[error("{path}: {cause}")]
-    Cache { path: PathBuf, cause: io::Error },
     #[error("the weights {checksum} do not load: {cause}")]
     Load { checksum: Digest, cause: ModelError },
     #[error("the loading of the weights {0} was given up")]
@@ -67,16 +65,18 @@ impl WeightsCache {
             Some(bytes) => Bytes::from(bytes),
             None => {
                 let bytes = self.fetcher.fetch(&spec.url, spec.checksum, spec.size).await?;
-                let (path, copy) = (path.clone(), bytes.clone());
-                let stored = self.blocking(wanted, move || store(&path, &copy)).await?;
-                stored.map_err(|cause| WeightsError::Cache { path: self.path(&wanted), cause })?;
+                let copy = bytes.clone();
+                // A full disk costs another download in the next run, not this one.
+                if let Err(cause) = self.blocking(wanted, move || store(&path, &copy)).await? {
+                    tracing::warn!("weights {wanted} are used, but not kept in {}: {cause}", self.dir.display());
+                }
                 bytes
             }
         };
         let (key, heads) = (spec.key, self.heads);
         let loaded = self.blocking(wanted, move || {
-            let mut bytes = encrypted.to_vec();
-            drop(encrypted);
+            // No copy: nobody else holds the bytes any more.
+            let mut bytes = Vec::from(encrypted);
             model::apply_key_stream(&key, &mut bytes);
             Model::from_safetensors(&bytes, heads)
         });
@@ -85,6 +85,8 @@ impl WeightsCache {
 
     /// Removes the files of weights that are gone from the registry.
     pub async fn keep(&self, kept: Vec<Digest>) {
+        // Between two loads, or the file that one is writing would go with what earlier crashes left. Never closed.
+        let Ok(_turn) = self.turn.acquire().await else { return };
         let names: Vec<_> = kept.iter().map(|checksum| self.path(checksum)).collect();
         let dir = self.dir.clone();
         // A file that cannot be removed costs disk space and nothing else.
@@ -113,6 +115,38 @@ fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
         std::fs::create_dir_all(dir)?;
     }
     let partial = path.with_extension("part");
-    std::fs::write(&partial, bytes)?;
-    std::fs::rename(&partial, path)
+    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
+        // What has been written only takes the room that was missing.
+        let _ = std::fs::remove_file(&partial);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_fails_leaves_no_part_of_the_weights() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("weights.enc");
+        // A directory under the final name: the bytes can be written, and not take their place.
+        std::fs::create_dir(&path).unwrap();
+        store(&path, b"weights").unwrap_err();
+        assert!(!path.with_extension("part").exists());
+        std::fs::remove_dir(&path).unwrap();
+        store(&path, b"weights").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"weights");
+    }
+
+    #[tokio::test]
+    async fn only_the_weights_of_the_registry_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = WeightsCache::new(dir.path(), None).unwrap();
+        let (kept, gone) = (Digest([1; 32]), Digest([2; 32]));
+        for checksum in [kept, gone] {
+            store(&cache.path(&checksum), b"weights").unwrap();
+        }
+        cache.keep(vec![kept]).await;
+        assert!(cache.path(&kept).exists() && !cache.path(&gone).exists());
+    }
 }
