@@ -10,7 +10,7 @@ use tokio::{
 
 use crate::{
     api::{Command, EngineHandle, Event, Level, Mode, Snapshot, SubmissionState as State},
-    primitives::Shannons,
+    primitives::{Shannons, clean},
 };
 
 /// What a run came to. Field names are a contract: scripts read them.
@@ -163,13 +163,13 @@ fn tell(event: &Event, snapshot: &watch::Receiver<Arc<Snapshot>>, progress: &mut
             "{}: target {} with {} ({} bytes, distance {:.4} of {:.4}){}",
             row.state.word(),
             row.target.short(),
-            row.source,
+            clean(&row.source),
             row.size_bytes,
             row.distance,
             row.threshold,
-            row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default()
+            row.note.as_deref().map(|note| format!(": {}", clean(note))).unwrap_or_default()
         ),
-        Event::Log(line) if line.level != Level::Info => writeln!(progress, "{:?}: {}", line.level, line.text),
+        Event::Log(line) if line.level != Level::Info => writeln!(progress, "{:?}: {}", line.level, clean(&line.text)),
         // Failed, unknown and forfeited submissions come as warnings in the log.
         Event::Submission(_) | Event::Log(_) | Event::Stopped => Ok(()),
     }

@@ -23,7 +23,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::terminal::TerminalError;
+use crate::{primitives::clean, terminal::TerminalError};
 
 /// Exit codes, the same for every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,8 @@ pub fn main() -> ExitCode {
         Command::Score(command) => command.run(),
     };
     let exit = result.unwrap_or_else(|error| {
-        // Standard error may be closed; the exit code still tells.
-        let _ = writeln!(io::stderr(), "error: {error:#}");
+        // A node's words may be in it. Standard error may be closed; the exit code still tells.
+        let _ = writeln!(io::stderr(), "error: {}", clean(&format!("{error:#}")));
         match error.downcast_ref() {
             Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) => Exit::Failed,
             _ => Exit::BadInput,

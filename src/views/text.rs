@@ -8,12 +8,7 @@ use crate::{
     primitives::{ObjectId, SHANNONS_PER_SOMA, Shannons},
 };
 
-/// Text from outside (chain, files, servers), made safe to draw: no control characters, nothing that reorders or hides text.
-pub fn clean(text: &str) -> String {
-    let hides =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().map(|c| if c.is_control() || hides(c) { '·' } else { c }).collect()
-}
+pub use crate::primitives::clean;
 
 pub fn width(text: &str) -> usize {
     text.width()

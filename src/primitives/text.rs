@@ -1,0 +1,19 @@
+//! Foreign text, made safe for a person's terminal.
+
+/// Text from outside (chain, files, servers), made safe to draw or print: no control characters, nothing that reorders or hides text.
+pub fn clean(text: &str) -> String {
+    let hides =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars().map(|c| if c.is_control() || hides(c) { '·' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_line_breaks_and_reordering_marks_do_not_reach_the_terminal() {
+        assert_eq!(clean("a\u{1b}]0;x\u{7}b\nc\u{202e}d"), "a·]0;x·b·c·d");
+        assert_eq!(clean("größer → ok"), "größer → ok");
+    }
+}
