@@ -5,11 +5,14 @@
 
 mod auxiliary;
 mod checkpoints;
+mod checks;
 mod execution;
 mod pages;
+mod preflight;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use preflight::Preflight;
 
 use std::{sync::Arc, time::Duration};
 
