@@ -61,7 +61,12 @@ pub fn executed(record: &TransactionRecord) -> pb::ExecutedTransaction {
 
 /// The answer to SimulateTransaction: nothing was signed and nothing has a digest.
 pub fn simulated(record: &TransactionRecord) -> pb::ExecutedTransaction {
-    pb::ExecutedTransaction { digest: None, signatures: Vec::new(), ..executed(record) }
+    pb::ExecutedTransaction {
+        digest: None,
+        signatures: Vec::new(),
+        transaction: Some(transaction_to_proto(&record.data)),
+        ..executed(record)
+    }
 }
 
 /// The answer to GetTransaction: a real node gives no objects here, whatever the mask.

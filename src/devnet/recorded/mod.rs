@@ -4,5 +4,6 @@
 #[path = "../../../tests/support/capture.rs"]
 mod capture;
 mod compare;
+mod other_ports;
 mod rpc_port;
 mod wire;

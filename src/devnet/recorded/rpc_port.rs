@@ -18,7 +18,7 @@ use crate::{
     chain::{
         convert,
         proto::soma::rpc,
-        types::{Address, Digest, Object, TransactionData, TransactionKind},
+        types::{Address, Digest, Object, ObjectId, ObjectRef, TransactionData, TransactionKind},
     },
     devnet::{
         grpc,
@@ -35,7 +35,9 @@ const VALIDATOR: &str = "k#8c66dc2c..";
 struct Replayed {
     ledger: Arc<Mutex<Ledger>>,
     channel: Channel,
-    /// What the recorded transactions use and nothing recorded wrote.
+    /// Every object that some recorded transaction uses and nothing recorded wrote.
+    adoptable: BTreeMap<(ObjectId, u64), Object>,
+    /// The same, for each transaction.
     adopt: BTreeMap<Digest, Vec<Object>>,
     /// The recorded turns of the epochs, in their order.
     turns: VecDeque<TransactionData>,
@@ -66,6 +68,8 @@ impl Replayed {
         let epoch_1 = state_of(1);
         let is_turn = |data: &TransactionData| matches!(data.kind(), TransactionKind::ChangeEpoch { .. });
         let turns = recorded.iter().map(|(_, data)| data).filter(|data| is_turn(data)).cloned().collect();
+        let adoptable = recorded.iter().flat_map(|(objects, _)| objects);
+        let adoptable = adoptable.map(|object| ((object.id(), object.version), object.clone())).collect();
         let adopt = recorded.into_iter().map(|(objects, data)| (data.digest(), objects)).collect();
         let node = Node::new(ledger);
         let ledger = node.ledger();
@@ -74,7 +78,7 @@ impl Replayed {
         let scorer = Arc::new(Scorer::new().expect("a client"));
         tokio::spawn(grpc::serve(listener, node, VALIDATOR.to_owned(), scorer, stop));
         let channel = Endpoint::from_shared(url).expect("a URL").connect().await.expect("the server");
-        Self { ledger, channel, adopt, turns, epoch_1, tokens: BTreeMap::new(), adopted: 0 }
+        Self { ledger, channel, adoptable, adopt, turns, epoch_1, tokens: BTreeMap::new(), adopted: 0 }
     }
 
     /// Brings the ledger to where the recorded chain was when this was asked.
@@ -94,6 +98,14 @@ impl Replayed {
         if let Some(objects) = executed(call).and_then(|data| self.adopt.remove(&data.digest())) {
             objects.into_iter().for_each(|object| ledger.adopt(object));
         }
+        for reference in used(call) {
+            let known = ledger.object(&reference.id).map_or(0, |known| known.version);
+            let object = self.adoptable.get(&(reference.id, reference.version));
+            if let Some(object) = object.filter(|object| object.version > known) {
+                ledger.adopt(object.clone());
+                self.adopted += 1;
+            }
+        }
         for object in funded(call) {
             if ledger.object(&object.id()).is_none() {
                 ledger.adopt(object);
@@ -112,6 +124,21 @@ impl Replayed {
     /// Whether a recorded transaction can be executed here, or was.
     fn knows(&self, digest: &Digest) -> bool {
         self.adopt.contains_key(digest) || self.ledger.lock().expect("whole").transaction(digest).is_some()
+    }
+
+    /// The objects that an answer shows as written.
+    fn take_over(&mut self, call: &Call) {
+        let mut ledger = self.ledger.lock().expect("whole");
+        for body in &call.response_messages {
+            let answer = rpc::ExecuteTransactionResponse::decode(&body.bytes()[..]).expect("a message");
+            let transaction = answer.transaction.expect("a transaction");
+            let version = transaction.effects.as_ref().and_then(|effects| effects.lamport_version);
+            for object in transaction.objects.iter().flat_map(|set| &set.objects) {
+                if object.version == version {
+                    ledger.adopt(convert::object_from_proto(object).expect("an object"));
+                }
+            }
+        }
     }
 
     async fn ask(&mut self, call: &Call) -> Answer {
@@ -153,6 +180,21 @@ impl Replayed {
             _ => bytes,
         }
     }
+}
+
+/// What the transaction of a request uses, whatever became of it.
+fn used(call: &Call) -> Vec<ObjectRef> {
+    let bytes = call.request.bytes();
+    let transaction = match call.method() {
+        "ExecuteTransaction" => rpc::ExecuteTransactionRequest::decode(&bytes[..]).ok().and_then(|r| r.transaction),
+        "SimulateTransaction" => rpc::SimulateTransactionRequest::decode(&bytes[..]).ok().and_then(|r| r.transaction),
+        _ => None,
+    };
+    let Some(data) = transaction.and_then(|message| convert::transaction_from_proto(&message).ok()) else {
+        return Vec::new();
+    };
+    let owned = data.kind().inputs().into_iter().flat_map(|inputs| inputs.owned).map(|(reference, _)| reference);
+    owned.chain(data.gas_payment().iter().copied()).collect()
 }
 
 /// The transaction of a request that the recorded node executed.
@@ -212,35 +254,77 @@ async fn the_rpc_port_answers_as_the_recorded_node_did() {
     let stop = CancellationToken::new();
     let mut replayed = Replayed::start(stop.clone()).await;
     let (mut envelopes, mut contents) = (0, 0);
-    let (mut wrong, mut left_out) = (Vec::new(), Vec::new());
+    let (mut unlike, mut left_out) = (Vec::new(), Vec::new());
     for call in &capture().calls {
-        if call.service != "rpc" || call.on_second_chain() {
+        if call.service != "rpc" || call.on_second_chain() || NO_ANSWER.contains(&call.label.as_str()) {
             continue;
         }
         if let Some(data) = executed(call)
             && !replayed.knows(&data.digest())
         {
-            left_out.push(call.name());
+            // What it did is taken over as recorded.
+            replayed.take_over(call);
+            left_out.push(call.label.as_str());
             continue;
         }
         let answer = replayed.ask(call).await;
-        match compare::envelope(call, &answer) {
-            Ok(()) => envelopes += 1,
-            Err(difference) => {
-                wrong.push(format!("{}: {difference}", call.name()));
-                continue;
-            }
-        }
-        let theirs: Vec<Vec<u8>> = call.response_messages.iter().map(|body| body.bytes()).collect();
-        match compare::content(call, &answer.messages, &theirs) {
-            Ok(true) => contents += 1,
-            Ok(false) => {}
-            Err(difference) => wrong.push(format!("{}: {difference}", call.name())),
+        let compared = compare::envelope(call, &answer).and_then(|()| {
+            envelopes += 1;
+            let theirs: Vec<Vec<u8>> = call.response_messages.iter().map(|body| body.bytes()).collect();
+            compare::content(call, &answer.messages, &theirs)
+        });
+        match compared {
+            Ok(compared) => contents += usize::from(compared),
+            Err(difference) => unlike.push((call.name(), difference)),
         }
     }
     stop.cancel();
-    for line in left_out.iter().chain(&wrong) {
-        println!("{line}");
-    }
-    assert_eq!((left_out.len(), wrong.len(), envelopes, contents, replayed.adopted), (0, 0, 0, 0, 0));
+    let unexplained: Vec<_> =
+        unlike.iter().filter(|(name, _)| !UNLIKE.iter().any(|(known, _)| known == name)).collect();
+    assert!(unexplained.is_empty(), "{unexplained:#?}");
+    // An exception that is none any more is to be struck out.
+    let names: Vec<&str> = unlike.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, UNLIKE.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    assert_eq!(left_out, LEFT_OUT);
+    assert_eq!((envelopes, contents, replayed.adopted), COMPARED);
 }
+
+/// Answers whose status, message, details and headers are the recorded ones; whose content is; objects taken over.
+const COMPARED: (usize, usize, usize) = (0, 0, 0);
+
+/// The recording client hung up before the node answered.
+const NO_ANSWER: &[&str] = &["Admission/submit to a coin id as target", "Admission/claim of the system state id"];
+
+/// Executed by the node and not here: the first two use objects that no recording shows, the others have distances that we
+/// refuse (`protocol-corrections.md §1`, on §7.6).
+const LEFT_OUT: &[&str] =
+    &["sdk/create_model", "sdk/commit_model", "SubmitData/NaN distance", "SubmitData/negative distance"];
+
+const BEFORE_RECORDING: &str = "the system state before the first recorded transaction is not shown whole";
+const POSITION: &str = "checkpoints have numbers and digests of their own";
+const TOGETHER: &str = "sent together with another: here the other one was executed first, so this one is stale";
+const NO_EPOCH_1: &str = "the turn to epoch 1 was not recorded";
+
+/// Each with the reason why our answer is another.
+const UNLIKE: &[(&str, &str)] = &[
+    ("sdk/get_embedding_dim #4", BEFORE_RECORDING),
+    ("sdk/get_latest_system_state #5", BEFORE_RECORDING),
+    ("sdk/get_next_epoch_timestamp #7", BEFORE_RECORDING),
+    ("GetEpoch/epoch 0 star #15", BEFORE_RECORDING),
+    ("Simulate/no gas #58", "the node picks all coins of the sender, and not all of them are recorded"),
+    ("GetCheckpoint/by number, star #72", POSITION),
+    ("GetCheckpoint/by digest #74", POSITION),
+    ("sdk/get_checkpoint_summary #75", POSITION),
+    ("sdk/create_model #77", BEFORE_RECORDING),
+    ("GetCheckpoint/last of epoch 1 #113", POSITION),
+    ("GetEpoch/past epoch 1 all #121", NO_EPOCH_1),
+    ("Lock/conflict 0b #231", TOGETHER),
+    ("GetCheckpoint/last of epoch 2 #324", POSITION),
+    ("GetCheckpoint/last of epoch 3 #357", POSITION),
+    ("GetServiceInfo/end #377", NO_EPOCH_1),
+    ("GetCheckpoint/full 774 #378", POSITION),
+    ("GetCheckpoint/full 775 #379", POSITION),
+    ("GetCheckpoint/full 776 #380", POSITION),
+    ("GetCheckpoint/full 777 #381", POSITION),
+    ("GetCheckpoint/star with SubmitData #393", POSITION),
+];
