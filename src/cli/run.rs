@@ -14,7 +14,7 @@ use super::{Exit, environment::Environment, play::Play};
 use crate::{
     api::Mode,
     chain::client::Client,
-    engine::{self, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
@@ -118,6 +118,8 @@ impl Run {
             heads: self.heads,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             refresh: Duration::from_secs(15),
+            coins_ahead: COINS_AHEAD,
+            accepted_protocol: None,
             die_at: None,
         };
         super::block_on(async {
