@@ -8,6 +8,7 @@ mod headless;
 mod play;
 mod run;
 mod score;
+mod specialists;
 
 use std::{
     fs::OpenOptions,
