@@ -7,9 +7,11 @@ mod auxiliary;
 mod checkpoints;
 mod execution;
 mod pages;
+mod protocol;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use protocol::KNOWN_PROTOCOL;
 
 use std::{sync::Arc, time::Duration};
 
