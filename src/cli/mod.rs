@@ -3,6 +3,8 @@
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
 mod demo;
+mod devnet;
+mod endpoints;
 mod environment;
 mod headless;
 mod play;
@@ -52,6 +54,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
 }
@@ -60,6 +63,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
     };

@@ -1,7 +1,7 @@
 //! `somascope demo`: the whole game in one process, on an embedded network.
 
 mod corpus;
-mod models;
+pub(super) mod models;
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{Exit, play::Play};
@@ -20,7 +20,7 @@ use crate::{
         client::{Client, request_faucet},
         keys::Keypair,
     },
-    devnet::{self, Devnet, DevnetConfig, GenesisOptions, Ports},
+    devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
     engine::{self, EngineConfig, Policy},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
@@ -111,7 +111,12 @@ impl Demo {
             models,
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        devnet::start(config).await.context("the embedded network does not start")
+        devnet::start(config).await.map_err(|error| match error {
+            DevnetError::PortInUse { .. } | DevnetError::Listen { .. } => {
+                anyhow!("{error}: choose another one with --rpc-port, or 0 for any free one")
+            }
+            error => anyhow::Error::new(error).context("the embedded network does not start"),
+        })
     }
 
     async fn start_engine(
