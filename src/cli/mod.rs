@@ -4,6 +4,8 @@
 
 mod confirm;
 mod demo;
+mod devnet;
+mod endpoints;
 mod environment;
 mod exit;
 mod headless;
@@ -44,6 +46,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
 }
@@ -52,6 +55,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
     };
