@@ -16,9 +16,6 @@ pub mod rewards;
 pub mod services;
 pub mod types;
 
-/// The newest protocol whose rules this program knows.
-pub const PROTOCOL_VERSION: u64 = 5;
-
 /// The generated gRPC messages and services. Only `chain` and `devnet` see them.
 pub mod proto {
     #![expect(clippy::all, clippy::allow_attributes, reason = "generated code")]

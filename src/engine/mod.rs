@@ -58,7 +58,8 @@ pub struct EngineConfig {
     /// Transactions that may be on their way at once, each with coins of its own; at least one. Coins are split ahead to so
     /// many when there is use for them.
     pub coins_ahead: usize,
-    /// Sign although the network speaks this protocol, if it is newer than [`PROTOCOL_VERSION`](crate::chain::PROTOCOL_VERSION).
+    /// Sign although the network speaks this protocol, if it is newer than
+    /// [`KNOWN_PROTOCOL`](crate::chain::client::KNOWN_PROTOCOL).
     pub accepted_protocol: Option<u64>,
     /// Crash injection for tests: abort the process at this point. Without effect in builds without debug assertions.
     pub die_at: Option<Crash>,

@@ -2,7 +2,7 @@
 
 use crate::{
     api::{Level, ServerName, Upstream},
-    chain::PROTOCOL_VERSION,
+    chain::client::KNOWN_PROTOCOL,
     engine::now_ms,
 };
 
@@ -54,7 +54,7 @@ impl Dispatcher {
     /// The protocol that the network speaks, if it is newer than we and the user know.
     pub(super) fn unaccepted_protocol(&self) -> Option<u64> {
         let spoken = self.chain.state.as_ref()?.protocol_version;
-        (spoken > PROTOCOL_VERSION && self.health.accepted.is_none_or(|accepted| accepted < spoken)).then_some(spoken)
+        (spoken > KNOWN_PROTOCOL && self.health.accepted.is_none_or(|accepted| accepted < spoken)).then_some(spoken)
     }
 
     /// Why nothing may be signed, whoever approves.
@@ -67,7 +67,7 @@ impl Dispatcher {
         }
         let spoken = self.unaccepted_protocol()?;
         Some(format!(
-            "the network speaks protocol {spoken} and this program knows up to {PROTOCOL_VERSION}: nothing is signed until \
+            "the network speaks protocol {spoken} and this program knows up to {KNOWN_PROTOCOL}: nothing is signed until \
              you accept that"
         ))
     }
