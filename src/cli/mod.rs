@@ -5,8 +5,10 @@
 mod confirm;
 mod demo;
 mod environment;
+mod epoch;
 mod exit;
 mod headless;
+mod models;
 mod network;
 mod output;
 mod pinning;
@@ -15,6 +17,9 @@ mod play;
 mod run;
 mod score;
 mod signer;
+mod targets;
+mod time;
+mod wallet;
 
 use std::{
     fs::OpenOptions,
@@ -27,7 +32,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::exit::Exit;
@@ -45,6 +50,19 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Score(score::Score),
+    Wallet(wallet::Wallet),
+    Targets(targets::Targets),
+    Models(models::Models),
+    Epoch(epoch::Epoch),
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct CommonArgs {
+    #[command(flatten)]
+    output: output::OutputArgs,
+    #[command(flatten)]
+    confirm: confirm::ConfirmArgs,
 }
 
 /// Parses the command line and runs it.
@@ -53,6 +71,10 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Wallet(command) => command.run(),
+        Command::Targets(command) => command.run(),
+        Command::Models(command) => command.run(),
+        Command::Epoch(command) => command.run(),
     };
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.

@@ -1,7 +1,5 @@
 //! Before anything is signed: is this the chain that the wallet belongs on, and are its rules the ones we know?
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::Args;
 
 use super::{
@@ -9,6 +7,7 @@ use super::{
     exit::Exit,
     network::Network,
     place,
+    time::now_ms,
 };
 use crate::{
     chain::client::{Client, KNOWN_PROTOCOL, ServiceInfo},
@@ -106,9 +105,4 @@ impl AcceptArgs {
         );
         if ask(&question, &format!("--accept-protocol {version}"))? { Ok(()) } else { Err(declined()) }
     }
-}
-
-/// Unix time. A clock before 1970 reads as 0.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

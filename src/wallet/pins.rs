@@ -84,3 +84,49 @@ impl Pins {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WALLET: Address = Address([7; 32]);
+
+    fn pin(chain_id: &str) -> Pin {
+        Pin { chain_id: chain_id.to_owned(), network: "testnet".to_owned(), first_used_ms: 5 }
+    }
+
+    #[test]
+    fn chains_are_remembered_for_each_wallet_once() {
+        let dir = tempfile::tempdir().expect("a place");
+        let pins = Pins::below(&dir.path().join("new"));
+        assert!(pins.of(WALLET).expect("nothing yet").is_empty());
+        for chain in ["a", "b", "a"] {
+            pins.add(WALLET, pin(chain)).expect("written");
+        }
+        assert_eq!(pins.of(WALLET).expect("two"), [pin("a"), pin("b")]);
+        assert!(pins.of(Address([8; 32])).expect("another wallet").is_empty());
+    }
+
+    #[test]
+    fn two_at_once_forget_nothing() {
+        let dir = tempfile::tempdir().expect("a place");
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let pins = Pins::below(dir.path());
+                scope.spawn(move || pins.add(WALLET, pin(&n.to_string())).expect("written"));
+            }
+        });
+        assert_eq!(Pins::below(dir.path()).of(WALLET).expect("all").len(), 8);
+    }
+
+    #[test]
+    fn a_damaged_or_newer_file_is_an_error_and_not_a_first_use() {
+        let dir = tempfile::tempdir().expect("a place");
+        let pins = Pins::below(dir.path());
+        for text in ["", "{", "{\"version\": 2, \"wallets\": {}}", "{\"version\": 1}"] {
+            fs::write(dir.path().join("pins.json"), text).expect("writable");
+            assert!(matches!(pins.of(WALLET), Err(WalletError::Foreign { .. })), "{text}");
+            assert!(pins.add(WALLET, pin("a")).is_err(), "{text}");
+        }
+    }
+}
