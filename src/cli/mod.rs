@@ -4,6 +4,8 @@
 
 mod confirm;
 mod demo;
+mod devnet;
+mod endpoints;
 mod environment;
 mod epoch;
 mod exit;
@@ -17,6 +19,7 @@ mod play;
 mod run;
 mod score;
 mod signer;
+mod specialists;
 mod targets;
 mod time;
 mod wallet;
@@ -48,6 +51,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
     Wallet(wallet::Wallet),
@@ -69,6 +73,7 @@ struct CommonArgs {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
         Command::Wallet(command) => command.run(),
