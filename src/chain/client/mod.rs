@@ -5,11 +5,15 @@
 
 mod auxiliary;
 mod checkpoints;
+mod claimable;
 mod execution;
+mod history;
 mod pages;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use claimable::ClaimableTarget;
+pub use history::PastTransaction;
 
 use std::{sync::Arc, time::Duration};
 
