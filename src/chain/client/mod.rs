@@ -9,11 +9,13 @@ mod claimable;
 mod execution;
 mod history;
 mod pages;
+mod protocol;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
 pub use claimable::ClaimableTarget;
 pub use history::PastTransaction;
+pub use protocol::KNOWN_PROTOCOL;
 
 use std::{sync::Arc, time::Duration};
 
