@@ -15,6 +15,7 @@ mod play;
 mod run;
 mod score;
 mod signer;
+mod specialists;
 
 use std::{
     fs::OpenOptions,

@@ -8,7 +8,7 @@ use super::{Desk, DeskError, Draft, Leftover, Order, Settled};
 use crate::{
     api::SubmissionState as State,
     chain::{
-        client::Executed,
+        client::{Executed, Preflight},
         types::{SignedTransaction, TargetStatus},
     },
     engine::{
@@ -69,6 +69,16 @@ impl Desk {
     }
 
     async fn attempt(&self, draft: &Draft) -> Result<Attempt, DeskError> {
+        // What a node would answer after 90 s, or execute in vain, is not even signed.
+        match self.wallet.client.preflight(&draft.data).await {
+            Ok(()) => {}
+            Err(Preflight::Node(error)) => return Err(error.into()),
+            Err(error @ (Preflight::Stale { .. } | Preflight::Missing { .. } | Preflight::NodeBehind { .. })) => {
+                sleep(FIRST_PAUSE).await;
+                return Ok(Attempt::Again(error.to_string()));
+            }
+            Err(error) => return Ok(Attempt::Done(Settled::Refused { why: error.to_string() })),
+        }
         let transaction = self.wallet.keypair.sign(draft.data.clone());
         let kind = match &draft.order {
             Order::Claim { target } => match self.row_to_claim(*target).await? {
