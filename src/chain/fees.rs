@@ -12,6 +12,21 @@ pub fn claim(parameters: &SystemParameters, reward: Shannons) -> Shannons {
     operation(parameters, 6).saturating_add(reward.bps(parameters.value_fee_bps / 2))
 }
 
+/// ClaimRewards that creates so many coins: gas and system state besides, and the value fee on the target's whole reward.
+pub fn claim_creating(parameters: &SystemParameters, reward: Shannons, coins: u64) -> Shannons {
+    operation(parameters, coins.saturating_add(2)).saturating_add(reward.bps(parameters.value_fee_bps / 2))
+}
+
+/// PayCoins: the gas coin, which keeps what is left, and a new coin for each recipient; used up coins cost nothing.
+pub fn pay_coins(parameters: &SystemParameters, paid: Shannons, recipients: u64) -> Shannons {
+    operation(parameters, recipients.saturating_add(1)).saturating_add(paid.bps(parameters.value_fee_bps))
+}
+
+/// TransferCoin of a whole coin that is not the gas coin: it changes its owner.
+pub fn transfer_whole_coin(parameters: &SystemParameters, balance: Shannons) -> Shannons {
+    operation(parameters, 2).saturating_add(balance.bps(parameters.value_fee_bps))
+}
+
 /// The base fee and so many written objects.
 fn operation(parameters: &SystemParameters, objects_written: u64) -> Shannons {
     Shannons(parameters.base_fee.saturating_add(parameters.write_object_fee.saturating_mul(objects_written)))
@@ -29,6 +44,11 @@ mod tests {
         assert_eq!(submit_data(&parameters(), true, true), Shannons(2200));
         assert_eq!(submit_data(&parameters(), true, false), Shannons(1900));
         assert_eq!(claim(&parameters(), Shannons(12_685_185)), Shannons(2800 + 6342));
+        // An expired target pays only its claimer; merging touches two coins (`protocol.md §4.6`).
+        assert_eq!(claim_creating(&parameters(), Shannons(12_685_185), 4), claim(&parameters(), Shannons(12_685_185)));
+        assert_eq!(claim_creating(&parameters(), Shannons(12_685_185), 1), Shannons(1900 + 6342));
+        assert_eq!(transfer_whole_coin(&parameters(), Shannons(10_000)), Shannons(1600 + 10));
+        assert_eq!(pay_coins(&parameters(), Shannons(20_000), 2), Shannons(1900 + 20));
         // Half of seven is three (`protocol-corrections.md §2`).
         let later = SystemParameters { value_fee_bps: 7, ..parameters() };
         assert_eq!(claim(&later, Shannons(12_685_185)), Shannons(2800 + 3805));

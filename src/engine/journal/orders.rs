@@ -5,8 +5,11 @@
 
 use rusqlite::{Row, params};
 
-use super::{Journal, JournalError, Outcome, Outcomes};
-use crate::{chain::types::SignedTransaction, engine::now_ms, primitives::Digest, primitives::Shannons};
+use super::{Journal, JournalError, Outcome, Outcomes, crash_point};
+use crate::{
+    api::SubmissionState as State, chain::types::SignedTransaction, engine::now_ms, primitives::Digest,
+    primitives::Shannons,
+};
 
 /// A row of the orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +88,7 @@ impl Journal {
         transaction: &SignedTransaction,
         height: u64,
     ) -> Result<OpenOrder, JournalError> {
-        let transaction = transaction.clone();
+        let (transaction, die_at) = (transaction.clone(), self.die_at);
         self.call(move |connection| {
             let digest = transaction.digest();
             let disk = connection.transaction()?;
@@ -113,6 +116,8 @@ impl Journal {
                 Err(error) => return Err(error.into()),
             };
             disk.commit()?;
+            // A test that lets an order die names the states of a submission.
+            crash_point(die_at, State::Signed);
             Ok(order)
         })
         .await
@@ -120,10 +125,13 @@ impl Journal {
 
     /// Notes that the sending of an order begins (again).
     pub async fn sending_order(&self, digest: Digest) -> Result<(), JournalError> {
+        let die_at = self.die_at;
         self.call(move |connection| {
             let noted = connection
                 .execute("UPDATE orders SET sends = sends + 1 WHERE digest = ?1 AND outcome IS NULL", [digest.0])?;
-            in_flight(noted, digest)
+            in_flight(noted, digest)?;
+            crash_point(die_at, State::Sent);
+            Ok(())
         })
         .await
     }
@@ -136,13 +144,18 @@ impl Journal {
         fee: Shannons,
         change: i64,
     ) -> Result<(), JournalError> {
+        let die_at = self.die_at;
         self.call(move |connection| {
             let booked = connection.execute(
                 "UPDATE orders SET outcome = ?1, fee = ?2, change = ?3, settled_at_ms = ?4
                  WHERE digest = ?5 AND outcome IS NULL",
                 params![outcome.word(), fee.0, change, now_ms(), digest.0],
             )?;
-            in_flight(booked, digest)
+            in_flight(booked, digest)?;
+            if outcome == Outcome::Success {
+                crash_point(die_at, State::Claimed);
+            }
+            Ok(())
         })
         .await
     }

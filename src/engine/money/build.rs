@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Up to so many coins a wallet is left as it is; beyond, the smallest are merged into the gas coin on the way.
-const TIDY_COINS: usize = 8;
+pub(in crate::engine) const TIDY_COINS: usize = 8;
 /// Coins in one gas payment.
 const GAS_COINS: usize = 64;
 
@@ -57,7 +57,7 @@ pub(in crate::engine) async fn upload(store: &Store, hit: &ConfirmedHit) -> Resu
 
 /// The gas payment: richest first (it also carries the bond), as many more as the sum needs, and the dust of an untidy
 /// wallet, merged on the way.
-fn gas_payment(coins: &[Coin], needed: Shannons) -> Result<Vec<ObjectRef>, NotBuilt> {
+pub(in crate::engine) fn gas_payment(coins: &[Coin], needed: Shannons) -> Result<Vec<ObjectRef>, NotBuilt> {
     let held = || coins.iter().map(|coin| Shannons(coin.balance)).sum();
     let mut sum = Shannons::ZERO;
     let mut enough = 0;

@@ -10,7 +10,7 @@ mod settle;
 
 use crate::chain::types::TransactionEffectsV1;
 
-pub(super) use build::{NotBuilt, Wallet, prepare_claim, prepare_submit, upload};
+pub(super) use build::{NotBuilt, TIDY_COINS, Wallet, gas_payment, prepare_claim, prepare_submit, upload};
 pub(super) use payment::{Payment, find_payment};
 pub(super) use policy::{Costs, Worth};
 pub(super) use settle::{Closing, Verdict, change_for, resend, send};
