@@ -12,6 +12,7 @@ mod exit;
 mod headless;
 mod models;
 mod network;
+mod order;
 mod output;
 mod pinning;
 mod place;

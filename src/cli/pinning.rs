@@ -12,7 +12,7 @@ use super::{
 use crate::{
     chain::client::{Client, KNOWN_PROTOCOL, ServiceInfo},
     primitives::{Address, clean},
-    wallet::{Pin, Pins},
+    wallet::Pins,
 };
 
 /// What a person, or a script that knows what it does, accepts. `--yes` answers none of it.
@@ -44,8 +44,8 @@ impl AcceptArgs {
     ) -> anyhow::Result<Allowed> {
         let service = client.service_info().await?;
         let protocol_version = client.protocol_version().await?;
-        self.ensure_chain(network, &service, wallet)?;
         self.ensure_protocol(protocol_version)?;
+        self.ensure_chain(network, &service, wallet)?;
         Ok(Allowed { service, protocol_version })
     }
 
@@ -75,11 +75,11 @@ impl AcceptArgs {
                 network.rpc_url
             )));
         }
-        if known.iter().any(|pin| pin.chain_id == *chain_id) {
-            return Ok(());
-        }
-        if !known.is_empty() && self.accept_chain.is_none() {
-            let chains: Vec<String> = known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+        let is_known = known.is_empty() || known.iter().any(|pin| pin.chain_id == *chain_id);
+        if !is_known && self.accept_chain.is_none() {
+            let mut chains: Vec<String> =
+                known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+            chains.dedup();
             let question = format!(
                 "Wallet 0x{wallet} has only been used on the chain {}. {} ({}) serves another one: {chain_id}. Sign there too?",
                 chains.join(", "),
@@ -90,9 +90,7 @@ impl AcceptArgs {
                 return Err(declined());
             }
         }
-        let first_used_ms = now_ms();
-        pins.add(wallet, Pin { chain_id: chain_id.clone(), network: network.name.clone(), first_used_ms })?;
-        Ok(())
+        Ok(pins.note(wallet, chain_id, &network.title(), now_ms())?)
     }
 
     fn ensure_protocol(&self, version: u64) -> anyhow::Result<()> {

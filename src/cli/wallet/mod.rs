@@ -6,6 +6,7 @@
 mod keys;
 mod look;
 mod secrets;
+mod spend;
 
 use std::path::Path;
 
@@ -19,7 +20,7 @@ use super::{Exit, environment::Environment};
 /// the active key of the network's own command line. `somascope wallet list` shows what there is.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope wallet new\n  somascope wallet import --file key.txt\n  \
-    somascope wallet faucet --network testnet\n\n\
+    somascope wallet faucet --network testnet\n  somascope wallet send 0x5d31… 1.5\n\n\
     Keys are kept encrypted; the passphrase is asked for, or taken from SOMASCOPE_PASSPHRASE. No secret is ever an argument.")]
 pub struct Wallet {
     #[command(subcommand)]
@@ -37,6 +38,9 @@ enum Command {
     Balance(look::Balance),
     Coins(look::Coins),
     Faucet(look::Faucet),
+    Send(spend::Send),
+    Merge(spend::Merge),
+    Split(spend::Split),
 }
 
 impl Wallet {
@@ -52,6 +56,9 @@ impl Wallet {
             Command::Balance(command) => command.run(&environment),
             Command::Coins(command) => command.run(&environment),
             Command::Faucet(command) => command.run(&environment),
+            Command::Send(command) => command.run(&environment),
+            Command::Merge(command) => command.run(&environment),
+            Command::Split(command) => command.run(&environment),
         }
     }
 }
