@@ -155,10 +155,6 @@ impl Network {
         self.service(self.faucet_url.as_deref(), "faucet", "--faucet-url")
     }
 
-    pub fn scoring(&self) -> anyhow::Result<&str> {
-        self.service(self.scoring_url.as_deref(), "scoring service", "--scoring-url")
-    }
-
     pub fn admin(&self) -> anyhow::Result<&str> {
         self.service(self.admin_url.as_deref(), "admin service", "--admin-url")
     }

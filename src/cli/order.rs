@@ -15,6 +15,7 @@ use super::{
     signer::WalletArgs,
 };
 use crate::{
+    chain::client::KNOWN_PROTOCOL,
     engine::desk::{Desk, DeskConfig, Draft, Order, Settled},
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
@@ -87,6 +88,9 @@ fn tell(text: &str) {
 pub fn plan(draft: &Draft, network: &Network, allowed: &Allowed, address: Address) -> String {
     let mut page = Page::default();
     page.fact("network", format!("{} (chain {})", network.title(), allowed.service.chain_id));
+    if allowed.protocol_version > KNOWN_PROTOCOL {
+        page.fact("protocol", format!("{}, and this program knows {KNOWN_PROTOCOL}", allowed.protocol_version));
+    }
     page.fact("from", address.to_hex_prefixed());
     page.fact("order", &draft.what);
     if let Order::Send { payments } = &draft.order {

@@ -10,7 +10,6 @@ use std::{
 };
 
 use clap::Args;
-use secrecy::SecretString;
 
 use super::{
     confirm::{self, PASSPHRASE},
@@ -21,7 +20,7 @@ use super::{
 use crate::{
     chain::keys::Keypair,
     primitives::{Address, clean},
-    wallet::{CliConfig, Vault, WalletFile, forbid_core_files},
+    wallet::{CliConfig, KeyFileError, Vault, WalletError, WalletFile},
 };
 
 /// For commands that sign.
@@ -91,7 +90,6 @@ enum Key {
 impl WalletArgs {
     /// `None`: there is no wallet anywhere.
     pub fn find(&self, environment: &Environment) -> anyhow::Result<Option<Found>> {
-        forbid_core_files();
         let vault = Vault::below(&place::data_dir()?);
         if let Some(name) = &self.wallet {
             return Ok(Some(Found::file(vault.read(name)?)));
@@ -135,10 +133,7 @@ impl Found {
     pub fn unlock(self, environment: &Environment) -> anyhow::Result<Keypair> {
         match self.key {
             Key::Open(keypair) => Ok(keypair),
-            Key::Sealed(file) => {
-                let passphrase = passphrase_of(&file.name, environment)?;
-                Ok(file.unlock(&passphrase)?)
-            }
+            Key::Sealed(file) => open(&file, environment),
             Key::Keystore(config) => config
                 .keypair(Some(self.address))?
                 .ok_or_else(|| Exit::BadInput.because("the keystore has gone since it was found")),
@@ -160,7 +155,6 @@ pub struct Candidate {
 /// Everything that is there, in the order in which it is looked for, and then what is only used when it is named. What is broken
 /// is told on standard error: it must not hide the rest.
 pub fn candidates(environment: &Environment) -> anyhow::Result<Vec<Candidate>> {
-    forbid_core_files();
     let mut all = Vec::new();
     let tell = |error: &dyn std::fmt::Display| drop(writeln!(io::stderr(), "warning: {}", clean(&error.to_string())));
     match environment.keypair() {
@@ -216,9 +210,22 @@ pub fn candidates(environment: &Environment) -> anyhow::Result<Vec<Candidate>> {
     Ok(all)
 }
 
-/// Of an existing wallet file.
-pub fn passphrase_of(name: &str, environment: &Environment) -> anyhow::Result<SecretString> {
-    environment
-        .passphrase()
-        .map_or_else(|| confirm::secret(&format!("passphrase of wallet `{name}`"), &format!("set {PASSPHRASE}")), Ok)
+/// How often a person may mistype.
+const ATTEMPTS: u32 = 3;
+
+/// With the passphrase of the environment, else with the one that the person at the terminal knows.
+fn open(file: &WalletFile, environment: &Environment) -> anyhow::Result<Keypair> {
+    if let Some(passphrase) = environment.passphrase() {
+        return Ok(file.unlock(&passphrase)?);
+    }
+    let prompt = format!("passphrase of wallet `{}`", file.name);
+    for _ in 1..ATTEMPTS {
+        match file.unlock(&confirm::secret(&prompt, &format!("set {PASSPHRASE}"))?) {
+            Err(WalletError::File { cause: KeyFileError::Passphrase, .. }) => {
+                let _ = writeln!(io::stderr(), "this is not the passphrase: once more");
+            }
+            opened => return Ok(opened?),
+        }
+    }
+    Ok(file.unlock(&confirm::secret(&prompt, &format!("set {PASSPHRASE}"))?)?)
 }

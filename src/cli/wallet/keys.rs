@@ -23,7 +23,7 @@ use super::{
 use crate::{
     chain::keys::Keypair,
     primitives,
-    wallet::{KdfCost, Vault, forbid_core_files},
+    wallet::{KdfCost, Vault},
 };
 
 /// The name of a wallet that nobody named.
@@ -130,7 +130,6 @@ struct Created {
 
 impl New {
     pub fn run(self, environment: &Environment) -> anyhow::Result<Exit> {
-        forbid_core_files();
         let vault = Vault::below(&place::data_dir()?);
         vault.ensure_free(&self.name)?;
         let passphrase = new_passphrase(environment)?;
@@ -147,7 +146,6 @@ impl New {
 
 impl Import {
     pub fn run(self, environment: &Environment) -> anyhow::Result<Exit> {
-        forbid_core_files();
         let vault = Vault::below(&place::data_dir()?);
         vault.ensure_free(&self.name)?;
         let keypair = secrets::import(self.file.as_deref(), self.address)?;
