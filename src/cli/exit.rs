@@ -3,7 +3,14 @@
 use std::process::ExitCode;
 
 use crate::{
-    chain::client::ClientError, engine::EngineError, primitives::clean, terminal::TerminalError, wallet::WalletError,
+    chain::client::ClientError,
+    engine::{
+        EngineError,
+        desk::{DeskError, Trouble},
+    },
+    primitives::clean,
+    terminal::TerminalError,
+    wallet::WalletError,
 };
 
 /// Exit codes, the same for every command.
@@ -51,6 +58,14 @@ impl Exit {
         }
         if let Some(client) = cause.downcast_ref::<ClientError>() {
             return Some(Self::of_client(client));
+        }
+        if let Some(desk) = cause.downcast_ref::<DeskError>() {
+            return Some(match desk.trouble() {
+                Trouble::Refused => Self::Refused,
+                Trouble::BadInput => Self::BadInput,
+                Trouble::Unreachable => Self::Unreachable,
+                Trouble::Unknown => Self::Unknown,
+            });
         }
         // Transparent: its chain begins behind what it holds.
         if let Some(EngineError::Client(client)) = cause.downcast_ref() {

@@ -2,8 +2,10 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod claim;
 mod confirm;
 mod demo;
+mod desk;
 mod environment;
 mod exit;
 mod headless;
@@ -12,10 +14,12 @@ mod output;
 mod pinning;
 mod place;
 mod play;
+mod rewards;
 mod run;
 mod score;
 mod signer;
 mod specialists;
+mod submit;
 
 use std::{
     fs::OpenOptions,
@@ -46,6 +50,9 @@ enum Command {
     Demo(demo::Demo),
     Run(run::Run),
     Score(score::Score),
+    Submit(submit::Submit),
+    Claim(claim::Claim),
+    Rewards(rewards::RewardsCommand),
 }
 
 /// Parses the command line and runs it.
@@ -54,6 +61,9 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Claim(command) => command.run(),
+        Command::Rewards(command) => command.run(),
     };
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.
