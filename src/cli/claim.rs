@@ -1,14 +1,16 @@
 //! `somascope claim`: rewards and bonds back, and finder's fees.
 
+use std::path::Path;
+
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    confirm::ConfirmArgs,
-    desk::{DeskArgs, Session, advice, exit_of, signed, tell, tell_page, word},
+    environment::Environment,
     exit::Exit,
-    output::OutputArgs,
+    order::{self, Counter, OrderArgs, signed, tell, tell_line},
+    output::Page,
 };
 use crate::{
     engine::desk::{Claimable, ClaimableKind, Desk, DeskError, Order, Settled, Trouble, Whose},
@@ -24,7 +26,7 @@ use crate::{
 #[command(after_help = "Examples:\n  somascope claim --all\n  somascope claim --all --finder --yes\n  \
     somascope claim 0x17df34… --network devnet --json\n\n\
     JSON, one object a target: target, kind (ours, others, expired), epoch, reward_pool_shannons, gain_shannons, bond_shannons, \
-    cost_shannons, outcome (executed, failed, refused, gone, unknown), digest, why, fee_shannons, balance_change_shannons.\n\n\
+    cost_shannons, status (executed, failed, refused, gone, unknown), digest, why, fee_shannons, balance_change_shannons.\n\n\
     Exit codes: 0 everything was claimed, or there was nothing to claim; 1 the network refused a claim; 2 bad input, nothing was sent; 3 \
     unreachable; 4 sent, outcome unknown: the next command settles it. A target that somebody else claimed first (`gone`) is no error \
     with --all and --finder.")]
@@ -42,11 +44,7 @@ pub struct Claim {
     #[arg(long, default_value_t = 1000, value_name = "N", requires = "finder", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     #[command(flatten)]
-    confirm: ConfirmArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    desk: DeskArgs,
+    order: OrderArgs,
 }
 
 /// One claim. Field names are a contract: scripts read them.
@@ -60,7 +58,7 @@ struct Claimed {
     bond_shannons: Shannons,
     /// As drafted; `fee_shannons` is what was charged.
     cost_shannons: Shannons,
-    outcome: &'static str,
+    status: &'static str,
     digest: Option<Digest>,
     why: Option<String>,
     fee_shannons: Option<Shannons>,
@@ -68,7 +66,7 @@ struct Claimed {
 }
 
 impl Claimed {
-    fn new(claim: &Claimable, outcome: &'static str) -> Self {
+    fn new(claim: &Claimable, status: &'static str) -> Self {
         Self {
             target: claim.target,
             kind: claim.kind.word(),
@@ -77,7 +75,7 @@ impl Claimed {
             gain_shannons: claim.gain,
             bond_shannons: claim.bond,
             cost_shannons: claim.fee,
-            outcome,
+            status,
             digest: None,
             why: None,
             fee_shannons: None,
@@ -85,8 +83,8 @@ impl Claimed {
         }
     }
 
-    fn settled(claim: &Claimable, settled: &Settled) -> Self {
-        let new = Self::new(claim, word(settled));
+    fn settled(claim: &Claimable, status: &'static str, settled: &Settled) -> Self {
+        let new = Self::new(claim, status);
         match settled {
             Settled::Executed { digest, failure, fee, balance_change, .. } => Self {
                 digest: Some(*digest),
@@ -104,37 +102,40 @@ impl Claimed {
 impl Claim {
     pub fn run(self) -> anyhow::Result<Exit> {
         super::block_on(async {
-            let mut session = self.desk.open(None).await?;
-            let result = self.claim(&mut session).await;
-            session.close(result).await
+            let environment = Environment::read(Path::new("."))?;
+            let mut counter = self.order.open(&environment, None, None).await?;
+            let ended = self.claim(&mut counter).await;
+            counter.desk.close().await;
+            ended
         })
     }
 
-    async fn claim(&self, session: &mut Session) -> anyhow::Result<Exit> {
-        let Session { desk, network } = session;
+    async fn claim(&self, counter: &mut Counter) -> anyhow::Result<Exit> {
+        let common = &self.order.common;
+        let Counter { desk, network, .. } = counter;
         let claims = self.claims(desk).await?;
-        let mut output = self.output.open();
+        let mut output = common.output.open();
         if claims.is_empty() {
-            tell("nothing to claim now: `somascope rewards` shows what waits, and for which epoch");
+            tell_line("nothing to claim now: `somascope rewards` shows what waits, and for which epoch");
             output.list(&[] as &[Claimed], COLUMNS, row).context("standard output")?;
             return Ok(Exit::Ok);
         }
         let sum = |amount: fn(&Claimable) -> Shannons| claims.iter().map(amount).sum::<Shannons>();
         let (gain, bond, cost) = (sum(|c| c.gain), sum(|c| c.bond), sum(|c| c.fee));
-        tell_page(|page| {
-            let rows = claims.iter().map(|claim| {
-                vec![
-                    format!("0x{}", claim.target),
-                    claim.kind.word().to_owned(),
-                    claim.epoch.to_string(),
-                    claim.gain.to_string(),
-                    claim.bond.to_string(),
-                    claim.fee.to_string(),
-                ]
-            });
-            page.table(&["TARGET", "KIND", "EPOCH", "GAIN", "BOND", "COST"], rows.collect());
+        let mut page = Page::default();
+        let rows = claims.iter().map(|claim| {
+            vec![
+                format!("0x{}", claim.target),
+                claim.kind.word().to_owned(),
+                claim.epoch.to_string(),
+                claim.gain.to_string(),
+                claim.bond.to_string(),
+                claim.fee.to_string(),
+            ]
         });
-        self.confirm.insist(&format!(
+        page.table(&["TARGET", "KIND", "EPOCH", "GAIN", "BOND", "COST"], rows.collect());
+        tell(&page.finish());
+        common.confirm.insist(&format!(
             "Claim {} targets on {} for {gain} SOMA and {bond} SOMA of bonds, at a cost of {cost} SOMA?",
             claims.len(),
             network.title()
@@ -142,11 +143,11 @@ impl Claim {
         let (mut exit, mut done) = (Exit::Ok, Vec::new());
         for claim in &claims {
             let (claimed, ended) = self.claim_one(desk, claim).await?;
-            if self.output.json {
+            if common.output.json {
                 // At once: who reads along sees each as it comes.
                 output.list(std::slice::from_ref(&claimed), COLUMNS, row).context("standard output")?;
             } else {
-                tell(&format!("{} 0x{}", claimed.outcome, claimed.target));
+                tell_line(&format!("{} 0x{}", claimed.status, claimed.target));
             }
             done.push(claimed);
             if ended != Exit::Ok {
@@ -157,7 +158,7 @@ impl Claim {
                 break;
             }
         }
-        if !self.output.json {
+        if !common.output.json {
             output.list(&done, COLUMNS, row).context("standard output")?;
         }
         Ok(exit)
@@ -175,7 +176,7 @@ impl Claim {
             let found = desk.claimable(Whose::Others, self.limit as usize).await?;
             let (pays, does_not): (Vec<_>, Vec<_>) = found.into_iter().partition(Claimable::pays);
             if !does_not.is_empty() {
-                tell(&format!("left out: {} targets whose finder's fee does not exceed the cost", does_not.len()));
+                tell_line(&format!("left out: {} targets whose finder's fee does not exceed the cost", does_not.len()));
             }
             claims.extend(pays);
         }
@@ -199,7 +200,7 @@ impl Claim {
             Err(error) => return Err(error.into()),
         };
         if let Some(warning) = &draft.warning {
-            tell(&format!("0x{}: {warning}", claim.target));
+            tell_line(&format!("0x{}: {warning}", claim.target));
         }
         if !asked_for && claim.kind != ClaimableKind::Ours && draft.gain <= Some(draft.fee) {
             return Ok(gone(format!("its cost has risen to {} SOMA", draft.fee)));
@@ -211,20 +212,18 @@ impl Claim {
         {
             return Ok(gone(why.clone()));
         }
-        if let Some(advice) = advice(&settled) {
-            tell(&advice);
-        }
-        Ok((Claimed::settled(claim, &settled), exit_of(&settled)))
+        let (status, exit) = order::status(&settled);
+        Ok((Claimed::settled(claim, status, &settled), exit))
     }
 }
 
-const COLUMNS: &[&str] = &["TARGET", "KIND", "OUTCOME", "BALANCE CHANGE", "FEE", "WHY"];
+const COLUMNS: &[&str] = &["TARGET", "KIND", "STATUS", "BALANCE CHANGE", "FEE", "WHY"];
 
 fn row(claimed: &Claimed) -> Vec<String> {
     vec![
         format!("0x{}", claimed.target),
         claimed.kind.to_owned(),
-        claimed.outcome.to_owned(),
+        claimed.status.to_owned(),
         claimed.balance_change_shannons.map(signed).unwrap_or_default(),
         claimed.fee_shannons.map(|fee| fee.to_string()).unwrap_or_default(),
         claimed.why.clone().unwrap_or_default(),

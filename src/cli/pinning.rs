@@ -1,7 +1,5 @@
 //! Before anything is signed: is this the chain that the wallet belongs on, and are its rules the ones we know?
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::Args;
 
 use super::{
@@ -9,11 +7,12 @@ use super::{
     exit::Exit,
     network::Network,
     place,
+    time::now_ms,
 };
 use crate::{
     chain::client::{Client, KNOWN_PROTOCOL, ServiceInfo},
     primitives::{Address, clean},
-    wallet::{Pin, Pins},
+    wallet::Pins,
 };
 
 /// What a person, or a script that knows what it does, accepts. `--yes` answers none of it.
@@ -45,8 +44,8 @@ impl AcceptArgs {
     ) -> anyhow::Result<Allowed> {
         let service = client.service_info().await?;
         let protocol_version = client.protocol_version().await?;
-        self.ensure_chain(network, &service, wallet)?;
         self.ensure_protocol(protocol_version)?;
+        self.ensure_chain(network, &service, wallet)?;
         Ok(Allowed { service, protocol_version })
     }
 
@@ -76,11 +75,11 @@ impl AcceptArgs {
                 network.rpc_url
             )));
         }
-        if known.iter().any(|pin| pin.chain_id == *chain_id) {
-            return Ok(());
-        }
-        if !known.is_empty() && self.accept_chain.is_none() {
-            let chains: Vec<String> = known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+        let is_known = known.is_empty() || known.iter().any(|pin| pin.chain_id == *chain_id);
+        if !is_known && self.accept_chain.is_none() {
+            let mut chains: Vec<String> =
+                known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+            chains.dedup();
             let question = format!(
                 "Wallet 0x{wallet} has only been used on the chain {}. {} ({}) serves another one: {chain_id}. Sign there too?",
                 chains.join(", "),
@@ -91,9 +90,7 @@ impl AcceptArgs {
                 return Err(declined());
             }
         }
-        let first_used_ms = now_ms();
-        pins.add(wallet, Pin { chain_id: chain_id.clone(), network: network.name.clone(), first_used_ms })?;
-        Ok(())
+        Ok(pins.note(wallet, chain_id, &network.title(), now_ms())?)
     }
 
     fn ensure_protocol(&self, version: u64) -> anyhow::Result<()> {
@@ -106,9 +103,4 @@ impl AcceptArgs {
         );
         if ask(&question, &format!("--accept-protocol {version}"))? { Ok(()) } else { Err(declined()) }
     }
-}
-
-/// Unix time. A clock before 1970 reads as 0.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

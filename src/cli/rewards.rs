@@ -6,10 +6,10 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
-    desk::tell,
     environment::Environment,
     exit::Exit,
     network::NetworkArgs,
+    order::tell_line,
     output::{OutputArgs, Page},
     place,
     signer::ReaderArgs,
@@ -76,7 +76,7 @@ impl RewardsCommand {
         let progress = |asked: usize| {
             if asked >= told + TELL_EVERY {
                 told = asked;
-                tell(&format!("{asked} transactions …"));
+                tell_line(&format!("{asked} transactions …"));
             }
         };
         let rewards = super::block_on(async { Ok(history::rewards(query, progress).await?) })?;

@@ -4,7 +4,10 @@
 //! key of the network's own command line. The first that is there counts: one that is there and broken is an error, never a
 //! reason to sign with another key.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 use secrecy::SecretString;
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     chain::keys::Keypair,
-    primitives::Address,
+    primitives::{Address, clean},
     wallet::{CliConfig, Vault, WalletFile, forbid_core_files},
 };
 
@@ -52,7 +55,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// `wallet file`, `environment` or `keystore`: stable words for programs.
+    /// A stable word for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::File { .. } => "wallet_file",
@@ -141,6 +144,76 @@ impl Found {
                 .ok_or_else(|| Exit::BadInput.because("the keystore has gone since it was found")),
         }
     }
+}
+
+/// A wallet that exists, whether it is used or not.
+pub struct Candidate {
+    pub address: Address,
+    pub source: Source,
+    /// What the network's own command line calls it.
+    pub alias: Option<String>,
+    pub created_ms: Option<u64>,
+    /// It would be used if nothing before it were there.
+    pub eligible: bool,
+}
+
+/// Everything that is there, in the order in which it is looked for, and then what is only used when it is named. What is broken
+/// is told on standard error: it must not hide the rest.
+pub fn candidates(environment: &Environment) -> anyhow::Result<Vec<Candidate>> {
+    forbid_core_files();
+    let mut all = Vec::new();
+    let tell = |error: &dyn std::fmt::Display| drop(writeln!(io::stderr(), "warning: {}", clean(&error.to_string())));
+    match environment.keypair() {
+        Ok(Some(keypair)) => all.push(Candidate {
+            address: keypair.address(),
+            source: Source::Variable { origin: environment.origin("SOMA_SECRET_KEY") },
+            alias: None,
+            created_ms: None,
+            eligible: true,
+        }),
+        Ok(None) => {}
+        Err(error) => tell(&error),
+    }
+    let vault = Vault::below(&place::data_dir()?);
+    let active = vault.active().unwrap_or_else(|error| {
+        tell(&error);
+        None
+    });
+    for name in vault.names()? {
+        match vault.read(&name) {
+            Ok(wallet) => all.push(Candidate {
+                address: wallet.file.address(),
+                created_ms: Some(wallet.file.created_ms()),
+                alias: None,
+                eligible: active.as_ref() == Some(&name),
+                source: Source::File { name, path: wallet.path },
+            }),
+            Err(error) => tell(&error),
+        }
+    }
+    match CliConfig::find() {
+        Ok(Some(config)) => {
+            let used = config.address().unwrap_or_else(|error| {
+                tell(&error);
+                None
+            });
+            let mut aliases = config.aliases();
+            let path = config.keystore.clone().unwrap_or(config.dir);
+            let mut add = |address, alias, eligible| {
+                let source = Source::Keystore { path: path.clone() };
+                all.push(Candidate { address, source, alias, created_ms: None, eligible });
+            };
+            if let Some(address) = used {
+                add(address, aliases.remove(&address), config.keystore.is_some());
+            }
+            aliases.into_iter().for_each(|(address, alias)| add(address, Some(alias), false));
+        }
+        Ok(None) => {}
+        Err(error) => tell(&error),
+    }
+    // Stable: within each half the order is the one in which they are looked for.
+    all.sort_by_key(|candidate| !candidate.eligible);
+    Ok(all)
 }
 
 /// Of an existing wallet file.

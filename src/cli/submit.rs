@@ -1,16 +1,16 @@
 //! `somascope submit`: one file for one target, by hand.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    confirm::ConfirmArgs,
-    desk::{DeskArgs, Session, advice, exit_of, signed, tell, tell_page, word},
+    environment::Environment,
     exit::Exit,
-    output::{OutputArgs, Page},
+    order::{self, Counter, OrderArgs, signed, tell, tell_line},
+    output::Page,
 };
 use crate::{
     engine::desk::{Offer, Settled, check_data},
@@ -31,7 +31,7 @@ use crate::{
     `somascope claim --all` gets reward and bond.\n\n\
     JSON: network, target, epoch, claimable_epoch, file, size_bytes, checksum, model, distance, threshold, margin, losses (model, loss), \
     reward_pool_shannons, bond_shannons, max_fee_shannons, claim_fee_shannons, expected_reward_shannons, expected_gain_shannons, \
-    outcome (executed, failed, refused, unknown), digest, why, fee_shannons, balance_change_shannons.\n\n\
+    status (executed, failed, refused, unknown), digest, why, fee_shannons, balance_change_shannons.\n\n\
     Exit codes: 0 filled; 1 refused by the network (filled by others, expired, …: at most the base fee was charged); 2 the file, the \
     distance or an option will not do, nothing was sent; 3 unreachable; 4 sent, outcome unknown: the next command settles it."
 )]
@@ -46,11 +46,7 @@ pub struct Submit {
     #[arg(long)]
     heads: Option<usize>,
     #[command(flatten)]
-    confirm: ConfirmArgs,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    desk: DeskArgs,
+    order: OrderArgs,
 }
 
 #[derive(Serialize)]
@@ -80,7 +76,7 @@ struct Submitted {
     claim_fee_shannons: Shannons,
     expected_reward_shannons: Shannons,
     expected_gain_shannons: i64,
-    outcome: Option<&'static str>,
+    status: Option<&'static str>,
     digest: Option<Digest>,
     why: Option<String>,
     fee_shannons: Option<Shannons>,
@@ -108,7 +104,7 @@ impl Submitted {
             claim_fee_shannons: offer.claim_fee,
             expected_reward_shannons: offer.reward,
             expected_gain_shannons: offer.gain(),
-            outcome: None,
+            status: None,
             digest: None,
             why: None,
             fee_shannons: None,
@@ -116,7 +112,7 @@ impl Submitted {
         }
     }
 
-    fn settled(self, settled: &Settled) -> Self {
+    fn settled(self, status: &'static str, settled: &Settled) -> Self {
         let (digest, why, fee, change) = match settled {
             Settled::Executed { digest, failure, fee, balance_change, .. } => {
                 (Some(*digest), failure.clone(), Some(*fee), Some(*balance_change))
@@ -124,7 +120,7 @@ impl Submitted {
             Settled::Refused { why } => (None, Some(why.clone()), None, None),
             Settled::Unknown { digest, why } => (Some(*digest), Some(why.clone()), None, None),
         };
-        Self { outcome: Some(word(settled)), digest, why, fee_shannons: fee, balance_change_shannons: change, ..self }
+        Self { status: Some(status), digest, why, fee_shannons: fee, balance_change_shannons: change, ..self }
     }
 }
 
@@ -133,29 +129,31 @@ impl Submit {
         // What no network would change is told before anything is asked for.
         check_data(&self.file, u64::MAX)?;
         super::block_on(async {
-            let mut session = self.desk.open(self.heads).await?;
-            let result = self.submit(&mut session).await;
-            session.close(result).await
+            let environment = Environment::read(Path::new("."))?;
+            let store = order::store(&environment, &self.order.network)?;
+            let mut counter = self.order.open(&environment, store, self.heads).await?;
+            let ended = self.submit(&mut counter).await;
+            counter.desk.close().await;
+            ended
         })
     }
 
-    async fn submit(&self, session: &mut Session) -> anyhow::Result<Exit> {
-        let Session { desk, network } = session;
-        let offer = desk.confirm(self.target, &self.file, |step| tell(&format!("{step} …"))).await?;
+    async fn submit(&self, counter: &mut Counter) -> anyhow::Result<Exit> {
+        let common = &self.order.common;
+        let Counter { desk, network, .. } = counter;
+        let offer = desk.confirm(self.target, &self.file, |step| tell_line(&format!("{step} …"))).await?;
         let submitted = Submitted::offered(network.title(), &offer);
-        if !self.output.json || !self.confirm.yes {
-            tell_page(|page| plan(page, &submitted, &offer));
-        }
-        self.confirm.insist(&format!(
+        let mut page = Page::default();
+        plan(&mut page, &submitted, &offer);
+        tell(&page.finish());
+        common.confirm.insist(&format!(
             "Upload {} and submit it on {} with a bond of {} SOMA?",
             submitted.file, submitted.network, offer.bond
         ))?;
         let settled = desk.submit(offer).await?;
-        if let Some(advice) = advice(&settled) {
-            tell(&advice);
-        }
-        self.output.open().show(&submitted.settled(&settled), outcome).context("standard output")?;
-        Ok(exit_of(&settled))
+        let (status, exit) = order::status(&settled);
+        common.output.open().show(&submitted.settled(status, &settled), outcome).context("standard output")?;
+        Ok(exit)
     }
 }
 
@@ -180,7 +178,7 @@ fn plan(page: &mut Page, offered: &Submitted, offer: &Offer) {
 
 fn outcome(page: &mut Page, submitted: &Submitted) {
     let why = submitted.why.as_deref().unwrap_or("no reason given");
-    match submitted.outcome {
+    match submitted.status {
         Some("executed") => page.line(format!(
             "filled target 0x{}; reward and bond can be claimed from epoch {} on",
             submitted.target, submitted.claimable_epoch

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{Exit, play::Play, specialists};
@@ -19,7 +19,7 @@ use crate::{
         client::{Client, request_faucet},
         keys::Keypair,
     },
-    devnet::{self, Devnet, DevnetConfig, GenesisOptions, Ports},
+    devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
     engine::{self, EngineConfig, Policy},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
@@ -109,7 +109,12 @@ impl Demo {
             models,
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        devnet::start(config).await.context("the embedded network does not start")
+        devnet::start(config).await.map_err(|error| match error {
+            DevnetError::PortInUse { .. } | DevnetError::Listen { .. } => {
+                anyhow!("{error}: choose another one with --rpc-port, or 0 for any free one")
+            }
+            error => anyhow::Error::new(error).context("the embedded network does not start"),
+        })
     }
 
     async fn start_engine(
