@@ -2,6 +2,7 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod claim;
 mod confirm;
 mod demo;
 mod devnet;
@@ -17,10 +18,12 @@ mod output;
 mod pinning;
 mod place;
 mod play;
+mod rewards;
 mod run;
 mod score;
 mod signer;
 mod specialists;
+mod submit;
 mod targets;
 mod time;
 mod wallet;
@@ -59,6 +62,9 @@ enum Command {
     Targets(targets::Targets),
     Models(models::Models),
     Epoch(epoch::Epoch),
+    Submit(submit::Submit),
+    Claim(claim::Claim),
+    Rewards(rewards::RewardsCommand),
 }
 
 /// What every command takes.
@@ -77,6 +83,9 @@ pub fn main() -> ExitCode {
         Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Claim(command) => command.run(),
+        Command::Rewards(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),
         Command::Models(command) => command.run(),

@@ -44,7 +44,12 @@ pub struct Counter {
 
 impl OrderArgs {
     /// Asks the node who it is before it asks the person for a passphrase; tells what an earlier run had left in flight.
-    pub async fn open(&self, environment: &Environment, store: Option<Store>) -> anyhow::Result<Counter> {
+    pub async fn open(
+        &self,
+        environment: &Environment,
+        store: Option<Store>,
+        heads: Option<usize>,
+    ) -> anyhow::Result<Counter> {
         let network = self.network.resolve(environment)?;
         let found = self.wallet.need(environment)?;
         let address = found.address;
@@ -52,7 +57,7 @@ impl OrderArgs {
         let keypair = found.unlock(environment)?;
         let dir = place::state_dir(&network, Some(address))?;
         let rpc_url = network.rpc_url.clone();
-        let desk = Desk::open(DeskConfig { dir, rpc_url, keypair, store, heads: None }).await?;
+        let desk = Desk::open(DeskConfig { dir, rpc_url, keypair, store, heads }).await?;
         for leftover in desk.leftovers() {
             let mut page = Page::default();
             page.line(format!("earlier: {}: {}", leftover.what, sentence(&leftover.settled)));
@@ -63,7 +68,7 @@ impl OrderArgs {
 
     /// Draws the order up, shows what it costs, asks, carries it out, and prints what became of it.
     pub async fn carry_out(&self, environment: &Environment, order: Order) -> anyhow::Result<Exit> {
-        let Counter { mut desk, network, allowed, address } = self.open(environment, None).await?;
+        let Counter { mut desk, network, allowed, address } = self.open(environment, None, None).await?;
         let worked = async {
             let draft = desk.draft(order).await?;
             tell(&plan(&draft, &network, &allowed, address));
@@ -79,8 +84,17 @@ impl OrderArgs {
     }
 }
 
+/// Where submissions are uploaded: the bucket of the environment, else the one that comes with the network.
+pub fn store(environment: &Environment, network: &NetworkArgs) -> anyhow::Result<Option<Store>> {
+    let config = match environment.store()? {
+        Some(config) => Some(config),
+        None => network.resolve(environment)?.objects,
+    };
+    Ok(config.map(Store::new).transpose()?)
+}
+
 /// A plan is for the person who is asked, not part of the result. A closed standard error must not stop the work.
-fn tell(text: &str) {
+pub fn tell(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
@@ -179,6 +193,35 @@ impl Outcome {
             );
         }
     }
+}
+
+/// One line of progress or advice.
+pub fn tell_line(line: &str) {
+    let mut page = Page::default();
+    page.line(line);
+    tell(&page.finish());
+}
+
+/// The outcome as JSON output says it, how a command ends after it, and what there is to do about an unknown one.
+pub fn status(settled: &Settled) -> (&'static str, Exit) {
+    match settled {
+        Settled::Executed { success: true, .. } => ("executed", Exit::Ok),
+        Settled::Executed { .. } => ("failed", Exit::Refused),
+        Settled::Refused { .. } => ("refused", Exit::Refused),
+        Settled::Unknown { digest, why } => {
+            tell_line(&format!(
+                "Nobody can say yet what became of transaction {digest} ({why}). Its bytes are kept: the next signing command asks \
+                 again and, if need be, sends the same bytes again, which can never pay twice."
+            ));
+            ("unknown", Exit::Unknown)
+        }
+    }
+}
+
+/// A signed amount of SOMA for people.
+pub fn signed(amount: i64) -> String {
+    let sign = if amount < 0 { "-" } else { "+" };
+    format!("{sign}{}", Shannons(amount.unsigned_abs()))
 }
 
 /// What became of something, as half a sentence.

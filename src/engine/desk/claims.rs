@@ -138,6 +138,18 @@ pub(super) fn appraise(
 }
 
 impl Desk {
+    /// What the claim of one target would bring and cost now; an error if it cannot be claimed in this epoch.
+    pub async fn appraise(&self, target: ObjectId) -> Result<Claimable, DeskError> {
+        let client = &self.wallet.client;
+        let (state, object) = tokio::try_join!(client.epoch_state(), client.target(target))?;
+        appraise(&state.parameters, target, &object.ok_or(DeskError::NoTarget(target))?, self.address, state.epoch)
+    }
+
+    /// Whether a target is no longer on the chain.
+    pub async fn is_gone(&self, target: ObjectId) -> Result<bool, DeskError> {
+        Ok(self.wallet.client.target(target).await?.is_none())
+    }
+
     /// Targets that can be claimed now, best gain first; of others' at most `limit`.
     pub async fn claimable(&self, whose: Whose, limit: usize) -> Result<Vec<Claimable>, DeskError> {
         let state = self.state().await?;

@@ -168,8 +168,8 @@ impl DeskError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Client(error) | Self::Engine(EngineError::Client(error)) => match error {
-                ClientError::Unreachable(_) | ClientError::Malformed(_) => Trouble::Unreachable,
-                ClientError::Refused { .. } => Trouble::Refused,
+                ClientError::Unreachable(_) => Trouble::Unreachable,
+                ClientError::Refused { .. } | ClientError::Malformed(_) => Trouble::Refused,
                 ClientError::Url(_) => Trouble::BadInput,
             },
             Self::Storage(StorageError::Url(..)) => Trouble::BadInput,
