@@ -203,6 +203,17 @@ async fn another_chain_and_a_newer_protocol_are_asked_about_and_yes_does_not_ans
     let pay = ["wallet", "send", &"ab".repeat(32), "0.1", "--yes", "--json"];
     assert_eq!(user.run(&pay).await.ok().json()["chain_id"], here, "the first chain is no question");
     abroad.run(&pay).await.ends(2).says(&[&here, &there, "--accept-chain"]);
+    // A run signs later, when nobody may be there to ask: it asks at the start, or does not start.
+    let data = session.home().join("data.txt");
+    fs::write(&data, "some data").expect("writable");
+    let env = session.home().join(".env");
+    let bucket = "S3_BUCKET=b\nS3_ACCESS_KEY_ID=i\nS3_SECRET_ACCESS_KEY=s\nS3_PUBLIC_URL=http://127.0.0.1:1/b\n";
+    fs::write(&env, bucket).expect("writable");
+    fs::set_permissions(&env, fs::Permissions::from_mode(0o600)).expect("ours");
+    let run = ["run", "--headless", "--epochs", "1", "--data", data.to_str().expect("UTF-8")];
+    abroad.run(&run).await.ends(2).says(&["--accept-chain"]);
+    let nowhere = [&run[..], &["--network", "http://127.0.0.1:1"]].concat();
+    user.offline(&nowhere).await.ends(3).says(&["has not been used on", "read-only"]);
     let wrong = [&pay[..], &["--accept-chain", &here]].concat();
     abroad.run(&wrong).await.ends(2).says(&[&there]);
     let accepted = [&pay[..], &["--accept-chain", &there]].concat();

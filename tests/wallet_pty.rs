@@ -4,7 +4,7 @@
 #[expect(dead_code, reason = "resizing and signals are tested with the dashboard")]
 mod pty;
 
-use std::{path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use pty::Pty;
 use secrecy::{ExposeSecret, SecretString};
@@ -137,6 +137,12 @@ fn an_interrupted_question_gives_the_terminal_back_and_leaves_nothing() {
     vault(home.path()).create("old", &Keypair::from_seed([1; 32]), &"x".into(), cheap, 0).expect("made");
     let mut new = wallet(home.path(), &["new"]);
     new.wait_for("new passphrase:", PATIENCE);
+    // While a secret is in memory, no copy of it may be written to disk.
+    if cfg!(target_os = "linux") {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", new.pid())).expect("the child runs");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("Linux tells it");
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    }
     new.send("half a passph\x03");
     assert_eq!(new.wait_exit(PATIENCE).exit_code(), 2, "{}", new.text());
     new.assert_restored();

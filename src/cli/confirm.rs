@@ -26,7 +26,7 @@ impl ConfirmArgs {
     /// # Errors
     /// Bad input where neither a terminal nor `--yes` can answer.
     pub fn ask(&self, question: &str) -> anyhow::Result<bool> {
-        self.yes.then_some(Ok(true)).unwrap_or_else(|| ask(question, "--yes"))
+        if self.yes { Ok(true) } else { ask(question, "--yes") }
     }
 
     /// [`Self::ask`], and a no ends the command.

@@ -49,7 +49,11 @@ impl AcceptArgs {
         Ok(Allowed { service, protocol_version })
     }
 
-    /// The same for a program that can start without the node. `None`: it did not answer, so nothing is known.
+    /// The same for a program that can start without the node, and checks later that the chain is its journal's. `None`: the
+    /// node did not answer.
+    ///
+    /// # Errors
+    /// A node that does not answer is one where nobody could be asked later: on a network that the wallet does not know.
     pub async fn ensure_if_it_answers(
         &self,
         network: &Network,
@@ -58,7 +62,17 @@ impl AcceptArgs {
     ) -> anyhow::Result<Option<Allowed>> {
         match self.ensure_signing_allowed(network, client, wallet).await {
             Ok(allowed) => Ok(Some(allowed)),
-            Err(error) if Exit::of(&error) == Exit::Unreachable => Ok(None),
+            Err(error) if Exit::of(&error) == Exit::Unreachable => {
+                let pins = Pins::below(&place::data_dir()?);
+                if pins.of(wallet)?.is_empty() || pins.current(wallet, &network.title())?.is_some() {
+                    return Ok(None);
+                }
+                Err(error.context(format!(
+                    "wallet 0x{wallet} has not been used on {} yet, and which chain that is cannot be seen now (--mode read-only \
+                     starts without it)",
+                    network.title()
+                )))
+            }
             Err(error) => Err(error),
         }
     }
