@@ -17,14 +17,14 @@ pub fn claim_creating(parameters: &SystemParameters, reward: Shannons, coins: u6
     operation(parameters, coins.saturating_add(2)).saturating_add(reward.bps(parameters.value_fee_bps / 2))
 }
 
-/// PayCoins: the gas coin, which keeps what is left, and a new coin for each recipient; used up coins cost nothing.
-pub fn pay_coins(parameters: &SystemParameters, paid: Shannons, recipients: u64) -> Shannons {
-    operation(parameters, recipients.saturating_add(1)).saturating_add(paid.bps(parameters.value_fee_bps))
-}
-
 /// TransferCoin of a whole coin that is not the gas coin: it changes its owner.
 pub fn transfer_whole_coin(parameters: &SystemParameters, balance: Shannons) -> Shannons {
     operation(parameters, 2).saturating_add(balance.bps(parameters.value_fee_bps))
+}
+
+/// PayCoins from one coin, which also pays for gas, to so many recipients: a coin each, and what stays behind.
+pub fn pay_coins(parameters: &SystemParameters, recipients: usize, amount: Shannons) -> Shannons {
+    operation(parameters, 1 + recipients as u64).saturating_add(amount.bps(parameters.value_fee_bps))
 }
 
 /// The base fee and so many written objects.
@@ -48,7 +48,7 @@ mod tests {
         assert_eq!(claim_creating(&parameters(), Shannons(12_685_185), 4), claim(&parameters(), Shannons(12_685_185)));
         assert_eq!(claim_creating(&parameters(), Shannons(12_685_185), 1), Shannons(1900 + 6342));
         assert_eq!(transfer_whole_coin(&parameters(), Shannons(10_000)), Shannons(1600 + 10));
-        assert_eq!(pay_coins(&parameters(), Shannons(20_000), 2), Shannons(1900 + 20));
+        assert_eq!(pay_coins(&parameters(), 2, Shannons(20_000)), Shannons(1900 + 20));
         // Half of seven is three (`protocol-corrections.md §2`).
         let later = SystemParameters { value_fee_bps: 7, ..parameters() };
         assert_eq!(claim(&later, Shannons(12_685_185)), Shannons(2800 + 3805));

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::Mode,
     chain::{client::Client, keys::Keypair},
-    engine::{self, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
@@ -101,10 +101,11 @@ impl Run {
         super::block_on(async {
             // A closed standard error must not stop the work.
             let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
-            let mut balance_start = None;
+            let (mut balance_start, mut accepted_protocol) = (None, None);
             if let Some(keypair) = &keypair {
                 let client = Client::new(&network.rpc_url, PATIENCE)?;
-                self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                accepted_protocol = allowed.map(|allowed| allowed.protocol_version).or(self.accept.accept_protocol);
                 // A node that is away is no reason not to start: the engine says so and keeps trying.
                 balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
             }
@@ -133,6 +134,8 @@ impl Run {
                 heads: self.heads,
                 scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
                 refresh: Duration::from_secs(15),
+                coins_ahead: COINS_AHEAD,
+                accepted_protocol,
                 die_at: None,
             };
             self.play.through(engine::start(config).await?, balance_start).await

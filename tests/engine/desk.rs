@@ -10,6 +10,7 @@ use somascope::{
     api::{Mode, SubmissionState as State},
     chain::client::Client,
     engine::{
+        Crash, CrashAt,
         desk::{ClaimableKind, Desk, DeskConfig, DeskError, Order, Settled, Whose},
         history::{self, EntryState, JournalUse, Limits, Query, Rewards},
     },
@@ -109,7 +110,7 @@ async fn every_order_costs_exactly_what_its_draft_says() {
 #[derive(Serialize, Deserialize)]
 struct Job {
     orders: Orders,
-    die_at: State,
+    die_at: Crash,
     work: Work,
 }
 
@@ -147,7 +148,8 @@ fn child_desk() {
     });
 }
 
-async fn dies(orders: &Orders, die_at: State, work: Work) {
+async fn dies(orders: &Orders, die_at: impl Into<Crash>, work: Work) {
+    let die_at = die_at.into();
     let job = Job { orders: orders.clone(), die_at, work };
     let child = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", "desk::child_desk", "--nocapture", "--test-threads=1"])
@@ -165,10 +167,11 @@ async fn dies(orders: &Orders, die_at: State, work: Work) {
 async fn a_payment_that_dies_half_way_is_paid_once_or_not_at_all_and_the_next_desk_says_which() {
     let network = Network::start(1).await;
     let amount = Shannons(123_456_789);
-    // Signed only: certainly never sent. Sent: perhaps, so the same bytes are sent. Claimed: it was settled.
-    for (seed, die_at, paid, left) in
-        [(21, State::Signed, false, 1), (22, State::Sent, true, 1), (23, State::Claimed, true, 0)]
+    // Signed only: certainly never sent. Sent: perhaps, so the same bytes are sent.
+    for (seed, at, paid, left) in
+        [(21, CrashAt::OrderSigned, false, 1), (22, CrashAt::OrderSent, true, 1), (23, CrashAt::OrderSettled, true, 0)]
     {
+        let die_at = Crash { at, times: 1 };
         let orders = network.engine(seed).await;
         let to = Address([seed; 32]);
         dies(&orders, die_at, Work::Send { to, amount }).await;

@@ -13,7 +13,7 @@ use crate::{
     },
     engine::{
         journal::{JournalError, OpenOrder, OrderKind, Outcome, SignedRecord, Step, Submission, TransactionKind},
-        money::{self, Closing, Payment, Verdict},
+        money::{self, Closing, Flight, Payment, Verdict},
     },
     primitives::{Digest, ObjectId, Shannons},
 };
@@ -96,36 +96,35 @@ impl Desk {
 
     async fn send_order(&self, order: &OpenOrder) -> Result<Verdict, DeskError> {
         let sending = async || self.journal.sending_order(order.digest).await;
-        Ok(self.send(&order.transaction, order.sends, 0, sending).await?)
+        let flight = self.flight(&order.transaction, order.sends, order.height);
+        Ok(self.send(flight, 0, sending).await?)
+    }
+
+    fn flight(&self, transaction: &SignedTransaction, sends: u32, height: u64) -> Flight {
+        Flight { transaction: transaction.clone(), sends, height, chain_id: self.chain_id.clone() }
     }
 
     /// Sends the bytes, and the same bytes again, until their outcome is known or patience ends. `asking`: rounds of only
     /// asking before that.
     async fn send(
         &self,
-        transaction: &SignedTransaction,
-        sends: u32,
+        mut flight: Flight,
         asking: u32,
         sending: impl AsyncFn() -> Result<(), JournalError>,
     ) -> Result<Verdict, JournalError> {
         let client = &self.wallet.client;
         let started = Instant::now();
-        let (mut sends, mut asking, mut pause) = (sends, asking, FIRST_PAUSE);
+        let (mut asking, mut pause) = (asking, FIRST_PAUSE);
         loop {
-            let verdict = match (sends, asking) {
-                (_, 1..) => {
-                    asking -= 1;
-                    money::resend(client, transaction, sends, Closing::Closed).await
-                }
-                (0, _) => {
-                    sending().await?;
-                    sends += 1;
-                    money::send(client, transaction, sends).await
-                }
-                _ => {
-                    sending().await?;
-                    sends += 1;
-                    money::resend(client, transaction, sends, Closing::Open).await
+            let verdict = if asking > 0 {
+                asking -= 1;
+                money::resend(client, &flight, Closing::Closed).await
+            } else {
+                sending().await?;
+                flight.sends += 1;
+                match flight.sends {
+                    1 => money::send(client, &flight).await,
+                    _ => money::resend(client, &flight, Closing::Open).await,
                 }
             };
             if !matches!(verdict, Verdict::Unknown(_)) || started.elapsed() + pause > PATIENCE {
@@ -144,7 +143,7 @@ impl Desk {
                 self.journal.settle_order(digest, outcome, fee, change).await?;
                 Attempt::Done(self.settled(digest, &executed))
             }
-            Verdict::Dead { why, again } => {
+            Verdict::Dead { why, again, .. } => {
                 self.journal.settle_order(digest, Outcome::Dead, Shannons::ZERO, 0).await?;
                 if again { Attempt::Again(why) } else { Attempt::Done(Settled::Refused { why }) }
             }
@@ -202,7 +201,8 @@ impl Desk {
     ) -> Result<Verdict, DeskError> {
         let id = submission.row.id;
         let sending = async || self.journal.sending(id, record.digest).await.map(drop);
-        Ok(self.send(&record.transaction, record.sends, asking, sending).await?)
+        let flight = self.flight(&record.transaction, record.sends, record.height);
+        Ok(self.send(flight, asking, sending).await?)
     }
 
     async fn book_claim(
@@ -222,7 +222,7 @@ impl Desk {
                 self.journal.settle(row.id, digest, outcome_of(&executed), fee, change, step).await?;
                 Ok(Attempt::Done(self.settled(digest, &executed)))
             }
-            Verdict::Dead { why, again } => {
+            Verdict::Dead { why, again, .. } => {
                 self.journal.settle(row.id, digest, Outcome::Dead, Shannons::ZERO, 0, None).await?;
                 Ok(if again { Attempt::Again(why) } else { Attempt::Done(Settled::Refused { why }) })
             }
@@ -263,7 +263,7 @@ impl Desk {
                 self.journal.settle(id, digest, outcome_of(&executed), fee, change, Some(step)).await?;
                 Ok(Attempt::Done(self.settled(digest, &executed)))
             }
-            Verdict::Dead { why, again } => {
+            Verdict::Dead { why, again, .. } => {
                 let to = match state {
                     State::Signed => State::Lost,
                     _ if again => State::Uploaded,
@@ -321,7 +321,7 @@ impl Desk {
 }
 
 fn never_sent() -> Verdict {
-    Verdict::Dead { why: "it was signed and never sent".into(), again: false }
+    Verdict::Dead { why: "it was signed and never sent".into(), again: false, coins: Vec::new() }
 }
 
 /// A leftover is not built again: whoever wants it gives the order anew.

@@ -7,12 +7,13 @@ use crate::{
         fees,
         types::{SystemParameters, TransactionData, TransactionKind},
     },
-    engine::money::{self, NotBuilt},
     primitives::{Address, ObjectId, Shannons},
 };
 
 /// Coins in one transaction; the official client merges as many.
 const COINS: usize = 256;
+/// Up to so many coins a wallet is left as it is; beyond, the smallest are used up on the way.
+const TIDY_COINS: usize = 8;
 /// Payments in one transaction; its size is limited to 262,144 bytes.
 const PAYMENTS: usize = 256;
 
@@ -69,11 +70,7 @@ impl Desk {
     ) -> Result<Plan, DeskError> {
         let target = self.wallet.client.target(id).await?.ok_or(DeskError::NoTarget(id))?;
         let worth = claims::appraise(parameters, id, &target, self.address, epoch)?;
-        let gas = money::gas_payment(coins, worth.fee).map_err(|error| match error {
-            NotBuilt::Poor { needed, held } => DeskError::Poor { needed, held },
-            other => DeskError::Order(other.to_string()),
-        })?;
-        let gas = coins.iter().filter(|coin| gas.contains(&coin.reference)).copied().collect();
+        let gas = enough(coins, worth.fee)?;
         Ok(Plan {
             kind: TransactionKind::ClaimRewards { target_id: id },
             gas,
@@ -100,7 +97,7 @@ fn sum(amounts: impl Iterator<Item = Shannons>) -> Result<Shannons, DeskError> {
 }
 
 /// The fewest coins that hold `needed`, richest first, and the dust of an untidy wallet on top.
-fn enough(coins: &[Coin], needed: Shannons) -> Result<Vec<Coin>, DeskError> {
+pub(super) fn enough(coins: &[Coin], needed: Shannons) -> Result<Vec<Coin>, DeskError> {
     let held: Shannons = coins.iter().map(|coin| Shannons(coin.balance)).sum();
     if held < needed || coins.is_empty() {
         return Err(DeskError::Poor { needed, held });
@@ -109,7 +106,7 @@ fn enough(coins: &[Coin], needed: Shannons) -> Result<Vec<Coin>, DeskError> {
     for (number, coin) in coins.iter().take(COINS).enumerate() {
         reached = reached.saturating_add(Shannons(coin.balance));
         if reached >= needed {
-            let dust = if coins.len() > money::TIDY_COINS { COINS - number - 1 } else { 0 };
+            let dust = if coins.len() > TIDY_COINS { COINS - number - 1 } else { 0 };
             let rest = coins[number + 1..].iter().rev().take(dust);
             return Ok(coins[..=number].iter().chain(rest).copied().collect());
         }
@@ -127,7 +124,7 @@ fn send(parameters: &SystemParameters, coins: &[Coin], payments: &[(Address, Sha
         return Err(DeskError::Order("an amount of 0 cannot be sent".into()));
     }
     let paid = sum(payments.iter().map(|(_, amount)| *amount))?;
-    let fee = fees::pay_coins(parameters, paid, payments.len() as u64);
+    let fee = fees::pay_coins(parameters, payments.len(), paid);
     let used = enough(coins, sum([paid, fee].into_iter())?)?;
     let kind = TransactionKind::PayCoins {
         coins: used.iter().map(|coin| coin.reference).collect(),
@@ -172,21 +169,21 @@ fn split(parameters: &SystemParameters, coins: &[Coin], address: Address, parts:
     let Some(richest) = coins.first() else {
         return Err(DeskError::Poor { needed: Shannons(1), held: Shannons::ZERO });
     };
-    let new = u64::from(parts) - 1;
-    let without_value = fees::pay_coins(parameters, Shannons::ZERO, new);
+    let new = parts as usize - 1;
+    let without_value = fees::pay_coins(parameters, new, Shannons::ZERO);
     let rest = Shannons(richest.balance).saturating_sub(without_value);
     // Equal shares of what the fees leave, where the fees grow with what is moved.
-    let shares = u128::from(parts) * 10_000 + u128::from(new) * u128::from(parameters.value_fee_bps);
+    let shares = u128::from(parts) * 10_000 + new as u128 * u128::from(parameters.value_fee_bps);
     let share = u64::try_from(u128::from(rest.0) * 10_000 / shares).unwrap_or(0);
     if share == 0 {
         let needed = without_value.saturating_add(Shannons(u64::from(parts)));
         return Err(DeskError::Poor { needed, held: Shannons(richest.balance) });
     }
-    let fee = fees::pay_coins(parameters, Shannons(share * new), new);
+    let fee = fees::pay_coins(parameters, new, Shannons(share * new as u64));
     let kind = TransactionKind::PayCoins {
         coins: vec![richest.reference],
-        amounts: Some(vec![share; new as usize]),
-        recipients: vec![address; new as usize],
+        amounts: Some(vec![share; new]),
+        recipients: vec![address; new],
     };
     let what = format!("split a coin of {} SOMA into {parts} of {}", Shannons(richest.balance), Shannons(share));
     Ok(Plan {

@@ -13,13 +13,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{EngineError, journal::Journal, money::Wallet, scoring::NotConfirmed, scoring::WeightsError};
 use crate::{
-    api::SubmissionState,
     chain::{
         client::{Client, ClientError, EpochState},
         keys::Keypair,
         types::TransactionData,
     },
-    engine::JournalError,
+    engine::{Crash, JournalError},
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::{StorageError, Store},
 };
@@ -205,6 +204,7 @@ impl From<WeightsError> for DeskError {
 pub struct Desk {
     wallet: Wallet,
     address: Address,
+    chain_id: String,
     journal: Journal,
     store: Option<Store>,
     dir: PathBuf,
@@ -219,15 +219,16 @@ impl Desk {
         Self::open_to_die(config, None).await
     }
 
-    /// For tests: ends the process right after a transaction has entered this state on disk.
+    /// For tests: ends the process at this point.
     #[doc(hidden)]
-    pub async fn open_to_die(config: DeskConfig, die_at: Option<SubmissionState>) -> Result<Self, DeskError> {
+    pub async fn open_to_die(config: DeskConfig, die_at: Option<Crash>) -> Result<Self, DeskError> {
         let client = Client::new(&config.rpc_url, CALL)?;
         let address = config.keypair.address();
         let journal = Journal::open(&config.dir, die_at)?;
         let mut desk = Self {
             wallet: Wallet { client, keypair: Arc::new(config.keypair) },
             address,
+            chain_id: String::new(),
             journal,
             store: config.store,
             dir: config.dir,
@@ -235,7 +236,8 @@ impl Desk {
             leftovers: Vec::new(),
         };
         let prepared = async {
-            super::identify(&desk.journal, &desk.wallet.client, &desk.dir, &config.rpc_url, address).await?;
+            desk.chain_id =
+                super::identify(&desk.journal, &desk.wallet.client, &desk.dir, &config.rpc_url, address).await?;
             desk.settle_leftovers().await
         };
         match prepared.await {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Desk, DeskError, Settled,
     carry::{ATTEMPTS, Attempt},
+    draft::enough,
     not_confirmed,
 };
 use crate::{
@@ -187,7 +188,16 @@ impl Desk {
         for _ in 0..ATTEMPTS {
             let state = self.wallet.client.epoch_state().await?;
             let url = submission.row.url.clone().unwrap_or_default();
-            let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, &state.parameters, state.epoch).await;
+            let coins = self.wallet.client.coins(self.address).await?;
+            let gas = match enough(&coins, money::submit_needs(&state.parameters, offer.size)) {
+                Ok(gas) => gas.iter().map(|coin| coin.reference).collect(),
+                Err(error) => {
+                    let step = Step::new(State::Uploaded, State::Failed).noting(error.to_string());
+                    self.journal.advance(id, step).await?;
+                    return Err(error);
+                }
+            };
+            let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch).await;
             let transaction = match prepared {
                 Ok(transaction) => transaction,
                 Err(error) => return self.not_built(&offer, &submission, error).await,
@@ -216,7 +226,6 @@ impl Desk {
         Err(match error {
             NotBuilt::Gone(why) => DeskError::Closed { target: offer.target, why },
             NotBuilt::Deleted => DeskError::NoTarget(offer.target),
-            NotBuilt::Poor { needed, held } => DeskError::Poor { needed, held },
             NotBuilt::Client(error) => DeskError::Client(error),
             error @ NotBuilt::Url(..) => DeskError::Order(error.to_string()),
         })

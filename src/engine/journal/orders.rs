@@ -5,10 +5,11 @@
 
 use rusqlite::{Row, params};
 
-use super::{Journal, JournalError, Outcome, Outcomes, crash_point};
+use super::{Journal, JournalError, Outcome, Outcomes};
 use crate::{
-    api::SubmissionState as State, chain::types::SignedTransaction, engine::now_ms, primitives::Digest,
-    primitives::Shannons,
+    chain::types::SignedTransaction,
+    engine::{CrashAt, now_ms},
+    primitives::{Digest, Shannons},
 };
 
 /// A row of the orders.
@@ -88,7 +89,7 @@ impl Journal {
         transaction: &SignedTransaction,
         height: u64,
     ) -> Result<OpenOrder, JournalError> {
-        let (transaction, die_at) = (transaction.clone(), self.die_at);
+        let (transaction, dies) = (transaction.clone(), self.dies.clone());
         self.call(move |connection| {
             let digest = transaction.digest();
             let disk = connection.transaction()?;
@@ -116,8 +117,7 @@ impl Journal {
                 Err(error) => return Err(error.into()),
             };
             disk.commit()?;
-            // A test that lets an order die names the states of a submission.
-            crash_point(die_at, State::Signed);
+            dies.at(CrashAt::OrderSigned);
             Ok(order)
         })
         .await
@@ -125,12 +125,12 @@ impl Journal {
 
     /// Notes that the sending of an order begins (again).
     pub async fn sending_order(&self, digest: Digest) -> Result<(), JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let noted = connection
                 .execute("UPDATE orders SET sends = sends + 1 WHERE digest = ?1 AND outcome IS NULL", [digest.0])?;
             in_flight(noted, digest)?;
-            crash_point(die_at, State::Sent);
+            dies.at(CrashAt::OrderSent);
             Ok(())
         })
         .await
@@ -144,7 +144,7 @@ impl Journal {
         fee: Shannons,
         change: i64,
     ) -> Result<(), JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let booked = connection.execute(
                 "UPDATE orders SET outcome = ?1, fee = ?2, change = ?3, settled_at_ms = ?4
@@ -152,9 +152,7 @@ impl Journal {
                 params![outcome.word(), fee.0, change, now_ms(), digest.0],
             )?;
             in_flight(booked, digest)?;
-            if outcome == Outcome::Success {
-                crash_point(die_at, State::Claimed);
-            }
+            dies.at(CrashAt::OrderSettled);
             Ok(())
         })
         .await
