@@ -13,7 +13,11 @@ use clap::Args;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, demo::models as specialists, endpoints};
+use super::{
+    Exit, endpoints,
+    output::{OutputArgs, Page},
+    place, specialists,
+};
 use crate::{
     devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, recorded},
     model::Model,
@@ -43,10 +47,10 @@ pub struct Devnet {
     /// gRPC on this port, faucet on +123, scoring on +124, admin on +125; 0 takes any free ones.
     #[arg(long, default_value_t = 9000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=i64::from(u16::MAX - 125)))]
     port_base: u16,
-    /// Keep the state here and resume from it [default: `devnet` in the user's data directory].
+    /// Keep the state here and resume from it [default: `devnet/network` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Makes the network's keys and models reproducible [default: 1, or that of the network in the directory].
+    /// Makes the network's keys and ids reproducible [default: 1, or that of the network in the directory].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Length of an epoch; 0: only the admin service turns epochs.
@@ -63,9 +67,8 @@ pub struct Devnet {
     /// What the faucet gives for a request, in SOMA.
     #[arg(long, default_value = "2", value_name = "SOMA")]
     faucet_amount: Shannons,
-    /// Print one JSON object when ready.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Printed when the network is ready. Field names are a contract: scripts read them.
@@ -95,12 +98,16 @@ struct Ready {
 impl Devnet {
     pub fn run(self) -> anyhow::Result<Exit> {
         let dir = match &self.dir {
-            Some(dir) => dir.clone(),
-            None => endpoints::data_dir()
-                .context("this user has no home directory: say where to keep the state with --dir")?
-                .join("devnet"),
+            Some(dir) => {
+                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+                dir.clone()
+            }
+            None => {
+                let dir = place::data_dir()?.join("devnet").join("network");
+                place::make_private(&dir)?;
+                dir
+            }
         };
-        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         super::log_to(&dir.join("somascope.log"))?;
         super::block_on(self.serve_in(dir))
     }
@@ -115,9 +122,9 @@ impl Devnet {
         let seed = config.seed;
         let network = tokio::select! {
             started = devnet::start(config) => started.map_err(advise)?,
-            _ = interrupt.recv() => return Ok(Exit::Failed),
-            _ = terminate.recv() => return Ok(Exit::Failed),
-            _ = hangup.recv() => return Ok(Exit::Failed),
+            _ = interrupt.recv() => return Ok(Exit::Refused),
+            _ = terminate.recv() => return Ok(Exit::Refused),
+            _ = hangup.recv() => return Ok(Exit::Refused),
         };
         if let Some(other) = endpoints::read().ok().flatten().filter(endpoints::Endpoints::is_alive) {
             let _ = writeln!(
@@ -154,8 +161,7 @@ impl Devnet {
             endpoints_file: published.as_ref().map(|published| published.path().to_owned()),
             pid: std::process::id(),
         };
-        // A reader that went away is no reason to stop the network.
-        let _ = self.announce(&ready, &mut io::stdout().lock());
+        self.output.open().show(&ready, Ready::lines)?;
 
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -165,15 +171,6 @@ impl Devnet {
         drop(published);
         network.shutdown().await;
         Ok(Exit::Ok)
-    }
-
-    fn announce(&self, ready: &Ready, out: &mut impl Write) -> io::Result<()> {
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(ready)?)?;
-        } else {
-            ready.print(out)?;
-        }
-        out.flush()
     }
 
     /// A network that is there goes on as it was made; options that say otherwise are refused.
@@ -189,7 +186,7 @@ impl Devnet {
             (None, Some(models)) => (GenesisOptions::v5(common_dimension(&models)?), models),
             (None, None) => match self.dim {
                 Some(dim) => (GenesisOptions::v5(dim), Vec::new()),
-                None => (GenesisOptions::demo(specialists::EMBED), specialists::specialists(seed)?),
+                None => (GenesisOptions::demo(specialists::EMBED), specialists::specialists()?),
             },
         };
         Ok(DevnetConfig {
@@ -244,6 +241,9 @@ fn advise(error: DevnetError) -> anyhow::Error {
         DevnetError::PortInUse { .. } | DevnetError::Listen { .. } => {
             anyhow!("{error}: choose other ones with --port-base, or 0 for any free ones")
         }
+        DevnetError::Ledger(_) | DevnetError::Objects(_) | DevnetError::Internal(_) => {
+            Exit::Refused.because(error.to_string())
+        }
         error => error.into(),
     }
 }
@@ -290,39 +290,42 @@ fn common_dimension(models: &[ModelSpec]) -> anyhow::Result<u64> {
 
 impl Ready {
     /// The same for people.
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let models = match self.active_models {
-            0 => "no model yet".to_owned(),
-            1 => "1 active model".to_owned(),
-            n => format!("{n} active models"),
+    fn lines(page: &mut Page, ready: &Self) {
+        let models = match ready.active_models {
+            0 => "none yet".to_owned(),
+            n => format!("{n} active"),
         };
-        let epochs = match self.epoch_seconds {
+        let epochs = match ready.epoch_seconds {
             0 => "turned by the admin service".to_owned(),
             seconds => format!("of {seconds} s"),
         };
-        writeln!(out, "the network runs; Ctrl-C stops it")?;
-        writeln!(out, "chain         {}", self.chain_id)?;
-        writeln!(out, "epoch         {} ({epochs})", self.epoch)?;
-        writeln!(out, "models        {models}, embeddings of {}", self.embedding_dim)?;
-        writeln!(out, "rpc           {}", self.rpc_url)?;
-        writeln!(out, "faucet        {} ({} SOMA a request)", self.faucet_url, self.faucet_amount_shannons)?;
-        writeln!(out, "scoring       {}", self.scoring_url)?;
-        writeln!(out, "admin         {}", self.admin_url)?;
-        writeln!(out, "object store  {} (bucket {})", self.s3_endpoint_url, self.s3_bucket)?;
-        writeln!(out, "public URLs   {}/…", self.s3_public_url)?;
-        if let Some(file) = &self.endpoints_file {
-            writeln!(out, "store's keys  in {}", file.display())?;
+        page.line("the network runs; Ctrl-C stops it")
+            .fact("chain", &ready.chain_id)
+            .fact("epoch", format!("{} ({epochs})", ready.epoch))
+            .fact("models", format!("{models}, embeddings of {}", ready.embedding_dim))
+            .fact("rpc", &ready.rpc_url)
+            .fact("faucet", format!("{} ({} SOMA a request)", ready.faucet_url, ready.faucet_amount_shannons))
+            .fact("scoring", &ready.scoring_url)
+            .fact("admin", &ready.admin_url)
+            .fact("object store", format!("{} (bucket {})", ready.s3_endpoint_url, ready.s3_bucket))
+            .fact("public URLs", format!("{}/…", ready.s3_public_url));
+        if let Some(file) = &ready.endpoints_file {
+            page.fact("store's keys", format!("in {}", file.display()));
         }
-        writeln!(out, "state         {} (seed {})", self.dir.display(), self.seed)?;
-        let ports = |url: &str, port: u16| url.ends_with(&format!(":{port}"));
-        if ports(&self.rpc_url, Ports::LOCALNET.rpc) && ports(&self.faucet_url, Ports::LOCALNET.faucet) {
-            writeln!(out, "official SDK  await SomaClient(chain=\"localnet\")")
-        } else {
-            writeln!(
-                out,
-                "official SDK  await SomaClient(\"{}\", scoring_url=\"{}\", admin_url=\"{}\", faucet_url=\"{}\")",
-                self.rpc_url, self.scoring_url, self.admin_url, self.faucet_url
-            )
+        page.fact("state", format!("{} (seed {})", ready.dir.display(), ready.seed));
+        page.fact("official SDK", ready.sdk_client());
+    }
+
+    /// How the official SDK is told of this network.
+    fn sdk_client(&self) -> String {
+        let at = |url: &str, port: u16| url.ends_with(&format!(":{port}"));
+        if at(&self.rpc_url, Ports::LOCALNET.rpc) && at(&self.faucet_url, Ports::LOCALNET.faucet) {
+            return "await SomaClient(chain=\"localnet\")".to_owned();
         }
+        let Self { rpc_url, scoring_url, admin_url, faucet_url, .. } = self;
+        format!(
+            "await SomaClient(\"{rpc_url}\", scoring_url=\"{scoring_url}\", admin_url=\"{admin_url}\", \
+             faucet_url=\"{faucet_url}\")"
+        )
     }
 }

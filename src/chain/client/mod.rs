@@ -5,11 +5,16 @@
 
 mod auxiliary;
 mod checkpoints;
+mod checks;
 mod execution;
 mod pages;
+mod preflight;
+mod protocol;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use preflight::Preflight;
+pub use protocol::KNOWN_PROTOCOL;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,6 @@
 //! `somascope demo`: the whole game in one process, on an embedded network.
 
-mod corpus;
-pub(super) mod models;
+pub(super) mod corpus;
 
 use std::{
     fs,
@@ -13,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, play::Play};
+use super::{Exit, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -40,7 +39,7 @@ pub struct Demo {
     /// Score your own files instead of the demo corpus.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Makes the network and its models reproducible.
+    /// Makes the network reproducible.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Keep the state here and resume from it [default: a temporary directory, removed at the end].
@@ -100,14 +99,13 @@ impl Demo {
     }
 
     async fn start_network(&self, dir: &Path) -> anyhow::Result<Devnet> {
-        let seed = self.seed;
-        let models = tokio::task::spawn_blocking(move || models::specialists(seed)).await??;
+        let models = tokio::task::spawn_blocking(specialists::specialists).await??;
         let config = DevnetConfig {
             dir: dir.join("network"),
-            seed,
+            seed: self.seed,
             listen: Ports { rpc: self.rpc_port, ..Ports::default() },
             epoch: Some(Duration::from_secs(self.epoch_seconds)),
-            genesis: GenesisOptions::demo(models::EMBED),
+            genesis: GenesisOptions::demo(specialists::EMBED),
             models,
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };

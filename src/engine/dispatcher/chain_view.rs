@@ -55,6 +55,8 @@ pub(super) struct ChainView {
     closed: HashSet<ObjectId>,
     pub balance: Shannons,
     pub coins: u64,
+    /// The newest checkpoint that the node has shown to have executed.
+    pub height: u64,
     pub last_heard_ms: Option<u64>,
     pub trouble: Option<String>,
 }
@@ -150,6 +152,7 @@ impl ChainView {
     pub fn checkpoint(&mut self, checkpoint: &CheckpointInfo) -> Changes {
         let mut changes = Changes::default();
         self.last_heard_ms = Some(now_ms());
+        self.height = self.height.max(checkpoint.sequence_number);
         let known = self.epoch().unwrap_or(0);
         let newest = checkpoint.targets.iter().map(|(_, target)| target.generation_epoch).max();
         let newest = newest.unwrap_or(known).max(checkpoint.epoch);

@@ -194,7 +194,7 @@ impl Dispatcher {
         kind: TransactionKind,
         transaction: SignedTransaction,
     ) -> Result<(), Halt> {
-        let (submission, record) = self.journal.sign(id, kind, &transaction).await?;
+        let (submission, record) = self.journal.sign(id, kind, &transaction, self.chain.height).await?;
         self.note_row(submission);
         if let Some(live) = self.rows.live.get_mut(&id) {
             live.record = Some(record);

@@ -5,6 +5,7 @@
 
 mod activity;
 mod money;
+mod orders;
 mod schema;
 mod scores;
 mod submissions;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use crate::api::{SubmissionId, SubmissionState};
 
 pub(super) use money::{Outcome, SignedRecord, TransactionKind};
+pub(super) use orders::{OpenOrder, OrderId, OrderKind};
 pub(super) use scores::ScoredSample;
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
@@ -52,6 +54,8 @@ pub enum JournalError {
     Taken(crate::primitives::ObjectId),
     #[error("submission {} already has a signed {} that may execute", .0.0, .1)]
     AlreadySigned(SubmissionId, &'static str),
+    #[error("transaction {0} is already signed and may execute")]
+    OrderSigned(crate::primitives::Digest),
     #[error("the journal's entry is damaged: {0}")]
     Damaged(String),
     #[error("the journal's thread has ended")]

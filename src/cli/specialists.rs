@@ -1,8 +1,8 @@
-//! The specialists of the demo's network: one for each kind of bytes in the demo corpus.
+//! The specialists of the embedded network: one for each kind of bytes in the demo corpus.
 
 use anyhow::Context;
 
-use super::corpus;
+use super::demo::corpus;
 use crate::{
     devnet::ModelSpec,
     model::{Model, SEQUENCE_LENGTH, specialist},
@@ -12,19 +12,22 @@ use crate::{
 /// Small enough for a laptop's processor, large enough to have an opinion.
 const DIMS: specialist::Dims = specialist::Dims { embed: EMBED as usize, feed_forward: 256, layers: 2 };
 
-/// The demo network's embedding dimension.
+/// The embedded network's embedding dimension.
 pub const EMBED: u64 = 64;
+
+/// Of the random part of the weights.
+const SEED: u64 = 1000;
 
 /// Windows whose mean embedding says where a specialist is at home.
 const HOME_WINDOWS: usize = 4;
 
-/// The same models for the same seed. Stakes differ a little: targets go to near and well-staked models, and with so few a
+/// The same models on every run. Stakes differ a little: targets go to near and well-staked models, and with so few a
 /// poor one would never be asked.
-pub fn specialists(seed: u64) -> anyhow::Result<Vec<ModelSpec>> {
+pub fn specialists() -> anyhow::Result<Vec<ModelSpec>> {
     (1u64..)
         .zip(corpus::kinds())
         .map(|(n, (name, examples))| {
-            let weights = specialist::build(DIMS, seed.wrapping_mul(1000).wrapping_add(n), &examples);
+            let weights = specialist::build(DIMS, SEED + n, &examples);
             let embedding = home(&weights, &examples).with_context(|| format!("the {name} specialist"))?;
             Ok(ModelSpec { name, weights, embedding: Some(embedding), stake: (20 + n) * SHANNONS_PER_SOMA })
         })
