@@ -14,17 +14,21 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    Exit, endpoints,
+    Exit,
+    demo::corpus,
+    endpoints,
     output::{OutputArgs, Page},
     place, specialists,
 };
 use crate::{
-    devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, recorded},
+    devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, Rivals, recorded},
     model::Model,
     primitives::{Digest, SHANNONS_PER_SOMA, Shannons, hash},
 };
 
 const DEFAULT_SEED: u64 = 1;
+/// A rival tries a piece of data about so often.
+const RIVAL_PAUSE: Duration = Duration::from_secs(2);
 /// The first model that `--models` finds has this stake, and each further one as much more: targets go to near and well-staked
 /// models.
 const FIRST_STAKE_SHANNONS: u64 = 20 * SHANNONS_PER_SOMA;
@@ -40,7 +44,7 @@ const FURTHER_STAKE_SHANNONS: u64 = SHANNONS_PER_SOMA;
     after_help = "Examples:\n  somascope devnet\n  somascope devnet --dim 16 --epoch-seconds 0 --dir ~/soma-local\n  \
     somascope devnet --port-base 0 --json\n\n\
     With --json it prints one line when it is ready: rpc_url, faucet_url, scoring_url, admin_url, s3_endpoint_url, s3_bucket, \
-    s3_public_url, chain_id, epoch, epoch_seconds, embedding_dim, active_models, faucet_amount_shannons, seed, dir, endpoints_file, \
+    s3_public_url, chain_id, epoch, epoch_seconds, embedding_dim, active_models, rivals, faucet_amount_shannons, seed, dir, endpoints_file, \
     pid. The object store's keys are in endpoints_file, which is there while the network runs."
 )]
 pub struct Devnet {
@@ -64,6 +68,9 @@ pub struct Devnet {
     /// constants.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Competing submitters with wallets of their own, who fill targets and claim.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(..=64))]
+    rivals: u16,
     /// What the faucet gives for a request, in SOMA.
     #[arg(long, default_value = "2", value_name = "SOMA")]
     faucet_amount: Shannons,
@@ -87,6 +94,7 @@ struct Ready {
     epoch_seconds: u64,
     embedding_dim: u64,
     active_models: usize,
+    rivals: u16,
     faucet_amount_shannons: Shannons,
     seed: u64,
     dir: PathBuf,
@@ -120,7 +128,7 @@ impl Devnet {
 
         let config = self.config(&dir)?;
         let seed = config.seed;
-        let network = tokio::select! {
+        let mut network = tokio::select! {
             started = devnet::start(config) => started.map_err(advise)?,
             _ = interrupt.recv() => return Ok(Exit::Refused),
             _ = terminate.recv() => return Ok(Exit::Refused),
@@ -133,6 +141,7 @@ impl Devnet {
                 other.rpc_url
             );
         }
+        network.admit(rivals(self.rivals));
         let published = endpoints::publish(&network)
             .inspect_err(|error| {
                 let _ = writeln!(
@@ -155,6 +164,7 @@ impl Devnet {
             epoch_seconds: self.epoch_seconds,
             embedding_dim,
             active_models,
+            rivals: self.rivals,
             faucet_amount_shannons: self.faucet_amount,
             seed,
             dir: std::path::absolute(&dir).unwrap_or(dir),
@@ -235,6 +245,11 @@ impl Devnet {
     }
 }
 
+/// So many rivals with the demo corpus, for people to race against.
+pub fn rivals(count: u16) -> Rivals {
+    Rivals { count, texts: corpus::kinds().flat_map(|(_, files)| files).collect(), pause: RIVAL_PAUSE }
+}
+
 /// The library names the service; which option moves it is known here.
 fn advise(error: DevnetError) -> anyhow::Error {
     match error {
@@ -303,6 +318,7 @@ impl Ready {
             .fact("chain", &ready.chain_id)
             .fact("epoch", format!("{} ({epochs})", ready.epoch))
             .fact("models", format!("{models}, embeddings of {}", ready.embedding_dim))
+            .fact("rivals", ready.rivals)
             .fact("rpc", &ready.rpc_url)
             .fact("faucet", format!("{} ({} SOMA a request)", ready.faucet_url, ready.faucet_amount_shannons))
             .fact("scoring", &ready.scoring_url)

@@ -7,7 +7,8 @@
 //! ```text
 //! grpc, services ─┐                      ┌─ checkpoints ─▶ subscriptions, auditor
 //! clock, auditor ─┼─▶ node (one lock) ───┤
-//! bootstrap ──────┘      └─ ledger       └─ head ─▶ response headers
+//! rivals         ─┤      └─ ledger       └─ head ─▶ response headers
+//! bootstrap ──────┘
 //! ```
 
 mod account;
@@ -22,6 +23,7 @@ pub mod ledger;
 mod listen;
 mod node;
 mod objects;
+mod rivals;
 mod scorer;
 mod secrets;
 mod services;
@@ -31,6 +33,7 @@ pub use config::{DevnetConfig, ModelSpec, Ports};
 pub use directory::{Recorded, recorded};
 pub use genesis::GenesisOptions;
 pub use objects::ObjectStoreAccess;
+pub use rivals::Rivals;
 
 use std::{
     fmt, io,
@@ -139,9 +142,13 @@ pub struct Devnet {
     pub admin_url: String,
     pub objects: ObjectStoreAccess,
     node: Node,
+    identities: Identities,
+    scorer: Arc<Scorer>,
+    store: Store,
     audits: Audits,
     tasks: JoinSet<()>,
     stop: DropGuard,
+    stopping: CancellationToken,
     directory: StateDirectory,
 }
 
@@ -193,9 +200,13 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         admin_url: admin.url(),
         objects: access,
         node: node.clone(),
+        identities,
+        scorer: scorer.clone(),
+        store: store.clone(),
         audits: Audits::default(),
         tasks: JoinSet::new(),
         stop: stop.clone().drop_guard(),
+        stopping: stop.clone(),
         directory,
     };
     devnet.tasks.spawn(objects::serve(objects, objects::service(&devnet.directory.objects(), &record)?, stop.clone()));
@@ -247,6 +258,13 @@ impl Devnet {
             },
         });
         facts.await.map_err(|e| DevnetError::Internal(e.to_string()))
+    }
+
+    /// Lets rivals play until the network stops. They are the same ones at every start of a network.
+    pub fn admit(&mut self, rivals: Rivals) {
+        let (node, scorer, store) = (self.node.clone(), self.scorer.clone(), self.store.clone());
+        let company = rivals::Company::new(node, scorer, store, self.faucet_url.clone(), &self.identities, rivals);
+        self.tasks.spawn(company.run(self.stopping.clone()));
     }
 
     /// The chain itself, for tests that look behind the services.
