@@ -4,6 +4,7 @@
 //! target directory, made by the first run. `SOMASCOPE_SKIP_SDK=1` leaves the scenarios out.
 
 #[path = "support/devnet.rs"]
+#[expect(dead_code, reason = "what it prints and survives is looked at elsewhere")]
 mod devnet;
 
 use std::{

@@ -150,7 +150,11 @@ impl Devnet {
                 );
             })
             .ok();
-        let Facts { chain_id, epoch, embedding_dim, active_models } = network.facts().await?;
+        let Facts { chain_id, epoch, epoch_duration_ms, embedding_dim, active_models } = network.facts().await?;
+        if self.epoch_seconds > 0 && epoch_duration_ms != self.epoch_seconds.saturating_mul(1000) {
+            let made_for = epoch_duration_ms / 1000;
+            let _ = writeln!(io::stderr(), "note: this network was made for epochs of {made_for} s, and still says so");
+        }
         let ready = Ready {
             rpc_url: network.rpc_url.clone(),
             faucet_url: network.faucet_url.clone(),

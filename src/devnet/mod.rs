@@ -130,6 +130,8 @@ pub struct Facts {
     /// As `GetServiceInfo` gives it.
     pub chain_id: String,
     pub epoch: u64,
+    /// As the chain was made; the clock may have been told otherwise since.
+    pub epoch_duration_ms: u64,
     pub embedding_dim: u64,
     pub active_models: usize,
 }
@@ -251,6 +253,7 @@ impl Devnet {
         let facts = self.node.read(|ledger| Facts {
             chain_id: ledger.chain_id().to_string(),
             epoch: ledger.system_state().epoch,
+            epoch_duration_ms: ledger.system_state().parameters.epoch_duration_ms,
             embedding_dim: ledger.system_state().parameters.target_embedding_dim,
             active_models: {
                 let models = ledger.system_state().model_registry.models.values();

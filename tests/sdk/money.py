@@ -90,6 +90,18 @@ async def stakes_with_the_validator(client, key):
     equal(await client.list_owned_objects(key.address(), "StakedSoma"), [])
 
 
+async def the_validators_own(client, key):
+    """What only validators may do is refused to everybody else."""
+    me = key.address()
+    for call in (
+        client.report_validator(key, me),
+        client.undo_report_validator(key, me),
+        client.set_validator_commission_rate(key, 100),
+        client.remove_validator(key, bytes(96)),
+    ):
+        await refused(call, "NotAValidator")
+
+
 async def only_simulated(client, key):
     before = await coins(client, key)
     kind = transfer(before[0], ANNA, 7)
@@ -111,6 +123,7 @@ async def scenario(network):
     await merging(client, key)
     await stakes_with_the_validator(client, key)
     await only_simulated(client, key)
+    await the_validators_own(client, key)
 
 
 play(scenario)
