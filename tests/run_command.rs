@@ -60,8 +60,9 @@ async fn run(dir: &Path, url: &str, args: &[&str]) -> std::process::Output {
     command.arg(dir.join("state")).args(args);
     // Nothing of the machine's own wallets.
     command.env("HOME", dir).env("XDG_DATA_HOME", dir.join("data"));
-    ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"]
-        .map(|name| command.env_remove(name));
+    for name in ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"] {
+        command.env_remove(name);
+    }
     tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("it ends")
 }
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::Mode,
     chain::{client::Client, keys::Keypair},
-    engine::{self, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
@@ -107,7 +107,7 @@ impl Run {
         };
         super::log_to(&dir.join("somascope.log"))?;
         let defaults = Policy::default();
-        let config = EngineConfig {
+        let mut config = EngineConfig {
             dir,
             network_name: network.title(),
             rpc_url: network.rpc_url.clone(),
@@ -123,6 +123,8 @@ impl Run {
             heads: self.heads,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             refresh: Duration::from_secs(15),
+            coins_ahead: COINS_AHEAD,
+            accepted_protocol: self.accept.accept_protocol,
             die_at: None,
         };
         super::block_on(async {
@@ -131,7 +133,10 @@ impl Run {
             let client = Client::new(&network.rpc_url, PATIENCE)?;
             let balance_start = match &config.keypair {
                 Some(keypair) => {
-                    self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                    let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                    // What was answered here is not asked again.
+                    let allowed = allowed.map(|allowed| allowed.protocol_version);
+                    config.accepted_protocol = config.accepted_protocol.max(allowed);
                     // A node that is away is no reason not to start: the engine says so and keeps trying.
                     client.balance(keypair.address()).await.ok().map(Shannons)
                 }

@@ -73,7 +73,7 @@ pub struct Executed {
     pub balance_changes: Vec<BalanceChange>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceInfo {
     pub chain_id: String,
     pub chain: String,
@@ -107,6 +107,7 @@ pub struct ActiveModelInfo {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochState {
     pub epoch: u64,
+    pub protocol_version: u64,
     pub epoch_start_ms: u64,
     pub parameters: SystemParameters,
     pub distance_threshold: f32,

@@ -20,7 +20,7 @@ use crate::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
-    engine::{self, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -148,6 +148,8 @@ impl Demo {
             heads: None,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             refresh: Duration::from_secs(2),
+            coins_ahead: COINS_AHEAD,
+            accepted_protocol: None,
             die_at: None,
         };
         Ok(engine::start(config).await?)

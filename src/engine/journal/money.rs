@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    Journal, JournalError, Outcomes, crash_point,
+    Journal, JournalError, Outcomes,
     submissions::{self, Step, Submission, amount},
 };
 use crate::{
     api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals},
     chain::types::SignedTransaction,
-    engine::now_ms,
+    engine::{CrashAt, now_ms},
     primitives::{Digest, Shannons},
 };
 
@@ -81,7 +81,7 @@ impl Journal {
         transaction: &SignedTransaction,
         height: u64,
     ) -> Result<(Submission, SignedRecord), JournalError> {
-        let (transaction, die_at) = (transaction.clone(), self.die_at);
+        let (transaction, dies) = (transaction.clone(), self.dies.clone());
         self.call(move |connection| {
             let digest = transaction.digest();
             let disk = connection.transaction()?;
@@ -117,7 +117,7 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if kind == TransactionKind::Submit {
-                crash_point(die_at, State::Signed);
+                dies.at(CrashAt::Row(State::Signed));
             }
             Ok((submission, SignedRecord { digest, kind, transaction, sends, height }))
         })
@@ -126,7 +126,7 @@ impl Journal {
 
     /// Notes that sending begins (again); a `Signed` row becomes `Sent`.
     pub async fn sending(&self, id: SubmissionId, digest: Digest) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let disk = connection.transaction()?;
             disk.execute("UPDATE transactions SET sends = sends + 1 WHERE digest = ?1", [digest.0])?;
@@ -137,7 +137,7 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if first {
-                crash_point(die_at, State::Sent);
+                dies.at(CrashAt::Row(State::Sent));
             }
             Ok(submission)
         })
@@ -154,7 +154,7 @@ impl Journal {
         change: i64,
         step: Option<Step>,
     ) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let disk = connection.transaction()?;
             let booked = disk.execute(
@@ -171,7 +171,7 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if let Some(step) = step {
-                crash_point(die_at, step.to);
+                dies.at(CrashAt::Row(step.to));
             }
             Ok(submission)
         })
@@ -193,6 +193,18 @@ impl Journal {
                 .map_err(|e| JournalError::Damaged(format!("the signed bytes of submission {}: {e}", id.0)))?;
             let kind = if kind == "claim" { TransactionKind::Claim } else { TransactionKind::Submit };
             Ok(Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends, height }))
+        })
+        .await
+    }
+
+    /// Claims of a row that executed and failed.
+    pub async fn failed_claims(&self, id: SubmissionId) -> Result<u32, JournalError> {
+        self.call(move |connection| {
+            Ok(connection.query_row(
+                "SELECT count(*) FROM transactions WHERE submission = ?1 AND kind = 'claim' AND outcome = 'failure'",
+                [id.0],
+                |row| row.get(0),
+            )?)
         })
         .await
     }

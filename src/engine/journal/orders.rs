@@ -6,7 +6,11 @@
 use rusqlite::{Row, params};
 
 use super::{Journal, JournalError, Outcome, Outcomes};
-use crate::{chain::types::SignedTransaction, engine::now_ms, primitives::Digest, primitives::Shannons};
+use crate::{
+    chain::types::SignedTransaction,
+    engine::{CrashAt, now_ms},
+    primitives::{Digest, Shannons},
+};
 
 /// A row of the orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,7 +89,7 @@ impl Journal {
         transaction: &SignedTransaction,
         height: u64,
     ) -> Result<OpenOrder, JournalError> {
-        let transaction = transaction.clone();
+        let (transaction, dies) = (transaction.clone(), self.dies.clone());
         self.call(move |connection| {
             let digest = transaction.digest();
             let disk = connection.transaction()?;
@@ -113,6 +117,7 @@ impl Journal {
                 Err(error) => return Err(error.into()),
             };
             disk.commit()?;
+            dies.at(CrashAt::OrderSigned);
             Ok(order)
         })
         .await
@@ -120,10 +125,13 @@ impl Journal {
 
     /// Notes that the sending of an order begins (again).
     pub async fn sending_order(&self, digest: Digest) -> Result<(), JournalError> {
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let noted = connection
                 .execute("UPDATE orders SET sends = sends + 1 WHERE digest = ?1 AND outcome IS NULL", [digest.0])?;
-            in_flight(noted, digest)
+            in_flight(noted, digest)?;
+            dies.at(CrashAt::OrderSent);
+            Ok(())
         })
         .await
     }
@@ -136,13 +144,16 @@ impl Journal {
         fee: Shannons,
         change: i64,
     ) -> Result<(), JournalError> {
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let booked = connection.execute(
                 "UPDATE orders SET outcome = ?1, fee = ?2, change = ?3, settled_at_ms = ?4
                  WHERE digest = ?5 AND outcome IS NULL",
                 params![outcome.word(), fee.0, change, now_ms(), digest.0],
             )?;
-            in_flight(booked, digest)
+            in_flight(booked, digest)?;
+            dies.at(CrashAt::OrderSettled);
+            Ok(())
         })
         .await
     }
