@@ -3,6 +3,8 @@
 //! ```text
 //! <data directory>/wallets/<name>.json       encrypted keys
 //! <data directory>/pins.json                 which chains each wallet has been used on
+//! <data directory>/devnet.json               where the running devnet is found
+//! <data directory>/devnet/network/           that devnet itself
 //! <data directory>/<network>/<address>/      journal, log and weights of one wallet on one network
 //! <data directory>/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
 //! <data directory>/<network>/read-only/      the same without a wallet
