@@ -204,6 +204,12 @@ impl Dispatcher {
                 self.settled(id, Verdict::Executed(Box::new(executed))).await?;
             }
         }
+        let orders: Vec<_> = self.orders.iter().map(|(id, order)| (*id, order.order.digest)).collect();
+        for (id, digest) in orders {
+            if let Ok(Some(executed)) = self.client.transaction(digest).await {
+                self.order_settled(id, Verdict::Executed(Box::new(executed))).await?;
+            }
+        }
         Ok(())
     }
 }
