@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     chain::keys::{KeyError, Keypair},
     storage::StoreConfig,
+    wallet::forbid_core_files,
 };
 
 /// What a variable or its file got wrong. Values never appear: they may be secrets.
@@ -38,7 +39,10 @@ pub struct Environment {
 
 impl Environment {
     /// The process's variables, and those of `.env` in `dir` if there is one.
+    ///
+    /// Secrets come in here first, so core files are forbidden here.
     pub fn read(dir: &Path) -> Result<Self, EnvironmentError> {
+        forbid_core_files();
         let process = |name: &str| env::var(name).ok();
         let path = dir.join(".env");
         let unreadable = |cause: String| EnvironmentError::Unreadable(path.clone(), cause);
