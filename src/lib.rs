@@ -11,3 +11,4 @@ pub mod primitives;
 pub mod storage;
 pub mod terminal;
 pub mod views;
+pub mod wallet;

@@ -16,9 +16,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("chain", &["primitives"]),
     ("model", &["primitives"]),
     ("storage", &["primitives"]),
+    ("wallet", &["chain", "primitives"]),
     ("engine", &["api", "chain", "model", "storage", "primitives"]),
     ("devnet", &["chain", "model", "storage", "primitives"]),
-    ("cli", &["api", "app", "chain", "devnet", "engine", "model", "primitives", "storage", "terminal", "views"]),
+    (
+        "cli",
+        &["api", "app", "chain", "devnet", "engine", "model", "primitives", "storage", "terminal", "views", "wallet"],
+    ),
 ];
 
 /// Module → crates that it must not name, because they do what it must never do.
@@ -40,6 +44,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("chain", &["candle_core", "rusqlite", "aws_sdk_s3", "ratatui", "std::fs"]),
     ("model", &["tokio", "tonic", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "std::fs", "std::net"]),
     ("storage", &["tonic", "candle_core", "rusqlite", "ratatui"]),
+    ("wallet", &["tonic", "tokio", "reqwest", "rpassword", "rusqlite", "candle_core", "ratatui", "std::net"]),
     ("engine", &["ratatui", "crossterm", "tonic", "candle_core", "aws_sdk_s3"]),
     ("devnet", &["ratatui", "crossterm"]),
 ];

@@ -35,7 +35,9 @@ fn still() -> Snapshot {
     static BUSY: LazyLock<Snapshot> = LazyLock::new(fixture::busy);
     let mut snapshot = BUSY.clone();
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
-    snapshot.network.last_heard_ms = Some(now_ms - 3 * 3_600_000 - 20_000);
+    for upstream in &mut snapshot.network.upstreams {
+        upstream.last_heard_ms = Some(now_ms - 3 * 3_600_000 - 20_000);
+    }
     snapshot.network.epoch_ends_at_ms = 0;
     snapshot
 }

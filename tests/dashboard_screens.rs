@@ -123,8 +123,8 @@ fn a_broken_connection_and_a_read_only_session_say_so() {
     snapshot.mode = Mode::ReadOnly;
     snapshot.approvals = Arc::default();
     snapshot.wallet.address = None;
-    snapshot.network.last_heard_ms = Some(NOW_MS - 75_000);
-    snapshot.network.trouble = Some("connection refused by http://127.0.0.1:50051; trying again".to_owned());
+    snapshot.network.upstreams[0].last_heard_ms = Some(NOW_MS - 75_000);
+    snapshot.network.trouble = Some("node: connection refused by http://127.0.0.1:50051; trying again".to_owned());
     insta::assert_snapshot!("read_only_in_trouble_80x24", screen_text(snapshot, COLOUR, (80, 24), &[]));
 }
 

@@ -448,7 +448,7 @@ async fn what_cannot_start_says_why_and_leaves_no_trace() {
     let Err(error) = devnet::start(busy).await else { panic!("the port was taken") };
     assert!(matches!(error, DevnetError::PortInUse { .. }));
     let text = error.to_string();
-    assert!(text.contains(&port.to_string()) && text.contains("--scoring-port"), "{text}");
+    assert!(text.contains(&port.to_string()) && text.contains("scoring service"), "{text}");
 
     let broken = ModelSpec { weights: b"not weights".to_vec(), ..models().remove(0) };
     let Err(error) = devnet::start(DevnetConfig { models: vec![broken], ..config(dir.path()) }).await else {

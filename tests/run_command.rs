@@ -60,6 +60,11 @@ async fn run(dir: &Path, url: &str, args: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
     command.current_dir(dir).args(["run", "--headless", "--json", "--network", url, "--data", DATA, "--dir"]);
     command.arg(dir.join("state")).args(args);
+    // Nothing of the machine's own wallets.
+    command.env("HOME", dir).env("XDG_DATA_HOME", dir.join("data"));
+    for name in ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"] {
+        command.env_remove(name);
+    }
     tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("it ends")
 }
 

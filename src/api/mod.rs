@@ -40,6 +40,8 @@ pub enum Command {
     ApproveAll,
     SetMode(Mode),
     PauseScoring(bool),
+    /// Sign although the network speaks this protocol, which is newer than the program knows.
+    AcceptProtocol(u64),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

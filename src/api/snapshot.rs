@@ -41,9 +41,63 @@ pub struct NetworkView {
     pub epoch_ends_at_ms: u64,
     pub threshold: f32,
     pub reward_per_target: Shannons,
-    /// When the node last answered anything; `None`: never.
+    /// Dimension of embeddings, as the chain says; 0: not known yet.
+    pub embedding_dim: u64,
+    pub protocol_version: u64,
+    /// The network's protocol, if it is newer than this program knows and nobody has accepted that: nothing is signed.
+    pub unaccepted_protocol: Option<u64>,
+    /// The servers that the engine needs, the node first.
+    pub upstreams: Vec<Upstream>,
+    /// What is wrong now, the gravest first.
+    pub trouble: Option<String>,
+}
+
+impl NetworkView {
+    /// Whether the node has ever answered.
+    pub fn is_heard(&self) -> bool {
+        self.upstreams.first().is_some_and(|node| node.last_heard_ms.is_some())
+    }
+
+    /// Of the servers that are heard all the time, the one that was heard longest ago.
+    pub fn quietest(&self) -> Option<&Upstream> {
+        self.upstreams.iter().filter(|upstream| upstream.name.is_steady()).min_by_key(|upstream| upstream.last_heard_ms)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerName {
+    /// Answers calls.
+    Node,
+    /// The subscription.
+    Checkpoints,
+    /// The store that submissions are uploaded to.
+    Objects,
+}
+
+impl ServerName {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Node => "node",
+            Self::Checkpoints => "checkpoints",
+            Self::Objects => "objects",
+        }
+    }
+
+    /// It is heard every few seconds while all is well; the others only when they are needed.
+    pub fn is_steady(self) -> bool {
+        matches!(self, Self::Node | Self::Checkpoints)
+    }
+}
+
+/// A server and how it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upstream {
+    pub name: ServerName,
+    pub url: String,
+    /// When it last answered anything; `None`: never.
     pub last_heard_ms: Option<u64>,
-    /// What is wrong with the connection now.
+    /// What is wrong with it now.
     pub trouble: Option<String>,
 }
 

@@ -197,6 +197,11 @@ impl State {
         Panes::of(self.frame().body, self.focus)
     }
 
+    /// Whether there is anything that an action could be about.
+    pub fn offers(&self, action: Action) -> bool {
+        action != Action::AcceptProtocol || self.snapshot.network.unaccepted_protocol.is_some()
+    }
+
     /// Candidates that still wait for an answer of the user.
     pub fn undecided(&self) -> usize {
         self.snapshot.approvals.iter().filter(|row| self.approvals.verdict(row.id).is_none()).count()

@@ -79,6 +79,7 @@ fn refusal(state: &State, info: &ActionInfo) -> Option<&'static str> {
         return Some("read-only: nothing is signed or changed here");
     }
     match info.action {
+        Action::AcceptProtocol if !state.offers(info.action) => Some("the network speaks a protocol that is known"),
         Action::Approve | Action::Reject | Action::ApproveAll if state.undecided() == 0 => {
             Some("nothing waits for a decision")
         }
@@ -132,6 +133,10 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ApproveAll => {
             state.approvals.answer_all(&Arc::clone(&state.snapshot).approvals);
             effects.push(Effect::Send(Command::ApproveAll));
+        }
+        Action::AcceptProtocol => {
+            let version = state.snapshot.network.unaccepted_protocol;
+            effects.extend(version.map(|version| Effect::Send(Command::AcceptProtocol(version))));
         }
         Action::Hex => state.approvals.hex = !state.approvals.hex,
         Action::Mode => {

@@ -12,6 +12,11 @@ pub fn claim(parameters: &SystemParameters, reward: Shannons) -> Shannons {
     operation(parameters, 6).saturating_add(reward.bps(parameters.value_fee_bps / 2))
 }
 
+/// PayCoins from one coin, which also pays for gas, to so many recipients: a coin each, and what stays behind.
+pub fn pay_coins(parameters: &SystemParameters, recipients: usize, amount: Shannons) -> Shannons {
+    operation(parameters, 1 + recipients as u64).saturating_add(amount.bps(parameters.value_fee_bps))
+}
+
 /// The base fee and so many written objects.
 fn operation(parameters: &SystemParameters, objects_written: u64) -> Shannons {
     Shannons(parameters.base_fee.saturating_add(parameters.write_object_fee.saturating_mul(objects_written)))

@@ -26,7 +26,9 @@ pub struct Keypair {
 /// Why a text is no secret key. Tells shapes and positions, never contents.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
-    #[error("not a secret key: give 64 hex digits, Bech32 `somaprivkey1…` or the Base64 of a keystore entry")]
+    #[error(
+        "not a secret key: give 64 hex digits, Bech32 `somaprivkey1…`, the Base64 of a keystore entry, or the words of a mnemonic"
+    )]
     Unrecognised,
     #[error("a secret key is 32 bytes, not {0}")]
     Length(usize),
@@ -57,8 +59,26 @@ impl Keypair {
         Self::from_seed(rand::random())
     }
 
-    /// Hex (with or without 0x), Bech32 `somaprivkey1…`, or Base64 of a keystore entry. White space around is ignored.
+    /// 24 English words of a new wallet: [`Self::from_mnemonic`] makes its key of them.
+    pub fn new_mnemonic() -> SecretString {
+        let entropy = Zeroizing::new(rand::random::<[u8; 32]>());
+        let mnemonic = bip39::Mnemonic::from_entropy(&*entropy).expect("32 bytes are an entropy of BIP-39");
+        // One allocation: growing would leave copies behind.
+        let mut words = String::with_capacity(24 * 9);
+        for word in mnemonic.words() {
+            words.push_str(if words.is_empty() { "" } else { " " });
+            words.push_str(word);
+        }
+        words.into()
+    }
+
+    /// Hex (with or without 0x), Bech32 `somaprivkey1…`, Base64 of a keystore entry, or the words of a mnemonic. White space
+    /// around is ignored.
     pub fn from_text(text: &SecretString) -> Result<Self, KeyError> {
+        // No other form has white space in it.
+        if text.expose_secret().split_whitespace().nth(2).is_some() {
+            return Self::from_mnemonic(text);
+        }
         let text = text.expose_secret().trim();
         let digits = text.strip_prefix("0x").unwrap_or(text);
         // Told apart by length: a keystore entry may consist of hex digits only.
@@ -124,6 +144,16 @@ impl Keypair {
             })?;
         let seed = Zeroizing::new(mnemonic.to_seed_normalized(""));
         Ok(Self::from_seed(slip10_ed25519::derive_ed25519_private_key(&*seed, &DERIVATION_PATH)))
+    }
+
+    /// The 32 bytes that are the secret, to be sealed or shown to their owner.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
+    }
+
+    /// 64 hex digits, the form of `SOMA_SECRET_KEY` in the network's quickstart.
+    pub fn to_hex(&self) -> SecretString {
+        hex::encode(*self.seed()).into()
     }
 
     /// The form that wallets import: `somaprivkey1…`.

@@ -28,7 +28,7 @@ pub enum EnvironmentError {
 }
 
 /// The variables that must not be read by others.
-const SECRETS: [&str; 3] = ["SOMA_SECRET_KEY", "S3_SECRET_ACCESS_KEY", "HF_TOKEN"];
+const SECRETS: [&str; 4] = ["SOMA_SECRET_KEY", "SOMASCOPE_PASSPHRASE", "S3_SECRET_ACCESS_KEY", "HF_TOKEN"];
 
 /// A source of variables; values stay secret until they are used.
 pub struct Environment {
@@ -60,6 +60,12 @@ impl Environment {
         Ok(Self { file, process })
     }
 
+    /// Knows no variable at all.
+    #[cfg(test)]
+    pub fn empty() -> Self {
+        Self { file: HashMap::new(), process: |_| None }
+    }
+
     /// A variable that is set and not empty; the process wins.
     fn get(&self, name: &str) -> Option<SecretString> {
         (self.process)(name)
@@ -68,7 +74,23 @@ impl Environment {
             .filter(|value| !value.expose_secret().trim().is_empty())
     }
 
-    /// `None`: read-only.
+    /// A variable that is no secret.
+    pub fn text(&self, name: &str) -> Option<String> {
+        self.get(name).map(|value| value.expose_secret().trim().to_owned())
+    }
+
+    /// The passphrase of wallet files, as it is: white space is part of it.
+    pub fn passphrase(&self) -> Option<SecretString> {
+        self.get("SOMASCOPE_PASSPHRASE")
+    }
+
+    /// Where a variable comes from, for people.
+    pub fn origin(&self, name: &str) -> &'static str {
+        let process = (self.process)(name).is_some_and(|value| !value.trim().is_empty());
+        if process { "the environment" } else { ".env" }
+    }
+
+    /// `None`: not set.
     pub fn keypair(&self) -> Result<Option<Keypair>, EnvironmentError> {
         self.get("SOMA_SECRET_KEY").map(|text| Keypair::from_text(&text).map_err(EnvironmentError::Key)).transpose()
     }

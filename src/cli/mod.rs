@@ -2,12 +2,21 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod confirm;
 mod demo;
+mod devnet;
+mod endpoints;
 mod environment;
+mod exit;
 mod headless;
+mod network;
+mod output;
+mod pinning;
+mod place;
 mod play;
 mod run;
 mod score;
+mod signer;
 mod specialists;
 
 use std::{
@@ -24,23 +33,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::{primitives::clean, terminal::TerminalError};
-
-/// Exit codes, the same for every command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Ok = 0,
-    /// The work failed for a reason that no input of the user explains.
-    Failed = 1,
-    /// A file, an option or an environment variable is not usable.
-    BadInput = 2,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
+pub use self::exit::Exit;
 
 /// The cockpit of a SOMA data submitter: score, see, approve, submit and claim, from a terminal.
 #[derive(Parser)]
@@ -53,6 +46,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::Demo),
+    Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
 }
@@ -61,16 +55,14 @@ enum Command {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(command) => command.run(),
+        Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
     };
     let exit = result.unwrap_or_else(|error| {
-        // A node's words may be in it. Standard error may be closed; the exit code still tells.
-        let _ = writeln!(io::stderr(), "error: {}", clean(&format!("{error:#}")));
-        match error.downcast_ref() {
-            Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) => Exit::Failed,
-            _ => Exit::BadInput,
-        }
+        // Standard error may be closed; the exit code still tells.
+        let _ = writeln!(io::stderr(), "error: {}", exit::line(&error));
+        Exit::of(&error)
     });
     exit.into()
 }

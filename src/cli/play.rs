@@ -57,7 +57,7 @@ impl Play {
                     writeln!(io::stderr(), "left before everything was settled; the next start settles the rest")?;
                     Ok(Exit::Ok)
                 }
-                terminal::Exit::Signal(_) => Ok(Exit::Failed),
+                terminal::Exit::Signal(_) => Ok(Exit::Refused),
             };
         }
         let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;

@@ -2,19 +2,20 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
-use directories::ProjectDirs;
 
-use super::{Exit, environment::Environment, play::Play};
+use super::{
+    Exit, environment::Environment, network::NetworkArgs, pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
+};
 use crate::{
     api::Mode,
-    chain::client::Client,
-    engine::{self, EngineConfig, Policy},
+    chain::{client::Client, keys::Keypair},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
@@ -24,15 +25,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Score your data on a network, and submit and claim what hits.
 ///
-/// Reads the wallet's key and the bucket from the environment or from `.env` (see .env.example). Without a key it is read-only: it
-/// scores and shows, and signs nothing. Every submission waits for your approval unless --mode auto says otherwise.
+/// The wallet is chosen as `somascope wallet` tells; the bucket comes from the environment or from `.env` (see .env.example). Without a
+/// wallet it is read-only: it scores and shows, and signs nothing. Every submission waits for your approval unless --mode auto says
+/// otherwise.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope run --network testnet --data ~/corpus\n  \
     somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5")]
 pub struct Run {
-    /// `testnet`, `localnet` (127.0.0.1:9000), or the URL of a full node.
-    #[arg(long, default_value = "testnet", value_name = "NETWORK")]
-    network: String,
     /// A directory or file to score. Repeat for several. What hits is uploaded, so it becomes public.
     #[arg(long, required = true, value_name = "PATH")]
     data: Vec<PathBuf>,
@@ -45,14 +44,20 @@ pub struct Run {
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
     #[arg(long, value_name = "SOMA")]
     max_epoch_bond: Option<Shannons>,
-    /// Where journal and weights are kept [default: a directory of this network in the user's data directory].
+    /// Where journal and weights are kept [default: a directory of this wallet and network in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
     heads: Option<usize>,
     #[command(flatten)]
+    wallet: WalletArgs,
+    #[command(flatten)]
+    accept: AcceptArgs,
+    #[command(flatten)]
     play: Play,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,47 +70,47 @@ enum ModeArg {
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
-        let (name, rpc_url) = match self.network.as_str() {
-            "testnet" => ("testnet", "https://fullnode.testnet.soma.org"),
-            "localnet" => ("localnet", "http://127.0.0.1:9000"),
-            url if url.contains("://") => ("custom", url),
-            other => bail!("--network {other}: neither testnet nor localnet nor a URL"),
+        let environment = Environment::read(Path::new("."))?;
+        let network = self.network.resolve(&environment)?;
+        let mut store = environment.store()?;
+        if store.is_none() {
+            store.clone_from(&network.objects);
+        }
+        let store = store.map(Store::new).transpose()?;
+        let found = match self.mode {
+            ModeArg::ReadOnly => None,
+            ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
         };
-        let environment = Environment::read(std::path::Path::new("."))?;
-        let keypair = environment.keypair()?;
-        let store = environment.store()?.map(Store::new).transpose()?;
         let mode = match self.mode {
-            _ if keypair.is_none() => Mode::ReadOnly,
+            _ if found.is_none() => Mode::ReadOnly,
             ModeArg::Manual => Mode::Manual,
             ModeArg::Auto => Mode::Auto,
             ModeArg::ReadOnly => Mode::ReadOnly,
         };
         if mode == Mode::ReadOnly && matches!(self.mode, ModeArg::Auto) {
-            bail!("--mode auto needs a key: set SOMA_SECRET_KEY (see .env.example)");
+            bail!(
+                "--mode auto needs a wallet: make one with `somascope wallet new`, or set SOMA_SECRET_KEY (see .env.example)"
+            );
         }
         if mode != Mode::ReadOnly && store.is_none() {
             bail!(
                 "submissions need a public bucket: set S3_BUCKET and its companions (see .env.example), or --mode read-only"
             );
         }
+        let keypair = found.map(|found| found.unlock(&environment)).transpose()?;
         let dir = match self.dir {
-            Some(dir) => dir,
-            None => ProjectDirs::from("org", "somascope", "somascope")
-                .context("this user has no home directory: say where to keep the state with --dir")?
-                .data_dir()
-                .join(if name == "custom" {
-                    rpc_url.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
-                } else {
-                    name.to_owned()
-                }),
+            Some(dir) => {
+                place::make_private(&dir)?;
+                dir
+            }
+            None => place::state_dir(&network, keypair.as_ref().map(Keypair::address))?,
         };
-        std::fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         super::log_to(&dir.join("somascope.log"))?;
         let defaults = Policy::default();
-        let config = EngineConfig {
+        let mut config = EngineConfig {
             dir,
-            network_name: name.to_owned(),
-            rpc_url: rpc_url.to_owned(),
+            network_name: network.title(),
+            rpc_url: network.rpc_url.clone(),
             keypair,
             policy: Policy {
                 mode,
@@ -118,15 +123,23 @@ impl Run {
             heads: self.heads,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             refresh: Duration::from_secs(15),
+            coins_ahead: COINS_AHEAD,
+            accepted_protocol: self.accept.accept_protocol,
             die_at: None,
         };
         super::block_on(async {
             // A closed standard error must not stop the work.
-            let _ = writeln!(io::stderr(), "connecting to {rpc_url} …");
-            let client = Client::new(rpc_url, PATIENCE)?;
+            let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+            let client = Client::new(&network.rpc_url, PATIENCE)?;
             let balance_start = match &config.keypair {
-                // A node that is away is no reason not to start: the engine says so and keeps trying.
-                Some(keypair) => client.balance(keypair.address()).await.ok().map(Shannons),
+                Some(keypair) => {
+                    let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                    // What was answered here is not asked again.
+                    let allowed = allowed.map(|allowed| allowed.protocol_version);
+                    config.accepted_protocol = config.accepted_protocol.max(allowed);
+                    // A node that is away is no reason not to start: the engine says so and keeps trying.
+                    client.balance(keypair.address()).await.ok().map(Shannons)
+                }
                 None => None,
             };
             self.play.through(engine::start(config).await?, balance_start).await

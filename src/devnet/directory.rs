@@ -2,12 +2,17 @@
 //!
 //! Never deletes anything: what it does not understand, it names.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::{DevnetConfig, DevnetError};
+use super::{DevnetConfig, DevnetError, ModelSpec};
+use crate::primitives::{Digest, hash};
 
 const RECORD: &str = "network.json";
 const LEDGER: &str = "ledger.db";
@@ -18,12 +23,35 @@ const LOCK: &str = "network.lock";
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct NetworkRecord {
     pub seed: u64,
+    pub embedding_dim: u64,
+    /// The models that it began with, and the hashes of their weights.
+    pub models: BTreeMap<String, Digest>,
     /// Set once models and targets are there. Without it the first start was cut short.
     pub ready: bool,
     /// The published URLs name it.
     pub objects_port: u16,
     pub access_key_id: String,
     pub secret_access_key: String,
+}
+
+/// How the network of a directory was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    pub seed: u64,
+    pub embedding_dim: u64,
+    /// The models that it began with, and the hashes of their weights.
+    pub models: BTreeMap<String, Digest>,
+}
+
+/// How the network in `dir` was made. `None`: there is none, or none that could be resumed; `start` says why.
+pub fn recorded(dir: &Path) -> Option<Recorded> {
+    let record: NetworkRecord = serde_json::from_slice(&fs::read(dir.join(RECORD)).ok()?).ok()?;
+    record.ready.then_some(Recorded { seed: record.seed, embedding_dim: record.embedding_dim, models: record.models })
+}
+
+/// What is written down of models.
+pub(super) fn fingerprints(models: &[ModelSpec]) -> BTreeMap<String, Digest> {
+    models.iter().map(|model| (model.name.clone(), hash(&model.weights))).collect()
 }
 
 /// A directory that is ours while this value lives.
@@ -61,6 +89,13 @@ impl StateDirectory {
                 Ok(record) if record.seed != config.seed => {
                     return Err(DevnetError::OtherSeed { dir: root, found: record.seed, asked: config.seed });
                 }
+                Ok(record) if record.embedding_dim != config.genesis.parameters.target_embedding_dim => {
+                    return Err(DevnetError::OtherDimension {
+                        dir: root,
+                        found: record.embedding_dim,
+                        asked: config.genesis.parameters.target_embedding_dim,
+                    });
+                }
                 Ok(record) => Found::Whole(record),
                 Err(_) => return Err(half_written()),
             },
@@ -91,11 +126,13 @@ impl StateDirectory {
 
 impl NetworkRecord {
     /// For a new network: with fresh credentials of its object store.
-    pub fn new(seed: u64, objects_port: u16) -> Self {
+    pub fn new(seed: u64, embedding_dim: u64, models: BTreeMap<String, Digest>, objects_port: u16) -> Self {
         let secret: [u8; 30] = rand::random();
         let id: [u8; 9] = rand::random();
         Self {
             seed,
+            embedding_dim,
+            models,
             ready: false,
             objects_port,
             access_key_id: format!("SOMA{}", hex::encode_upper(id)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     config::DevnetConfig,
     ledger::{Genesis, parameters_v5},
+    node::now_ms,
     secrets::Identities,
 };
 use crate::{
@@ -14,7 +15,8 @@ use crate::{
 
 const PROTOCOL_VERSION: u64 = 5;
 /// 2026-01-01. Fixed, because every id comes from the genesis: a seed gives the same chain and the same models on every run.
-/// Targets still differ, as the time of an epoch's turn enters their ids.
+/// Targets still differ, as the time of an epoch's turn enters their ids. A network without models stays in epoch 0, which
+/// must have begun when the network did.
 const GENESIS_TIMESTAMP_MS: u64 = 1_767_225_600_000;
 /// A real local network's.
 const EMISSION_BALANCE_SHANNONS: u64 = 680_000 * SHANNONS_PER_SOMA;
@@ -78,7 +80,7 @@ pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis
     }
     Genesis {
         seed: config.seed,
-        timestamp_ms: GENESIS_TIMESTAMP_MS,
+        timestamp_ms: if config.models.is_empty() { now_ms() } else { GENESIS_TIMESTAMP_MS },
         protocol_version: PROTOCOL_VERSION,
         parameters,
         emission_per_epoch: config.genesis.emission_per_epoch_shannons,

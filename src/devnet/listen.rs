@@ -5,7 +5,7 @@ use std::{io, net::Ipv4Addr};
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 
-use super::DevnetError;
+use super::{DevnetError, Service};
 
 pub(super) struct Listener {
     socket: TcpListener,
@@ -13,16 +13,15 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// `option`: the command-line option that names this port.
-    pub async fn bind(port: u16, option: &'static str) -> Result<Self, DevnetError> {
+    pub async fn bind(port: u16, service: Service) -> Result<Self, DevnetError> {
         let bound = async {
             let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             let port = socket.local_addr()?.port();
             Ok(Self { socket, port })
         };
         bound.await.map_err(|cause: io::Error| match cause.kind() {
-            io::ErrorKind::AddrInUse => DevnetError::PortInUse { port, option },
-            _ => DevnetError::Listen { port, option, cause },
+            io::ErrorKind::AddrInUse => DevnetError::PortInUse { port, service },
+            _ => DevnetError::Listen { port, service, cause },
         })
     }
 

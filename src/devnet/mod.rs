@@ -28,11 +28,12 @@ mod services;
 
 pub use auditor::{AuditRecord, Verdict};
 pub use config::{DevnetConfig, ModelSpec, Ports};
+pub use directory::{Recorded, recorded};
 pub use genesis::GenesisOptions;
 pub use objects::ObjectStoreAccess;
 
 use std::{
-    io,
+    fmt, io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -51,7 +52,7 @@ use self::{
     scorer::Scorer,
     secrets::Identities,
 };
-use crate::storage::Store;
+use crate::{chain::types::ModelV1, storage::Store};
 
 /// What `GetServiceInfo` and the headers call us: the real software whose contract this is.
 const SERVER: &str = "soma-node/0.1.21";
@@ -62,14 +63,16 @@ const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum DevnetError {
-    #[error("port {port} is in use: choose another one with {option}, or 0 for any free one")]
-    PortInUse { port: u16, option: &'static str },
-    #[error("cannot listen on port {port} ({option}): {cause}")]
-    Listen { port: u16, option: &'static str, cause: io::Error },
+    #[error("port {port} of 127.0.0.1, which the {service} needs, is in use")]
+    PortInUse { port: u16, service: Service },
+    #[error("the {service} cannot listen on port {port} of 127.0.0.1: {cause}")]
+    Listen { port: u16, service: Service, cause: io::Error },
     #[error(
-        "the network in {dir} publishes its files on port {found} of 127.0.0.1, not {asked}: leave {option} out to resume it",
-        option = options::OBJECTS
+        "port {port} of 127.0.0.1, under which the network in {dir} published its files, is in use: \
+         stop what uses it, or choose another directory"
     )]
+    PublishedPortInUse { dir: PathBuf, port: u16 },
+    #[error("the network in {dir} publishes its files on port {found} of 127.0.0.1, not {asked}")]
     OtherObjectsPort { dir: PathBuf, found: u16, asked: u16 },
     #[error("{dir}: {cause}")]
     Directory { dir: PathBuf, cause: io::Error },
@@ -82,6 +85,10 @@ pub enum DevnetError {
     HalfWritten { dir: PathBuf },
     #[error("the network in {dir} was made with seed {found}, not {asked}: choose that seed, or another directory")]
     OtherSeed { dir: PathBuf, found: u64, asked: u64 },
+    #[error(
+        "the network in {dir} has embeddings of dimension {found}, not {asked}: choose that one, or another directory"
+    )]
+    OtherDimension { dir: PathBuf, found: u64, asked: u64 },
     #[error("model {name}: {cause}")]
     Model { name: String, cause: String },
     #[error("the object store: {0}")]
@@ -92,13 +99,36 @@ pub enum DevnetError {
     Internal(String),
 }
 
-/// The command-line options that name the ports.
-mod options {
-    pub const RPC: &str = "--rpc-port";
-    pub const FAUCET: &str = "--faucet-port";
-    pub const SCORING: &str = "--scoring-port";
-    pub const ADMIN: &str = "--admin-port";
-    pub const OBJECTS: &str = "--objects-port";
+/// What listens on a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    Rpc,
+    Faucet,
+    Scoring,
+    Admin,
+    Objects,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rpc => "gRPC service",
+            Self::Faucet => "faucet",
+            Self::Scoring => "scoring service",
+            Self::Admin => "admin service",
+            Self::Objects => "object store",
+        })
+    }
+}
+
+/// What a network is called by, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// As `GetServiceInfo` gives it.
+    pub chain_id: String,
+    pub epoch: u64,
+    pub embedding_dim: u64,
+    pub active_models: usize,
 }
 
 /// A running network. Dropping it stops it without waiting.
@@ -121,11 +151,16 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
     let (directory, found) = StateDirectory::open(&config)?;
     let identities = Identities { seed: config.seed };
     let ports = Ports { objects: objects_port(&config, &found)?, ..config.listen };
-    let rpc = Listener::bind(ports.rpc, options::RPC).await?;
-    let faucet = Listener::bind(ports.faucet, options::FAUCET).await?;
-    let scoring = Listener::bind(ports.scoring, options::SCORING).await?;
-    let admin = Listener::bind(ports.admin, options::ADMIN).await?;
-    let objects = Listener::bind(ports.objects, options::OBJECTS).await?;
+    let objects = Listener::bind(ports.objects, Service::Objects).await.map_err(|error| match (error, &found) {
+        (DevnetError::PortInUse { port, .. }, Found::Whole(_)) => {
+            DevnetError::PublishedPortInUse { dir: config.dir.clone(), port }
+        }
+        (error, _) => error,
+    })?;
+    let rpc = Listener::bind(ports.rpc, Service::Rpc).await?;
+    let faucet = Listener::bind(ports.faucet, Service::Faucet).await?;
+    let scoring = Listener::bind(ports.scoring, Service::Scoring).await?;
+    let admin = Listener::bind(ports.admin, Service::Admin).await?;
 
     // Everything that can be refused is refused before the first byte is written.
     let genesis = genesis::genesis(&config, &identities);
@@ -134,8 +169,10 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         Found::New => {
             let dim = usize::try_from(genesis.parameters.target_embedding_dim).unwrap_or(usize::MAX);
             let models = config.models;
+            let fingerprints = directory::fingerprints(&models);
             let models = blocking(move || bootstrap::prepare(models, dim, &identities)).await??;
-            let record = NetworkRecord::new(config.seed, objects.port());
+            let record =
+                NetworkRecord::new(config.seed, genesis.parameters.target_embedding_dim, fingerprints, objects.port());
             directory.write(&record)?;
             (record, Some(models))
         }
@@ -199,6 +236,19 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
 }
 
 impl Devnet {
+    pub async fn facts(&self) -> Result<Facts, DevnetError> {
+        let facts = self.node.read(|ledger| Facts {
+            chain_id: ledger.chain_id().to_string(),
+            epoch: ledger.system_state().epoch,
+            embedding_dim: ledger.system_state().parameters.target_embedding_dim,
+            active_models: {
+                let models = ledger.system_state().model_registry.models.values();
+                models.filter(|model| matches!(model.v1(), ModelV1::Active(_))).count()
+            },
+        });
+        facts.await.map_err(|e| DevnetError::Internal(e.to_string()))
+    }
+
     /// The chain itself, for tests that look behind the services.
     pub fn ledger(&self) -> Arc<Mutex<Ledger>> {
         self.node.ledger()

@@ -113,8 +113,9 @@ pub(super) async fn serve(listener: Listener, service: S3Service, stop: Cancella
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{primitives::hash, storage::Store};
+    use crate::{devnet::Service, primitives::hash, storage::Store};
     use bytes::Bytes;
+    use std::collections::BTreeMap;
 
     struct Fixture {
         access: ObjectStoreAccess,
@@ -124,8 +125,8 @@ mod tests {
 
     async fn start() -> Fixture {
         let dir = tempfile::tempdir().expect("a directory");
-        let listener = Listener::bind(0, "--objects-port").await.expect("a port");
-        let record = NetworkRecord::new(1, listener.port());
+        let listener = Listener::bind(0, Service::Objects).await.expect("a port");
+        let record = NetworkRecord::new(1, 16, BTreeMap::new(), listener.port());
         let access = ObjectStoreAccess::new(&listener, &record);
         let stop = CancellationToken::new();
         let service = service(dir.path(), &record).expect("a server");

@@ -23,6 +23,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     api::{EngineHandle, Mode, SubmissionState},
     chain::{client::ClientError, keys::Keypair},
@@ -51,12 +53,46 @@ pub struct EngineConfig {
     pub heads: Option<usize>,
     /// At least one is used.
     pub scorer_threads: usize,
-    /// How often the chain is asked for everything, besides the subscription.
+    /// How often epoch and wallet are looked at; targets are kept current by the subscription.
     pub refresh: Duration,
-    /// Crash injection for tests: abort the process right after a row has entered this state on disk. Without effect in
-    /// builds without debug assertions.
-    pub die_at: Option<SubmissionState>,
+    /// Transactions that may be on their way at once, each with coins of its own; at least one. Coins are split ahead to so
+    /// many when there is use for them.
+    pub coins_ahead: usize,
+    /// Sign although the network speaks this protocol, if it is newer than
+    /// [`KNOWN_PROTOCOL`](crate::chain::client::KNOWN_PROTOCOL).
+    pub accepted_protocol: Option<u64>,
+    /// Crash injection for tests: abort the process at this point. Without effect in builds without debug assertions.
+    pub die_at: Option<Crash>,
 }
+
+/// The `times`-th passing of a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    pub at: CrashAt,
+    pub times: u32,
+}
+
+/// Right after the commit that did this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CrashAt {
+    /// Brought a row into this state.
+    Row(SubmissionState),
+    /// Stored an order's signed bytes.
+    OrderSigned,
+    /// Noted that its sending begins.
+    OrderSent,
+    /// Booked what it came to.
+    OrderSettled,
+}
+
+impl From<SubmissionState> for Crash {
+    fn from(state: SubmissionState) -> Self {
+        Self { at: CrashAt::Row(state), times: 1 }
+    }
+}
+
+/// Transactions at once, unless somebody says otherwise.
+pub const COINS_AHEAD: usize = 4;
 
 /// Who approves, and what is worth a bond.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ mod text;
 mod units;
 
 pub use ids::{Address, Digest, IdError, ObjectId};
-pub use text::clean;
+pub use text::{clean, is_unsafe};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
 
 use blake2::digest::{Digest as _, consts::U32};

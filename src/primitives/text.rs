@@ -2,9 +2,13 @@
 
 /// Text from outside (chain, files, servers), made safe to draw or print: no control characters, nothing that reorders or hides text.
 pub fn clean(text: &str) -> String {
-    let hides =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    text.chars().map(|c| if c.is_control() || hides(c) { '·' } else { c }).collect()
+    text.chars().map(|c| if is_unsafe(c) { '·' } else { c }).collect()
+}
+
+/// A character that commands a terminal, or hides or reorders what stands around it.
+pub fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

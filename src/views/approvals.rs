@@ -216,6 +216,19 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 ],
             )
         }
+        Action::AcceptProtocol => {
+            let spoken = state.snapshot.network.unaccepted_protocol.unwrap_or_default();
+            (
+                "Newer protocol",
+                vec![
+                    format!("Sign although the network speaks protocol {spoken}?"),
+                    "This program does not know its rules: fees, bonds and checks may have changed, and what is signed"
+                        .to_owned(),
+                    "may fail and cost its fee. A newer version of the program is the safer answer.".to_owned(),
+                    "The answer is kept for this directory.".to_owned(),
+                ],
+            )
+        }
         _ => (
             "Mode AUTO",
             vec![

@@ -24,7 +24,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     }
     let place = state.place();
     let read_only = state.snapshot.mode == crate::api::Mode::ReadOnly;
-    let shown = |info: &&ActionInfo| info.hint && !(read_only && info.mutates);
+    let shown = |info: &&ActionInfo| info.hint && !(read_only && info.mutates) && state.offers(info.action);
     let is_last = |info: &ActionInfo| matches!(info.action, Action::Help | Action::Quit);
     let mut hints: Vec<(String, &str)> = actions::at(place)
         .filter(shown)

@@ -15,6 +15,9 @@ use crate::{
     app::{Life, Screen, State},
 };
 
+/// Two light looks missed: not broken yet, but worth a look.
+const QUIET_MS: u64 = 35_000;
+
 /// A piece of a line and how long it holds out: the highest rank goes first when there is no room.
 type Piece = (u8, Vec<Span<'static>>);
 
@@ -22,6 +25,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let mut where_we_are = vec![(6, vec![Span::styled("somascope", ink.theme.strong())])];
     where_we_are.extend([network(state), epoch(state, ink), connection(state, ink)]);
     let mut what_waits = vec![mode(state, ink)];
+    what_waits.extend(protocol(state, ink));
     what_waits.extend(approvals(state, ink));
     what_waits.push(scoring(state, ink));
     if area.height == 1 {
@@ -43,7 +47,7 @@ fn network(state: &State) -> Piece {
 
 fn epoch(state: &State, ink: &Ink<'_>) -> Piece {
     let network = &state.snapshot.network;
-    if network.last_heard_ms.is_none() {
+    if !network.is_heard() {
         return (3, vec![Span::styled(format!("epoch {}", ink.theme.glyphs.ellipsis), ink.theme.dim())]);
     }
     let left = network.epoch_ends_at_ms.saturating_sub(state.now_ms);
@@ -51,21 +55,32 @@ fn epoch(state: &State, ink: &Ink<'_>) -> Piece {
     (1, vec![Span::styled(format!("epoch {}", network.epoch), ink.theme.strong()), Span::raw(format!(" {left}"))])
 }
 
+/// Of the servers that should be heard all the time, the one that has been quiet longest; its name, if that is too long.
 fn connection(state: &State, ink: &Ink<'_>) -> Piece {
     let network = &state.snapshot.network;
-    let heard = network.last_heard_ms.map(|at| state.now_ms.saturating_sub(at));
+    let quietest = network.quietest();
+    let heard = quietest.and_then(|upstream| upstream.last_heard_ms).map(|at| state.now_ms.saturating_sub(at));
     let (glyph, style) = match (heard, &network.trouble) {
         (_, Some(_)) => (ink.theme.glyphs.bad, ink.theme.bad()),
         (None, None) => (ink.theme.glyphs.quiet, ink.theme.attention()),
-        // Two polls missed: not broken yet, but worth a look.
-        (Some(15_000..), None) => (ink.theme.glyphs.warning, ink.theme.attention()),
+        (Some(QUIET_MS..), None) => (ink.theme.glyphs.warning, ink.theme.attention()),
         (Some(_), None) => (ink.theme.glyphs.live, ink.theme.good()),
     };
-    let words = match heard {
-        None => format!("connecting{}", ink.theme.glyphs.ellipsis),
-        Some(ms) => format!("heard {} ago", span(ms)),
+    let words = match (heard, quietest) {
+        (Some(ms @ QUIET_MS..), Some(quietest)) => format!("{} {} ago", quietest.name.word(), span(ms)),
+        (Some(ms), _) => format!("heard {} ago", span(ms)),
+        (None, Some(quietest)) if network.is_heard() => format!("no {} yet", quietest.name.word()),
+        (None, _) => format!("connecting{}", ink.theme.glyphs.ellipsis),
     };
     (3, vec![Span::styled(glyph, style), Span::raw(format!(" {words}"))])
+}
+
+/// Nothing is signed until somebody answers this.
+fn protocol(state: &State, ink: &Ink<'_>) -> Option<Piece> {
+    let version = state.snapshot.network.unaccepted_protocol?;
+    let how = if state.snapshot.mode == Mode::ReadOnly { "" } else { ": press v" };
+    let badge = ink.theme.badge(ink.theme.attention());
+    Some((0, vec![Span::styled(format!(" NEW PROTOCOL {version}{how} "), badge)]))
 }
 
 fn wallet(state: &State) -> Option<Piece> {

@@ -31,7 +31,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let list = &state.targets;
     let count = |stage| targets.iter().filter(|target| target.stage == stage).count();
     let (hits, ours) = (count(TargetStage::Hit), count(TargetStage::Ours));
-    let mut right = if snapshot.network.last_heard_ms.is_none() {
+    let mut right = if !snapshot.network.is_heard() {
         String::new()
     } else if list.filter.is_empty() {
         let filled = if ours > 0 { format!(", {ours} ours") } else { String::new() };
@@ -47,7 +47,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     if list.rows.is_empty() {
         let sentence = if !targets.is_empty() {
             "No target matches the filter. / changes it, Esc there clears it.".to_owned()
-        } else if snapshot.network.last_heard_ms.is_none() {
+        } else if !snapshot.network.is_heard() {
             format!("Asking {} for its open targets.", clean(&snapshot.network.rpc_url))
         } else {
             "No target is open. New ones come with the next epoch, and whenever one is filled.".to_owned()

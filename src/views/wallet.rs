@@ -2,11 +2,15 @@
 
 use std::cmp::Ordering;
 
-use ratatui::{layout::Rect, style::Style};
+use ratatui::{
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
 
 use super::{
     panes::Ink,
-    text::{group, soma, soma_change},
+    text::{clean, group, soma, soma_change, span},
 };
 use crate::{
     app::{Pane, State},
@@ -25,7 +29,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let rows = Rect { width: inner.width.min(44), ..inner };
     let wide = rows.width >= 30;
     let columns = usize::from(rows.width).saturating_sub(if wide { 13 } else { 10 });
-    let heard = state.snapshot.network.last_heard_ms.is_some();
+    let heard = state.snapshot.network.is_heard();
     let theme = ink.theme;
     // Before the first answer a zero would be a claim that nobody made.
     let known = |text: String| if heard { text } else { theme.glyphs.ellipsis.to_owned() };
@@ -61,12 +65,46 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     if inner.height > 6 {
         ink.pair(address_rows, 6, "Address", shown, Style::new());
     }
+    let servers = if zoomed { servers(state, inner, ink) } else { 0 };
+    let inner = Rect { height: inner.height - servers, ..inner };
     if inner.height > 9 {
         let chart = Rect { y: inner.y + 8, height: inner.height - 8, ..inner };
         history(state, chart, ink);
     } else if inner.height > 7 {
         history(state, Rect { y: inner.bottom() - 1, height: 1, ..inner }, ink);
     }
+}
+
+/// Who is heard, and when last, at the foot of a pane that is high enough. Gives the rows that it took.
+fn servers(state: &State, area: Rect, ink: &mut Ink<'_>) -> u16 {
+    let upstreams = &state.snapshot.network.upstreams;
+    let rows = u16::try_from(upstreams.len() + 2).unwrap_or(u16::MAX);
+    if upstreams.is_empty() || area.height < rows.saturating_add(9) {
+        return 0;
+    }
+    let top = area.bottom() - rows;
+    ink.line(Rect { y: top + 1, height: 1, ..area }, 0, &Line::styled("Servers", ink.theme.strong()));
+    for (row, upstream) in (2..).zip(upstreams) {
+        let (glyph, style) = match (&upstream.trouble, upstream.last_heard_ms) {
+            (Some(_), _) => (ink.theme.glyphs.bad, ink.theme.bad()),
+            (None, Some(_)) => (ink.theme.glyphs.live, ink.theme.good()),
+            (None, None) => (ink.theme.glyphs.quiet, ink.theme.dim()),
+        };
+        let heard = match upstream.last_heard_ms {
+            Some(at) => format!("heard {} ago", span(state.now_ms.saturating_sub(at))),
+            None if upstream.name.is_steady() => "not heard yet".to_owned(),
+            None => "not needed yet".to_owned(),
+        };
+        let trouble = upstream.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))).unwrap_or_default();
+        let line = Line::from(vec![
+            Span::styled(glyph, style),
+            Span::raw(format!(" {:<12}{heard:<18}", upstream.name.word())),
+            Span::styled(clean(&upstream.url), ink.theme.dim()),
+            Span::styled(trouble, ink.theme.bad()),
+        ]);
+        ink.line(Rect { y: top + row, height: 1, ..area }, 0, &line);
+    }
+    rows
 }
 
 /// The balance over time, scaled to its own range: what matters is the direction.

@@ -24,7 +24,7 @@ async fn dies_and_recovers(network: &Network, seed: u8, state: State) {
     let (address, start) = (orders.address(), network.balance(orders.address()));
     network.next_epoch().await;
 
-    orders.die_at = Some(state);
+    orders.die_at = Some(state.into());
     let mut first = Process::start(&orders);
     let mut turned = 0;
     let status = first
@@ -116,9 +116,11 @@ async fn rival_fills_everything(network: &Network, rival: &Orders) {
 /// Kills an engine at `state`, lets a rival fill its target, and starts it again until its first row has ended.
 async fn dies_and_loses(network: &Network, seed: u8, state: State) -> (State, Shannons) {
     let (mut orders, rival) = (network.engine(seed).await, network.engine(seed + 1).await);
+    // Without splits the fees are those of the submission.
+    orders.coins_ahead = 1;
     let start = network.balance(orders.address());
     network.next_epoch().await;
-    orders.die_at = Some(state);
+    orders.die_at = Some(state.into());
     let status = Process::start(&orders).wait(async || {}).await;
     assert!(!status.success());
     rival_fills_everything(network, &rival).await;
@@ -150,7 +152,7 @@ async fn a_fill_whose_answer_was_lost_is_unknown_and_found_again_by_its_digest()
     network.next_epoch().await;
     let relay = Relay::start(&network.devnet.rpc_url).await;
     orders.rpc_url = relay.url();
-    orders.die_at = Some(State::Unknown);
+    orders.die_at = Some(State::Unknown.into());
     let mut first = Process::start(&orders);
     let status = first
         .wait(async || {
@@ -180,7 +182,7 @@ async fn a_rejected_row_stays_rejected_and_a_waiting_one_expires_across_crashes(
     let (address, start) = (orders.address(), network.balance(orders.address()));
     orders.mode = Mode::Manual;
     network.next_epoch().await;
-    orders.die_at = Some(State::Rejected);
+    orders.die_at = Some(State::Rejected.into());
     let mut first = Process::start(&orders);
     for row in [1, 2] {
         let waits = format!("id: SubmissionId({row}), state: AwaitingApproval");
@@ -189,7 +191,7 @@ async fn a_rejected_row_stays_rejected_and_a_waiting_one_expires_across_crashes(
     first.command(&Command::Reject(SubmissionId(1)));
     assert!(!first.wait(async || {}).await.success());
 
-    orders.die_at = Some(State::Expired);
+    orders.die_at = Some(State::Expired.into());
     let mut second = Process::start(&orders);
     network.next_epoch().await;
     assert!(!second.wait(async || {}).await.success());

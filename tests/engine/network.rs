@@ -9,14 +9,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use somascope::{
-    api::{Mode, Snapshot, SubmissionState},
+    api::{Mode, Snapshot},
     chain::{
         client::{advance_epoch, request_faucet},
         keys::Keypair,
         types::{SomaTensor, SubmitData, TransactionKind},
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    engine::{EngineConfig, Policy},
+    engine::{COINS_AHEAD, Crash, EngineConfig, Policy},
     primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -32,7 +32,8 @@ pub struct Orders {
     pub seed: u8,
     pub mode: Mode,
     pub corpus: PathBuf,
-    pub die_at: Option<SubmissionState>,
+    pub coins_ahead: usize,
+    pub die_at: Option<Crash>,
     endpoint_url: String,
     bucket: String,
     access_key_id: String,
@@ -63,6 +64,8 @@ impl Orders {
             heads: None,
             scorer_threads: 1,
             refresh: Duration::from_millis(500),
+            coins_ahead: self.coins_ahead,
+            accepted_protocol: None,
             die_at: self.die_at,
         }
     }
@@ -184,6 +187,7 @@ impl Network {
             seed,
             mode: Mode::Auto,
             corpus: self.dir.path().join("corpus"),
+            coins_ahead: COINS_AHEAD,
             die_at: None,
             endpoint_url: objects.endpoint_url.clone(),
             bucket: objects.bucket.clone(),

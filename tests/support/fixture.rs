@@ -4,14 +4,32 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, Snapshot,
-        SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, WalletView,
+        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, ServerName,
+        Snapshot, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
+        Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
 
 /// 2026-11-22 13:40:28 UTC.
 pub const NOW_MS: u64 = 1_795_354_828_000;
+
+/// Node, checkpoints, objects, with the time at which each was last heard.
+fn upstreams(heard: [Option<u64>; 3]) -> Vec<Upstream> {
+    let node = "http://127.0.0.1:50051";
+    let names = [
+        (ServerName::Node, node),
+        (ServerName::Checkpoints, node),
+        (ServerName::Objects, "http://127.0.0.1:9000/somascope/"),
+    ];
+    let upstream = |((name, url), last_heard_ms): ((ServerName, &str), _)| Upstream {
+        name,
+        url: url.to_owned(),
+        last_heard_ms,
+        trouble: None,
+    };
+    names.into_iter().zip(heard).map(upstream).collect()
+}
 
 pub fn id(kind: &str, n: u64) -> ObjectId {
     ObjectId(hash(format!("{kind} {n}").as_bytes()).0)
@@ -172,7 +190,10 @@ pub fn busy() -> Snapshot {
             epoch_ends_at_ms: NOW_MS + 14_000,
             threshold: 1.05,
             reward_per_target: Shannons(12_685_185),
-            last_heard_ms: Some(NOW_MS - 1_000),
+            embedding_dim: 2048,
+            protocol_version: 5,
+            unaccepted_protocol: None,
+            upstreams: upstreams([Some(NOW_MS - 1_000), Some(NOW_MS - 300), Some(NOW_MS - 41_000)]),
             trouble: None,
         },
         wallet: WalletView {
@@ -251,7 +272,10 @@ pub fn empty() -> Snapshot {
             epoch_ends_at_ms: 0,
             threshold: 0.0,
             reward_per_target: Shannons::ZERO,
-            last_heard_ms: None,
+            embedding_dim: 0,
+            protocol_version: 0,
+            unaccepted_protocol: None,
+            upstreams: upstreams([None, None, None]),
             trouble: None,
         },
         wallet: WalletView {

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::chain::{
     convert,
-    proto::soma::rpc::{self, changed_object::IdOperation, subscription_service_client::SubscriptionServiceClient},
+    proto::soma::rpc::{
+        self, changed_object::IdOperation, get_checkpoint_request::CheckpointId,
+        subscription_service_client::SubscriptionServiceClient,
+    },
     types::{Digest, ObjectType},
 };
 
@@ -29,7 +32,7 @@ const CHECKPOINT_MASK: &[&str] = &[
 
 impl Client {
     /// Checkpoints from now on; ends with an error when the stream breaks or a checkpoint does not decode. There is no
-    /// replay: fill gaps by asking for the state.
+    /// replay: fill gaps with [`checkpoint`](Self::checkpoint).
     pub async fn subscribe(&self) -> Result<BoxStream<'static, Result<CheckpointInfo, ClientError>>, ClientError> {
         let mut service =
             SubscriptionServiceClient::new(self.node.channel()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -39,7 +42,7 @@ impl Client {
         let checkpoints = stream::unfold(Some(incoming), |incoming| async {
             let mut incoming = incoming?;
             let item = match incoming.message().await {
-                Ok(Some(message)) => checkpoint_info(&message),
+                Ok(Some(message)) => checkpoint_info(message.checkpoint.as_ref()),
                 Ok(None) => Err(ClientError::Unreachable("the node ended the stream of checkpoints".to_owned())),
                 Err(status) => Err(status.into()),
             };
@@ -48,10 +51,27 @@ impl Client {
         });
         Ok(checkpoints.boxed())
     }
+
+    /// A checkpoint by its number, as the subscription would have told it.
+    pub async fn checkpoint(&self, number: u64) -> Result<CheckpointInfo, ClientError> {
+        let request = rpc::GetCheckpointRequest {
+            checkpoint_id: Some(CheckpointId::SequenceNumber(number)),
+            read_mask: mask(CHECKPOINT_MASK),
+        };
+        let answer = within(self.timeout, self.ledger().get_checkpoint(request)).await?;
+        let checkpoint = checkpoint_info(answer.checkpoint.as_ref())?;
+        match checkpoint.sequence_number == number {
+            true => Ok(checkpoint),
+            false => {
+                let got = checkpoint.sequence_number;
+                Err(ClientError::Malformed(format!("asked for checkpoint {number}, got {got}")))
+            }
+        }
+    }
 }
 
-fn checkpoint_info(message: &rpc::SubscribeCheckpointsResponse) -> Result<CheckpointInfo, ClientError> {
-    let checkpoint = present("checkpoint", message.checkpoint.as_ref())?;
+fn checkpoint_info(checkpoint: Option<&rpc::Checkpoint>) -> Result<CheckpointInfo, ClientError> {
+    let checkpoint = present("checkpoint", checkpoint)?;
     let summary = present("summary", checkpoint.summary.as_ref())?;
     let mut transactions = Vec::with_capacity(checkpoint.transactions.len());
     let mut deleted = Vec::new();

@@ -5,28 +5,32 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::{
-    Client, ClientError, Executed, Execution, mask, present,
+    Client, ClientError, Executed, Execution, checks, mask, present,
     transport::{MAX_MESSAGE_BYTES, never_sent, within},
 };
 use crate::chain::{
     convert,
     proto::soma::rpc::{self, transaction_execution_service_client::TransactionExecutionServiceClient},
-    types::{Digest, SignedTransaction, TransactionKind},
+    types::{Digest, SignedTransaction},
 };
 
 /// A node itself gives up after 90 s and says so (`protocol-corrections.md §1`, on §2.6): wait for its answer.
-const EXECUTE_TIMEOUT: Duration = Duration::from_secs(100);
+pub(super) const EXECUTE_TIMEOUT: Duration = Duration::from_secs(100);
 
 impl Client {
     /// Sends once, never again by itself. What cannot be expressed on the wire, or would harm the node, is refused here.
     pub async fn execute(&self, transaction: &SignedTransaction) -> Execution {
+        self.execute_within(EXECUTE_TIMEOUT, transaction).await
+    }
+
+    pub(super) async fn execute_within(&self, limit: Duration, transaction: &SignedTransaction) -> Execution {
         let request = match execute_request(transaction) {
             Ok(request) => request,
             Err(message) => return Execution::Refused(ClientError::Refused { code: "NOT_SENT", message }),
         };
         let mut service =
             TransactionExecutionServiceClient::new(self.node.channel()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        match within(EXECUTE_TIMEOUT, service.execute_transaction(request)).await {
+        match within(limit, service.execute_transaction(request)).await {
             Err(status) => refused_or_unknown(status),
             Ok(answer) => {
                 let read = present("transaction", answer.transaction)
@@ -51,21 +55,10 @@ impl Client {
     }
 }
 
-/// The request, if the node can rebuild exactly what was signed from it (`protocol.md §4.3`).
+/// The request, if nothing is wrong with the transaction and the node can rebuild exactly what was signed from it
+/// (`protocol.md §4.3`).
 fn execute_request(transaction: &SignedTransaction) -> Result<rpc::ExecuteTransactionRequest, String> {
-    match transaction.data.kind() {
-        TransactionKind::Genesis { .. }
-        | TransactionKind::ConsensusCommitPrologueV1 { .. }
-        | TransactionKind::ChangeEpoch { .. } => return Err("system transactions are the network's own".to_owned()),
-        TransactionKind::SubmitData(submit) => {
-            for tensor in [&submit.embedding, &submit.distance_score, &submit.loss_score] {
-                if !tensor.values().is_ok_and(|values| values.iter().all(|value| value.is_finite())) {
-                    return Err("a submission's numbers must be finite".to_owned());
-                }
-            }
-        }
-        _ => {}
-    }
+    checks::sound(&transaction.data)?;
     let message = convert::transaction_to_proto(&transaction.data);
     let signature = convert::signature_to_proto(&transaction.signature);
     let rebuilt = convert::transaction_from_proto(&message).map_err(|cause| cause.to_string())?;

@@ -5,11 +5,16 @@
 
 mod auxiliary;
 mod checkpoints;
+mod checks;
 mod execution;
 mod pages;
+mod preflight;
+mod protocol;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use preflight::Preflight;
+pub use protocol::KNOWN_PROTOCOL;
 
 use std::{sync::Arc, time::Duration};
 
@@ -68,7 +73,7 @@ pub struct Executed {
     pub balance_changes: Vec<BalanceChange>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceInfo {
     pub chain_id: String,
     pub chain: String,
@@ -102,6 +107,7 @@ pub struct ActiveModelInfo {
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochState {
     pub epoch: u64,
+    pub protocol_version: u64,
     pub epoch_start_ms: u64,
     pub parameters: SystemParameters,
     pub distance_threshold: f32,

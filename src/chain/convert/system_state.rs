@@ -207,6 +207,7 @@ pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, Fi
     }
     Ok(EpochState {
         epoch: required("epoch", state.epoch)?,
+        protocol_version: required("protocol_version", state.protocol_version)?,
         epoch_start_ms: required("epoch_start_timestamp_ms", state.epoch_start_timestamp_ms)?,
         parameters: parameters_from_proto(required("parameters", state.parameters.as_ref())?)?,
         distance_threshold: finite(

@@ -3,12 +3,14 @@
 //! Plain data with constructors that keep its rules. No I/O, no protobuf.
 
 mod effects;
+mod inputs;
 mod object;
 mod system_state;
 mod tensor;
 mod transaction;
 
 pub use effects::*;
+pub use inputs::*;
 pub use object::*;
 pub use system_state::*;
 pub use tensor::*;

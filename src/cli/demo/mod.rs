@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{Exit, play::Play, specialists};
@@ -19,8 +19,8 @@ use crate::{
         client::{Client, request_faucet},
         keys::Keypair,
     },
-    devnet::{self, Devnet, DevnetConfig, GenesisOptions, Ports},
-    engine::{self, EngineConfig, Policy},
+    devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -109,7 +109,12 @@ impl Demo {
             models,
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        devnet::start(config).await.context("the embedded network does not start")
+        devnet::start(config).await.map_err(|error| match error {
+            DevnetError::PortInUse { .. } | DevnetError::Listen { .. } => {
+                anyhow!("{error}: choose another one with --rpc-port, or 0 for any free one")
+            }
+            error => anyhow::Error::new(error).context("the embedded network does not start"),
+        })
     }
 
     async fn start_engine(
@@ -139,6 +144,8 @@ impl Demo {
             heads: None,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             refresh: Duration::from_secs(2),
+            coins_ahead: COINS_AHEAD,
+            accepted_protocol: None,
             die_at: None,
         };
         Ok(engine::start(config).await?)

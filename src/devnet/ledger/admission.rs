@@ -8,11 +8,10 @@ use super::{
     store::Store,
 };
 use crate::chain::types::{
-    Object, ObjectId, ObjectRef, ObjectType, Owner, SubmitData, TransactionData, TransactionKind, to_bcs,
+    KindInputs, MAX_TRANSACTION_BYTES, Object, ObjectId, ObjectRef, ObjectType, Owner, TransactionData,
+    TransactionKind, to_bcs,
 };
 
-/// Largest transaction that consensus takes, in bytes of BCS.
-const MAX_TRANSACTION_BYTES: usize = 262_144;
 /// Most coins that a simulation without gas picks.
 const MAX_PICKED_GAS_COINS: usize = 100;
 
@@ -27,43 +26,9 @@ pub(super) struct Inputs {
     pub deleted: Option<Tombstone>,
 }
 
-/// What a kind uses besides gas: owned objects with their versions, and shared ones.
-struct Wanted {
-    owned: Vec<ObjectRef>,
-    shared: Vec<ObjectId>,
-}
-
-fn wanted(kind: &TransactionKind) -> Result<Wanted, Rejection> {
-    use TransactionKind as K;
-    const STATE: ObjectId = ObjectId::SYSTEM_STATE;
-    let (owned, shared) = match kind {
-        K::Genesis { .. } | K::ConsensusCommitPrologueV1 { .. } | K::ChangeEpoch { .. } => {
-            return Err(Rejection::Invalid("system transactions are not accepted from users".to_owned()));
-        }
-        K::TransferCoin { coin, .. } => (vec![*coin], vec![]),
-        K::PayCoins { coins, .. } => (coins.clone(), vec![]),
-        K::TransferObjects { objects, .. } => (objects.clone(), vec![]),
-        K::AddStake { coin_ref, .. } | K::AddStakeToModel { coin_ref, .. } => (vec![*coin_ref], vec![STATE]),
-        K::WithdrawStake { staked_soma } => (vec![*staked_soma], vec![STATE]),
-        K::SubmitData(SubmitData { bond_coin, target_id, .. }) => (vec![*bond_coin], vec![STATE, *target_id]),
-        K::ClaimRewards { target_id } | K::ReportSubmission { target_id } | K::UndoReportSubmission { target_id } => {
-            (vec![], vec![STATE, *target_id])
-        }
-        K::AddValidator { .. }
-        | K::RemoveValidator { .. }
-        | K::ReportValidator { .. }
-        | K::UndoReportValidator { .. }
-        | K::UpdateValidatorMetadata { .. }
-        | K::SetCommissionRate { .. }
-        | K::CreateModel { .. }
-        | K::CommitModel { .. }
-        | K::RevealModel { .. }
-        | K::SetModelCommissionRate { .. }
-        | K::DeactivateModel { .. }
-        | K::ReportModel { .. }
-        | K::UndoReportModel { .. } => (vec![], vec![STATE]),
-    };
-    Ok(Wanted { owned, shared })
+fn wanted(kind: &TransactionKind) -> Result<KindInputs, Rejection> {
+    let system = || Rejection::Invalid("system transactions are not accepted from users".to_owned());
+    kind.inputs().ok_or_else(system)
 }
 
 fn retriable<T>(text: impl Into<String>) -> Result<T, Rejection> {
@@ -72,7 +37,7 @@ fn retriable<T>(text: impl Into<String>) -> Result<T, Rejection> {
 
 /// Coins of the sender that the kind does not use, as a node picks them for a simulation without gas.
 pub(super) fn pick_gas(state: &LiveState, data: &TransactionData) -> Result<Vec<ObjectRef>, Rejection> {
-    let used: BTreeSet<ObjectId> = wanted(data.kind())?.owned.iter().map(|o| o.id).collect();
+    let used: BTreeSet<ObjectId> = wanted(data.kind())?.owned.iter().map(|(o, _)| o.id).collect();
     Ok(state
         .owned(&data.sender())
         .filter(|o| o.object_type == ObjectType::Coin && !used.contains(&o.id()))
@@ -83,25 +48,22 @@ pub(super) fn pick_gas(state: &LiveState, data: &TransactionData) -> Result<Vec<
 
 /// Every check but the signature's.
 pub(super) fn admit(state: &LiveState, store: &Store, data: &TransactionData) -> Result<Inputs, Rejection> {
-    let Wanted { owned, shared } = wanted(data.kind())?;
+    let inputs = wanted(data.kind())?;
     if to_bcs(data).len() > MAX_TRANSACTION_BYTES {
         return retriable("timed-out before finality could be reached");
     }
     if data.gas_payment().is_empty() {
         return retriable("Gas payment error No gas payment provided");
     }
-    let ids: BTreeSet<ObjectId> = owned.iter().map(|o| o.id).chain(shared.iter().copied()).collect();
-    if ids.len() != owned.len() + shared.len() {
+    if inputs.repeat() {
         return retriable("timed-out before finality could be reached");
     }
     let gas: Vec<ObjectId> = data.gas_payment().iter().map(|o| o.id).collect();
     if gas.iter().collect::<BTreeSet<_>>().len() != gas.len() {
         return retriable("The transaction inputs contain duplicated ObjectRef's");
     }
-    // A coin that the kind lists too counts at the kind's version, whatever the payment says.
-    let only_gas = data.gas_payment().iter().filter(|gas| !owned.iter().any(|o| o.id == gas.id));
     let mut objects = BTreeMap::new();
-    for reference in only_gas.chain(&owned) {
+    for reference in data.only_gas(&inputs).chain(inputs.owned.iter().map(|(reference, _)| reference)) {
         let is_gas = gas.contains(&reference.id);
         objects.insert(reference.id, owned_input(state, store, data, reference, is_gas)?);
     }
@@ -113,7 +75,7 @@ pub(super) fn admit(state: &LiveState, store: &Store, data: &TransactionData) ->
             .ok_or_else(|| Rejection::Invalid("the gas coins together exceed 64 bits".to_owned()))?;
     }
     let mut deleted = None;
-    for id in shared {
+    for id in inputs.shared {
         match shared_input(state, store, id)? {
             Ok(object) => drop(objects.insert(id, object)),
             Err(tombstone) => deleted = Some(tombstone),

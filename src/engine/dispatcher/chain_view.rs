@@ -1,7 +1,7 @@
 //! What the dispatcher knows of the chain: the epoch's state, the open targets, the wallet's coins.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -30,6 +30,12 @@ pub(super) struct OpenTarget {
 /// One list may be of a node that lags. So many in a row that do not name a target let it go; if it comes back, it is open.
 const ABSENCES: u32 = 2;
 
+/// Nothing is signed for a target in the last 1/2000 of its epoch (43 s of a day), but for at least a second (a transaction's
+/// way to the chain) and at most a tenth of the epoch.
+const MARGIN_PART: u64 = 2000;
+const MARGIN_LEAST_MS: u64 = 1000;
+const MARGIN_MOST_PART: u64 = 10;
+
 /// What a piece of news changed.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -41,6 +47,8 @@ pub(super) struct Changes {
     pub deleted: Vec<ObjectId>,
     /// The chain has moved to an epoch whose state we have not seen.
     pub stale: bool,
+    /// The list did not name something that is open as far as we know.
+    pub doubt: bool,
 }
 
 #[derive(Debug, Default)]
@@ -53,11 +61,15 @@ pub(super) struct ChainView {
     pub open: HashMap<ObjectId, OpenTarget>,
     /// Targets of this epoch that are certainly no longer open: a refresh that began before must not bring them back.
     closed: HashSet<ObjectId>,
-    pub balance: Shannons,
-    pub coins: u64,
-    pub last_heard_ms: Option<u64>,
-    pub trouble: Option<String>,
+    closed_in_order: VecDeque<ObjectId>,
+    /// The newest checkpoint that the node has shown to have executed.
+    pub height: u64,
+    /// Chain time less our clock, as the newest checkpoint showed it.
+    skew_ms: Option<i64>,
 }
+
+/// Closed targets that are remembered: hours of fills at the network's pace.
+const CLOSED_KEPT: usize = 20_000;
 
 impl ChainView {
     pub fn epoch(&self) -> Option<u64> {
@@ -82,8 +94,25 @@ impl ChainView {
         })
     }
 
+    /// Whether so little of the epoch is left that a submission signed now might arrive in the next one, where it fails and
+    /// costs the base fee. An epoch that is overdue ends when somebody ends it: that is no reason to wait.
+    pub fn is_epoch_ending(&self) -> bool {
+        let Some(state) = &self.state else { return false };
+        let length = state.parameters.epoch_duration_ms;
+        let end = state.epoch_start_ms.saturating_add(length);
+        let margin = (length / MARGIN_PART).max(MARGIN_LEAST_MS).min(length / MARGIN_MOST_PART);
+        now_ms().saturating_add_signed(self.skew_ms.unwrap_or(0)).abs_diff(end) < margin
+    }
+
     fn close(&mut self, id: ObjectId, changes: &mut Changes) {
-        self.closed.insert(id);
+        if self.closed.insert(id) {
+            self.closed_in_order.push_back(id);
+            if self.closed_in_order.len() > CLOSED_KEPT
+                && let Some(oldest) = self.closed_in_order.pop_front()
+            {
+                self.closed.remove(&oldest);
+            }
+        }
         if self.open.remove(&id).is_some() {
             changes.closed.push(id);
         }
@@ -107,7 +136,7 @@ impl ChainView {
     /// stays.
     pub fn refreshed(&mut self, refresh: Refresh) -> Changes {
         let mut changes = Changes::default();
-        self.last_heard_ms = Some(now_ms());
+        self.height = self.height.max(refresh.service.checkpoint_height);
         let epoch = refresh.state.epoch;
         if epoch < self.newest_epoch {
             return changes;
@@ -118,45 +147,62 @@ impl ChainView {
         }
         changes.models = self.state.as_ref().is_none_or(|known| known.models != refresh.state.models);
         self.state = Some(refresh.state);
-        if let Some(coins) = refresh.coins {
-            self.coins = coins.len() as u64;
-            self.balance = coins.iter().map(|coin| Shannons(coin.balance)).sum();
+        // Everything of the epochs before is over.
+        let old: Vec<ObjectId> = match changes.new_epoch {
+            Some(_) => self.open.iter().filter(|(_, t)| t.epoch < epoch).map(|(id, _)| *id).collect(),
+            None => Vec::new(),
+        };
+        old.into_iter().for_each(|id| self.close(id, &mut changes));
+        if changes.new_epoch.is_some() {
+            // Ids are never used twice, so the old epoch's can go.
+            self.closed.clear();
+            self.closed_in_order.clear();
+            // Clocks may be set anew.
+            self.skew_ms = None;
         }
-        let listed: HashSet<ObjectId> = refresh.open.iter().map(|target| target.id).collect();
+        if let Some(open) = refresh.open {
+            self.listed(epoch, refresh.started_ms, open, &mut changes);
+        }
+        changes
+    }
+
+    fn listed(&mut self, epoch: u64, started_ms: u64, open: Vec<TargetInfo>, changes: &mut Changes) {
+        let listed: HashSet<ObjectId> = open.iter().map(|target| target.id).collect();
         self.open.retain(|id, target| {
             if listed.contains(id) {
                 target.absences = 0;
-            } else if target.seen_at_ms < refresh.started_ms {
+            } else if target.seen_at_ms < started_ms {
                 target.absences += 1;
             }
-            let stays = target.epoch >= epoch && target.absences < ABSENCES;
+            changes.doubt |= target.absences > 0;
+            let stays = target.absences < ABSENCES;
             if !stays {
                 changes.closed.push(*id);
             }
             stays
         });
-        for target in refresh.open {
+        for target in open {
             if target.generation_epoch >= epoch {
-                self.open(target.id, OpenTarget::from(target), &mut changes);
+                self.open(target.id, OpenTarget::from(target), changes);
             }
         }
-        if changes.new_epoch.is_some() {
-            // Ids are never used twice, so the old epoch's can go.
-            self.closed.clear();
-        }
-        changes
     }
 
     pub fn checkpoint(&mut self, checkpoint: &CheckpointInfo) -> Changes {
         let mut changes = Changes::default();
-        self.last_heard_ms = Some(now_ms());
+        self.height = self.height.max(checkpoint.sequence_number);
+        let skew = i128::from(checkpoint.timestamp_ms) - i128::from(now_ms());
+        // Delays only lessen it: the greatest is the truest.
+        self.skew_ms = self.skew_ms.max(i64::try_from(skew).ok());
         let known = self.epoch().unwrap_or(0);
         let newest = checkpoint.targets.iter().map(|(_, target)| target.generation_epoch).max();
-        let newest = newest.unwrap_or(known).max(checkpoint.epoch);
+        let newest = newest.unwrap_or(known).max(checkpoint.epoch).max(self.newest_epoch);
         if newest > known {
             // Nothing of the old epoch can be filled any more; the new state comes with the next refresh.
             changes.stale = true;
-            self.newest_epoch = self.newest_epoch.max(newest);
+        }
+        if newest > self.newest_epoch {
+            self.newest_epoch = newest;
             let old: Vec<_> = self.open.iter().filter(|(_, t)| t.epoch < newest).map(|(id, _)| *id).collect();
             old.into_iter().for_each(|id| self.close(id, &mut changes));
         }
@@ -172,7 +218,10 @@ impl ChainView {
             }
         }
         for id in &checkpoint.deleted {
-            self.close(*id, &mut changes);
+            // Most are coins.
+            if self.open.contains_key(id) {
+                self.close(*id, &mut changes);
+            }
             changes.deleted.push(*id);
         }
         changes
@@ -212,7 +261,7 @@ impl TryFrom<&TargetV1> for OpenTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devnet::GenesisOptions;
+    use crate::{chain::client::ServiceInfo, devnet::GenesisOptions};
 
     fn refresh(epoch: u64, open: &[u8]) -> Refresh {
         let target = |n: &u8| TargetInfo {
@@ -228,6 +277,7 @@ mod tests {
         };
         let state = EpochState {
             epoch,
+            protocol_version: 5,
             epoch_start_ms: 0,
             parameters: GenesisOptions::v5(16).parameters,
             distance_threshold: 1.0,
@@ -238,7 +288,8 @@ mod tests {
             models: vec![],
         };
         // Asked for after everything that is known became known.
-        Refresh { started_ms: u64::MAX, state, open: open.iter().map(target).collect(), coins: None }
+        let open = Some(open.iter().map(target).collect());
+        Refresh { started_ms: u64::MAX, service: ServiceInfo::default(), state, open, coins: None }
     }
 
     fn open(chain: &ChainView) -> Vec<u8> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Dispatcher, Done, Halt};
 use crate::{
-    api::{Level, Mode, SubmissionId, SubmissionState as State},
+    api::{Level, Mode, ServerName, SubmissionId, SubmissionState as State},
     chain::{
         client::ClientError,
         types::{TargetStatus, TargetV1},
@@ -26,7 +26,7 @@ const WAITING: usize = 64;
 const AUTOMATIC: usize = 16;
 
 /// States before anything was signed.
-const UNSIGNED: [State; 5] =
+pub(super) const UNSIGNED: [State; 5] =
     [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
 
 impl Dispatcher {
@@ -34,9 +34,7 @@ impl Dispatcher {
     pub(super) async fn expire_rows(&mut self) -> Result<(), Halt> {
         let Some(_) = self.chain.state else { return Ok(()) };
         let chain = &self.chain;
-        let gone = self
-            .rows
-            .ids(|live| UNSIGNED.contains(&live.state()) && !chain.open.contains_key(&live.submission.row.target));
+        let gone = self.rows.ids(&UNSIGNED, |live| !chain.open.contains_key(&live.submission.row.target));
         for id in gone {
             let Some(live) = self.rows.live.get(&id) else { continue };
             let why = if live.submission.row.epoch < self.chain.newest_epoch {
@@ -128,8 +126,8 @@ impl Dispatcher {
             return;
         }
         let now = tokio::time::Instant::now();
-        let busy = self.rows.live.values().filter(|live| live.busy && live.hit.is_none()).count();
-        let mut due = self.rows.ids(|live| UNSIGNED.contains(&live.state()) && live.hit.is_none() && live.is_due(now));
+        let busy = self.rows.in_states(&UNSIGNED).filter(|(_, live)| live.busy && live.hit.is_none()).count();
+        let mut due = self.rows.ids(&UNSIGNED, |live| live.hit.is_none() && live.is_due(now));
         // The farthest first: a row that was approved before a restart does not wait behind new finds.
         due.sort_by_key(|id| std::cmp::Reverse(self.rows.live.get(id).map(|live| live.state())));
         for id in due.into_iter().take(UNCONFIRMED.saturating_sub(busy)) {
@@ -159,8 +157,7 @@ impl Dispatcher {
             Err(error) => {
                 live.busy = false;
                 live.delay();
-                self.chain.trouble = Some(error.to_string());
-                return Ok(());
+                return self.ails(ServerName::Node, &error.to_string()).await;
             }
         };
         let mut models = Vec::with_capacity(target.model_ids.len());
@@ -239,7 +236,7 @@ impl Dispatcher {
 
     /// After the registry changed: what other weights confirmed must be confirmed again.
     pub(super) fn drop_stale_hits(&mut self) {
-        let stale = self.rows.ids(|live| live.hit.as_ref().is_some_and(|hit| !self.is_current(hit)));
+        let stale = self.rows.ids(&UNSIGNED, |live| live.hit.as_ref().is_some_and(|hit| !self.is_current(hit)));
         for id in stale {
             if let Some(live) = self.rows.live.get_mut(&id) {
                 live.hit = None;
@@ -252,11 +249,11 @@ impl Dispatcher {
         if self.stopping.is_some() {
             return Ok(());
         }
-        for id in self.rows.ids(|live| live.state() == State::Confirmed && live.hit.is_some()) {
+        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some()) {
             self.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
         }
         if self.mode == Mode::Auto && self.store.is_some() {
-            for id in self.rows.ids(|live| live.state() == State::AwaitingApproval && live.hit.is_some()) {
+            for id in self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some()) {
                 self.approve_within_limits(id).await?;
             }
         }
@@ -280,12 +277,7 @@ impl Dispatcher {
             Worth::Beyond(why) => why,
             Worth::No => "the expected reward does not pay for it".into(),
         };
-        let noted = self.rows.live.get(&id).and_then(|live| live.submission.row.note.clone());
-        if noted.as_deref() != Some(why.as_str()) {
-            let submission = self.journal.note(id, why).await?;
-            self.note_row(submission);
-        }
-        Ok(())
+        self.note_once(id, why).await
     }
 
     pub(super) async fn approve(&mut self, id: SubmissionId) -> Result<(), Halt> {
@@ -304,7 +296,7 @@ impl Dispatcher {
         if let Some(why) = self.why_not_sign() {
             return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
         }
-        for id in self.rows.ids(|live| live.state() == State::AwaitingApproval) {
+        for id in self.rows.ids(&[State::AwaitingApproval], |_| true) {
             self.approve_within_limits(id).await?;
         }
         Ok(())

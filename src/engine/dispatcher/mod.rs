@@ -6,7 +6,10 @@
 
 mod chain_view;
 mod claims;
+mod health;
 mod hits;
+mod lanes;
+mod orders;
 mod outbox;
 mod pipeline;
 mod publish;
@@ -14,7 +17,7 @@ mod rows;
 mod start;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -26,19 +29,22 @@ use tokio::{
 
 use super::{
     Policy,
+    backoff::Backoff,
     corpus::Reader,
-    journal::{Journal, JournalError, ScoredSample, Step, Submission, TransactionKind},
+    journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
-    money::{NotBuilt, Verdict},
+    money::{Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{Scorers, WeightsCache},
     snapshot::{Map, Meter, Projection, Survey},
-    watch::{News, Watch, refresh},
+    watch::{News, Refresh, Watch, look},
 };
 use crate::{
-    api::{Command, Event, Level, LogLine, Mode, RewardsView, Snapshot, SubmissionId, SubmissionState as State},
+    api::{
+        Command, Event, Level, LogLine, Mode, RewardsView, ServerName, Snapshot, SubmissionId, SubmissionState as State,
+    },
     chain::{
-        client::{Client, ClientError, ServiceInfo},
+        client::{CheckpointInfo, Client, ClientError},
         keys::Keypair,
         types::{SignedTransaction, TargetV1},
     },
@@ -47,6 +53,8 @@ use crate::{
     storage::Store,
 };
 use chain_view::{ChainView, Changes};
+use health::Health;
+use orders::LiveOrder;
 use pipeline::Pipeline;
 use rows::Rows;
 
@@ -62,14 +70,14 @@ const LAST_LOOK: Duration = Duration::from_secs(5);
 
 /// What a short-lived task reports.
 enum Done {
-    Service(Result<ServiceInfo, ClientError>),
     Weights { checksum: Digest, result: Result<Arc<Model>, String> },
     Scores { weights: Digest, result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
     Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
     Settled { id: SubmissionId, verdict: Verdict },
-    Payment { id: SubmissionId, result: Result<Option<i64>, ClientError> },
+    OrderSettled { id: OrderId, verdict: Verdict },
+    Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
 }
 
@@ -78,8 +86,6 @@ enum Done {
 enum Halt {
     #[error(transparent)]
     Journal(#[from] JournalError),
-    #[error("the node now serves the chain {found}; this journal belongs to {recorded}")]
-    OtherChain { recorded: String, found: String },
 }
 
 struct Dispatcher {
@@ -106,14 +112,22 @@ struct Dispatcher {
     snapshot: watch::Sender<Arc<Snapshot>>,
 
     chain: ChainView,
+    health: Health,
     pipeline: Pipeline,
     rows: Rows,
     standings: HashMap<ObjectId, Standing>,
     /// Targets of this epoch that some sample has hit.
     hit_targets: HashSet<ObjectId>,
     hits: u64,
-    /// The row whose transaction has the wallet.
-    lane: Option<SubmissionId>,
+    purse: Purse,
+    /// The coins that a row uses, from their choice until its transaction is settled.
+    tickets: HashMap<SubmissionId, Ticket>,
+    orders: BTreeMap<OrderId, LiveOrder>,
+    /// No new order before.
+    tended: Option<Instant>,
+    tend_pause: Backoff,
+    /// The epoch in which fills were last looked through for ripe ones.
+    ripened: Option<u64>,
     claimed_last: bool,
     committed: Shannons,
     committed_due: bool,
@@ -138,7 +152,7 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(mut self) {
         if let Err(halt) = self.serve().await {
-            self.chain.trouble = Some(halt.to_string());
+            self.health.halt = Some(halt.to_string());
             // The journal may be what is broken, so this line goes to the owner only.
             let line = LogLine { at_ms: now_ms(), level: Level::Error, text: format!("the engine stops: {halt}") };
             self.lines.push_back(line.clone());
@@ -182,7 +196,7 @@ impl Dispatcher {
     /// Everything that has become possible. Nothing, until the node has said that it serves our chain: on another one all
     /// targets, coins and transactions of ours would look gone.
     async fn act(&mut self) -> Result<(), Halt> {
-        if self.chain.chain_id.is_empty() {
+        if self.chain.chain_id.is_empty() || self.health.foreign.is_some() {
             return Ok(());
         }
         self.review_committed().await?;
@@ -192,8 +206,11 @@ impl Dispatcher {
         self.confirm_rows();
         self.judge_rows().await?;
         self.upload_rows().await?;
-        self.next_in_lane();
-        self.settle_lane().await?;
+        self.explain_waiting().await?;
+        self.tend_purse().await?;
+        self.fill_lanes().await?;
+        self.settle_rows().await?;
+        self.settle_orders().await?;
         self.find_payments();
         Ok(())
     }
@@ -217,6 +234,7 @@ impl Dispatcher {
                 self.scorers.pause(paused);
                 Ok(())
             }
+            Command::AcceptProtocol(version) => self.accept_protocol(version).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
@@ -228,17 +246,13 @@ impl Dispatcher {
 
     async fn done(&mut self, done: Done) -> Result<(), Halt> {
         match done {
-            Done::Service(Ok(service)) => self.chain_named(service.chain_id).await,
-            Done::Service(Err(error)) => {
-                self.chain.trouble = Some(error.to_string());
-                Ok(())
-            }
             Done::Weights { checksum, result } => self.weights_loaded(checksum, result).await,
             Done::Scores { weights, result } => self.scores_loaded(weights, result),
             Done::Target { id, result } => self.target_seen(id, result).await,
             Done::Uploaded { id, result } => self.uploaded(id, result).await,
             Done::Prepared { id, kind, result } => self.prepared(id, kind, result).await,
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
+            Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
             Done::Fitted { projection, weights, epoch, points } => {
                 self.map.fitted(projection, weights, epoch, points);
@@ -248,51 +262,59 @@ impl Dispatcher {
         }
     }
 
-    async fn chain_named(&mut self, found: String) -> Result<(), Halt> {
-        let recorded = self.journal.settle_meta("chain", found.clone()).await?;
-        if recorded != found {
-            return Err(Halt::OtherChain { recorded, found });
-        }
-        self.chain.chain_id = found;
-        self.dirty = true;
-        Ok(())
-    }
-
     async fn news(&mut self, news: News) -> Result<(), Halt> {
         match news {
-            News::Refreshed(refresh) => {
-                self.chain.trouble = None;
-                if self.chain.chain_id.is_empty() {
-                    let (client, done) = (self.client.clone(), self.done.clone());
-                    tokio::spawn(async move {
-                        let _ = done.send(Done::Service(client.service_info().await));
-                    });
-                }
-                let changes = self.chain.refreshed(*refresh);
-                self.note_balance().await?;
-                self.dirty = true;
-                self.apply(changes).await
-            }
-            News::Checkpoint(checkpoint) => {
-                let changes = self.chain.checkpoint(&checkpoint);
-                self.targets_gone(&changes.deleted, &checkpoint.transactions);
-                self.apply(changes).await
-            }
-            News::Trouble(trouble) => {
-                if self.chain.trouble.as_ref() != Some(&trouble) {
-                    self.log(Level::Warning, format!("the node: {trouble}")).await?;
-                    self.chain.trouble = Some(trouble);
-                    self.dirty = true;
-                }
+            News::Refreshed(refresh) => self.refreshed(*refresh).await,
+            News::Checkpoint(checkpoint) => self.checkpoint(*checkpoint).await,
+            News::Current => {
+                self.heard(ServerName::Checkpoints);
                 Ok(())
             }
+            News::Foreign(found) => {
+                self.heard(ServerName::Node);
+                self.is_foreign(found).await
+            }
+            News::Trouble(server, trouble) => self.ails(server, &trouble).await,
         }
+    }
+
+    async fn refreshed(&mut self, refresh: Refresh) -> Result<(), Halt> {
+        if !self.chain_named(&refresh.service.chain_id).await?
+            || self.is_behind(refresh.service.checkpoint_height).await?
+        {
+            return Ok(());
+        }
+        self.heard(ServerName::Node);
+        // A node that tells of an epoch that is over tells of coins that are spent.
+        if let Some(coins) = refresh.coins.as_ref().filter(|_| refresh.state.epoch >= self.chain.newest_epoch) {
+            self.purse.turn(refresh.state.epoch);
+            self.purse.refreshed(refresh.started_ms, coins);
+        }
+        let before = self.unaccepted_protocol();
+        let changes = self.chain.refreshed(refresh);
+        self.review_protocol(before).await?;
+        self.note_balance().await?;
+        self.dirty = true;
+        self.apply(changes).await
+    }
+
+    async fn checkpoint(&mut self, checkpoint: CheckpointInfo) -> Result<(), Halt> {
+        // What a chain without a name says is listed again once it has one.
+        if self.chain.chain_id.is_empty() || self.health.foreign.is_some() {
+            return Ok(());
+        }
+        self.heard(ServerName::Checkpoints);
+        let changes = self.chain.checkpoint(&checkpoint);
+        self.targets_gone(&changes.deleted, &checkpoint.transactions);
+        self.apply(changes).await
     }
 
     /// Passes on what changed on the chain.
     async fn apply(&mut self, changes: Changes) -> Result<(), Halt> {
         if changes.stale {
-            self.watch.poke();
+            self.watch.poke_full();
+        } else if changes.doubt {
+            self.watch.doubt();
         }
         if let Some(epoch) = changes.new_epoch {
             self.rows.forget_targets();
@@ -325,7 +347,7 @@ impl Dispatcher {
         if changes.models {
             self.drop_stale_hits();
         }
-        if changes.models || !changes.opened.is_empty() {
+        if changes.models || self.lists_new_models(&changes.opened) {
             self.review_models();
         }
         Ok(())
@@ -359,7 +381,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         let heard_since = self.published_at.is_none_or(|at| at.elapsed() >= HEARTBEAT)
-            && self.chain.last_heard_ms != self.snapshot.borrow().network.last_heard_ms;
+            && self.health.upstreams != self.snapshot.borrow().network.upstreams;
         if self.dirty || heard_since {
             self.publish();
         }
@@ -378,24 +400,25 @@ impl Dispatcher {
 
     fn is_settled(&self) -> bool {
         let Some(deadline) = self.stopping else { return false };
-        let in_flight = self.rows.live.values().any(|live| live.in_flight());
+        let in_flight = !self.rows.in_flight().is_empty() || !self.orders.is_empty();
         (!in_flight && self.results.is_empty()) || Instant::now() >= deadline
     }
 
     /// The last words: scores saved, the wallet as it is now, what nobody could say.
     async fn end(&mut self) -> Result<(), Halt> {
         self.save_scores().await?;
-        for id in self.rows.ids(|live| live.in_flight()) {
+        for order in self.orders.values() {
+            let text = format!("{}: what was sent has no answer yet; the next start asks again", order.order.what);
+            self.journal.log(LogLine { at_ms: now_ms(), level: Level::Warning, text }).await?;
+        }
+        for id in self.rows.in_flight() {
             let text = format!("submission {}: what was sent has no answer yet; the next start asks again", id.0);
             self.log(Level::Warning, text).await?;
         }
-        match time::timeout(LAST_LOOK, refresh(&self.client, self.address)).await {
-            Ok(Ok(last)) => {
-                self.chain.refreshed(last);
-                self.note_balance().await?;
-            }
-            Ok(Err(error)) => self.chain.trouble = Some(error.to_string()),
-            Err(_) => self.chain.trouble = Some("the node does not answer".into()),
+        match time::timeout(LAST_LOOK, look(&self.client, self.address, true)).await {
+            Ok(Ok(last)) => self.refreshed(last).await?,
+            Ok(Err(error)) => self.ails(ServerName::Node, &error.to_string()).await?,
+            Err(_) => self.ails(ServerName::Node, "it does not answer").await?,
         }
         self.rewards = Arc::new(self.journal.rewards().await?);
         self.publish();
@@ -403,7 +426,7 @@ impl Dispatcher {
     }
 
     async fn note_balance(&mut self) -> Result<(), Halt> {
-        let balance = self.chain.balance;
+        let balance = self.purse.balance();
         if self.address.is_none() || self.balances.last().is_some_and(|(_, last)| *last == balance) {
             return Ok(());
         }
@@ -432,6 +455,9 @@ impl Dispatcher {
         self.rewards_due = true;
         if before != Some(state) {
             self.committed_due = true;
+            if state == State::Filled && Some(row.epoch) != self.chain.epoch() {
+                self.ripened = None;
+            }
             self.candidates_due |= state.is_final() || matches!(state, State::Confirmed | State::Filled);
             let activity = rows::activity(&row);
             let _ = self.events.send(Event::Submission(row));

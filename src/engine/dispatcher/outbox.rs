@@ -1,17 +1,21 @@
 //! From an approved row to a filled target: upload, sign, send, settle.
 //!
-//! One transaction of the wallet is on its way at a time (`lane`): two would race for the same coins. The bytes are on
-//! disk before the first sending, and are sent again unchanged until the chain has said what became of them.
+//! The bytes are on disk before the first sending, and are sent again unchanged until the chain has said what became of
+//! them; until then nobody else gets their coins.
 
 use tokio::time::Instant;
 
 use super::{Dispatcher, Done, Halt};
 use crate::{
-    api::{Level, Mode, SubmissionId, SubmissionState as State},
-    chain::types::SignedTransaction,
+    api::{Level, Mode, ServerName, SubmissionId, SubmissionState as State},
+    chain::{
+        rewards,
+        types::{ObjectRef, SignedTransaction},
+    },
     engine::{
         journal::{Outcome, SignedRecord, Step, TransactionKind},
-        money::{self, Closing, NotBuilt, Verdict, Wallet},
+        money::{self, Closing, CoinTrouble, Flight, NotBuilt, Verdict},
+        now_ms,
     },
     primitives::Shannons,
 };
@@ -25,19 +29,11 @@ const ATTEMPTS: u32 = 6;
 pub(super) const ASKING_ROUNDS: u32 = 4;
 
 impl Dispatcher {
-    /// Who may sign now.
-    pub(super) fn wallet(&self) -> Option<Wallet> {
-        if self.mode == Mode::ReadOnly || self.stopping.is_some() || self.chain.chain_id.is_empty() {
-            return None;
-        }
-        Some(Wallet { client: self.client.clone(), keypair: self.keypair.clone()? })
-    }
-
     pub(super) async fn upload_rows(&mut self) -> Result<(), Halt> {
         let (Some(store), Some(_)) = (&self.store, self.wallet()) else { return Ok(()) };
         let now = Instant::now();
-        let at_work = self.rows.live.values().filter(|live| live.state() == State::Approved && live.busy).count();
-        let due = self.rows.ids(|live| live.state() == State::Approved && live.hit.is_some() && live.is_due(now));
+        let at_work = self.rows.in_states(&[State::Approved]).filter(|(_, live)| live.busy).count();
+        let due = self.rows.ids(&[State::Approved], |live| live.hit.is_some() && live.is_due(now));
         for id in due.into_iter().take(UPLOADS.saturating_sub(at_work)) {
             let Some(live) = self.rows.live.get_mut(&id) else { continue };
             let Some(hit) = live.hit.clone() else { continue };
@@ -52,6 +48,10 @@ impl Dispatcher {
     }
 
     pub(super) async fn uploaded(&mut self, id: SubmissionId, result: Result<String, String>) -> Result<(), Halt> {
+        match &result {
+            Ok(_) => self.heard(ServerName::Objects),
+            Err(why) => self.ails(ServerName::Objects, why).await?,
+        }
         let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
         live.busy = false;
         if live.state() != State::Approved {
@@ -76,82 +76,31 @@ impl Dispatcher {
         }
     }
 
-    /// Gives the wallet to the next transaction, if it is free.
-    pub(super) fn next_in_lane(&mut self) {
-        if let Some(id) = self.lane {
-            let holds = |live: &super::rows::Live| live.in_flight() || live.busy;
-            if self.rows.live.get(&id).is_some_and(holds) {
-                return;
-            }
-            self.lane = None;
-        }
-        let now = Instant::now();
-        // What an earlier run left in flight comes first: its coins are spoken for.
-        if let Some(id) = self.rows.ids(|live| live.in_flight()).first() {
-            self.lane = Some(*id);
-            return;
-        }
-        let Some(wallet) = self.wallet() else { return };
-        let Some(state) = &self.chain.state else { return };
-        let submits = self.rows.ids(|live| live.state() == State::Uploaded && live.hit.is_some() && live.is_due(now));
-        let claims = match self.policy.auto_claim {
-            true => {
-                self.rows.ids(|live| live.state() == State::Claimable && live.gone_in.is_none() && live.is_due(now))
-            }
-            false => Vec::new(),
-        };
-        // In turns: a full board must not keep earned rewards waiting.
-        let id = match (submits.first(), claims.first()) {
-            (Some(submit), Some(claim)) => {
-                if self.claimed_last {
-                    submit
-                } else {
-                    claim
-                }
-            }
-            (Some(id), None) | (None, Some(id)) => id,
-            (None, None) => return,
-        };
-        let Some(live) = self.rows.live.get_mut(id) else { return };
-        live.busy = true;
-        self.lane = Some(*id);
-        let (id, done, parameters, epoch) = (*id, self.done.clone(), state.parameters.clone(), state.epoch);
-        let submission = live.submission.clone();
-        self.claimed_last = live.state() == State::Claimable;
-        match (live.state(), live.hit.clone()) {
-            (State::Claimable, _) => tokio::spawn(async move {
-                let row = &submission.row;
-                let result = money::prepare_claim(&wallet, row.target, submission.reward_pool, &parameters).await;
-                let _ = done.send(Done::Prepared { id, kind: TransactionKind::Claim, result });
-            }),
-            (_, Some(hit)) => tokio::spawn(async move {
-                let url = submission.row.url.unwrap_or_default();
-                let result = money::prepare_submit(&wallet, &hit, &url, &parameters, epoch).await;
-                let _ = done.send(Done::Prepared { id, kind: TransactionKind::Submit, result });
-            }),
-            // `submits` holds only rows with a hit.
-            (_, None) => return,
-        };
-    }
-
     pub(super) async fn prepared(
         &mut self,
         id: SubmissionId,
         kind: TransactionKind,
         result: Result<SignedTransaction, NotBuilt>,
     ) -> Result<(), Halt> {
-        let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
+        let Some(live) = self.rows.live.get_mut(&id) else {
+            self.release(id);
+            return Ok(());
+        };
         live.busy = false;
         let expected = if kind == TransactionKind::Submit { State::Uploaded } else { State::Claimable };
         // Rejected meanwhile, switched to read-only, or the end has begun: the signature is dropped, unsent and unstored.
         // So is a claim of a target that somebody else has claimed meanwhile.
         let gone = kind == TransactionKind::Claim && live.gone_in.is_some();
         if live.state() != expected || gone || self.wallet().is_none() {
+            self.release(id);
             return Ok(());
         }
         match result {
             Ok(transaction) => self.sign_and_send(id, kind, transaction).await,
-            Err(error) => self.not_built(id, kind, error).await,
+            Err(error) => {
+                self.release(id);
+                self.not_built(id, kind, error).await
+            }
         }
     }
 
@@ -177,9 +126,13 @@ impl Dispatcher {
                 live.gone_in.get_or_insert_default();
                 Ok(())
             }
-            // Too poor, or the node does not answer: later.
+            // The node does not answer, or does not know the coins yet: later.
             (_, error) => {
                 live.delay();
+                if let NotBuilt::Used { coins, .. } = &error {
+                    coins.iter().for_each(|coin| self.purse.refused(coin, CoinTrouble::Stale));
+                }
+
                 let submission = self.journal.note(id, error.to_string()).await?;
                 self.note_row(submission);
                 self.watch.poke();
@@ -194,7 +147,7 @@ impl Dispatcher {
         kind: TransactionKind,
         transaction: SignedTransaction,
     ) -> Result<(), Halt> {
-        let (submission, record) = self.journal.sign(id, kind, &transaction).await?;
+        let (submission, record) = self.journal.sign(id, kind, &transaction, self.chain.height).await?;
         self.note_row(submission);
         if let Some(live) = self.rows.live.get_mut(&id) {
             live.record = Some(record);
@@ -207,11 +160,15 @@ impl Dispatcher {
         self.send_in_flight(id).await
     }
 
-    /// One round for the row in the lane, if its transaction's outcome is not known.
-    pub(super) async fn settle_lane(&mut self) -> Result<(), Halt> {
-        let Some(id) = self.lane else { return Ok(()) };
-        let due = self.rows.live.get(&id).is_some_and(|live| live.in_flight() && live.is_due(Instant::now()));
-        if due { self.send_in_flight(id).await } else { Ok(()) }
+    /// One round for every transaction of a row whose outcome is not known.
+    pub(super) async fn settle_rows(&mut self) -> Result<(), Halt> {
+        let now = Instant::now();
+        for id in self.rows.in_flight() {
+            if self.rows.live.get(&id).is_some_and(|live| live.is_due(now)) {
+                self.send_in_flight(id).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn send_in_flight(&mut self, id: SubmissionId) -> Result<(), Halt> {
@@ -221,7 +178,8 @@ impl Dispatcher {
         let open = record.kind == TransactionKind::Claim || self.chain.open.contains_key(&live.submission.row.target);
         if first && !open && self.chain.state.is_some() {
             // Signed before a crash and certainly never sent.
-            let dead = Verdict::Dead { why: "the target was gone before it was sent".into(), again: false };
+            let why = "the target was gone before it was sent".into();
+            let dead = Verdict::Dead { why, again: false, coins: Vec::new() };
             return self.settled(id, dead).await;
         }
         let closing = match open || live.asked >= ASKING_ROUNDS {
@@ -238,12 +196,14 @@ impl Dispatcher {
             self.note_row(submission);
         }
         let Some(record) = self.rows.live.get(&id).and_then(|live| live.record.clone()) else { return Ok(()) };
-        let (client, done) = (self.client.clone(), self.done.clone());
+        let (client, done, chain_id) = (self.client.clone(), self.done.clone(), self.chain.chain_id.clone());
+        let SignedRecord { transaction, sends, height, .. } = record;
+        let flight = Flight { transaction, sends, height, chain_id };
         tokio::spawn(async move {
-            let verdict = match record.sends {
+            let verdict = match sends {
                 // The usual case asks nothing first: speed decides who fills.
-                1 if first => money::send(&client, &record.transaction, 1).await,
-                sends => money::resend(&client, &record.transaction, sends, closing).await,
+                1 if first => money::send(&client, &flight).await,
+                _ => money::resend(&client, &flight, closing).await,
             };
             let _ = done.send(Done::Settled { id, verdict });
         });
@@ -255,10 +215,37 @@ impl Dispatcher {
         let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
         live.busy = false;
         let Some(record) = live.record.clone() else { return Ok(()) };
+        let (bond, pool) = (live.submission.row.bond, live.submission.reward_pool);
         self.watch.poke();
+        match &verdict {
+            Verdict::Executed(executed) => {
+                let mut hints = vec![bond];
+                if let Some(state) = &self.chain.state {
+                    let split = rewards::claim_split(&state.parameters, pool);
+                    hints.extend([split.submitter, split.claimer, split.model_owner]);
+                }
+                self.purse.executed(&record.transaction.data, executed, &hints, now_ms());
+                self.release(id);
+            }
+            Verdict::Dead { coins, .. } => {
+                self.release(id);
+                self.put_aside(coins);
+            }
+            Verdict::Unknown(_) => {}
+        }
         match record.kind {
             TransactionKind::Submit => self.submit_settled(id, record, verdict).await,
             TransactionKind::Claim => self.claim_settled(id, record, verdict).await,
+        }
+    }
+
+    /// Coins that were refused: others are taken instead, and the wallet is looked at again.
+    pub(super) fn put_aside(&mut self, coins: &[(ObjectRef, CoinTrouble)]) {
+        for (reference, trouble) in coins {
+            self.purse.refused(reference, *trouble);
+        }
+        if !coins.is_empty() {
+            self.watch.poke();
         }
     }
 
@@ -268,7 +255,7 @@ impl Dispatcher {
         let (target, estimate) = (row.target, row.bond);
         let executed = match verdict {
             Verdict::Executed(executed) => executed,
-            Verdict::Dead { why, again } => {
+            Verdict::Dead { why, again, .. } => {
                 let open = self.chain.open.contains_key(&target);
                 live.deaths += 1;
                 let to = match (open, again && live.deaths < ATTEMPTS) {

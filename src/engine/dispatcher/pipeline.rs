@@ -96,6 +96,16 @@ impl Pipeline {
 }
 
 impl Dispatcher {
+    /// Whether targets that have just opened list an active model that is not in play. Nearly always they do not.
+    pub(super) fn lists_new_models(&self, opened: &[ObjectId]) -> bool {
+        let Some(state) = &self.chain.state else { return false };
+        let mut listed = opened.iter().filter_map(|id| self.chain.open.get(id)).flat_map(|target| &target.models);
+        let is_new = |id: &ObjectId| {
+            !self.pipeline.in_play.contains_key(id) && state.models.binary_search_by_key(id, |model| model.id).is_ok()
+        };
+        listed.any(is_new) || (!opened.is_empty() && self.pipeline.in_play.is_empty())
+    }
+
     /// After the registry or the open targets changed: load what is in play, forget what is gone.
     pub(super) fn review_models(&mut self) {
         let Some(state) = &self.chain.state else { return };

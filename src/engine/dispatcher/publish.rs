@@ -1,6 +1,9 @@
 //! The dispatcher's truth as a snapshot, and the lists that only change now and then.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Dispatcher, Done, pipeline::Residency};
 use crate::{
@@ -86,8 +89,11 @@ impl Dispatcher {
                 .map_or(0, |state| state.epoch_start_ms.saturating_add(state.parameters.epoch_duration_ms)),
             threshold: state.map_or(0.0, |state| state.distance_threshold),
             reward_per_target: Shannons(state.map_or(0, |state| state.reward_per_target)),
-            last_heard_ms: self.chain.last_heard_ms,
-            trouble: self.chain.trouble.clone(),
+            embedding_dim: state.map_or(0, |state| state.parameters.target_embedding_dim),
+            protocol_version: state.map_or(0, |state| state.protocol_version),
+            unaccepted_protocol: self.unaccepted_protocol(),
+            upstreams: self.health.upstreams.clone(),
+            trouble: self.trouble(),
         }
     }
 
@@ -95,8 +101,8 @@ impl Dispatcher {
         let expected = |row: &SubmissionRow| row.expected_reward;
         WalletView {
             address: self.address,
-            balance: self.chain.balance,
-            coins: self.chain.coins,
+            balance: self.purse.balance(),
+            coins: self.purse.len() as u64,
             locked_bonds: self.rows.sum(&[State::Filled, State::Claimable], |row| row.bond),
             pending_rewards: self.rows.sum(&[State::Filled], expected),
             claimable_rewards: self.rows.sum(&[State::Claimable], expected),
@@ -106,16 +112,9 @@ impl Dispatcher {
 
     /// Open ones, best margin first; then those that we filled in this epoch.
     fn target_rows(&self) -> Vec<TargetRow> {
-        let in_flight: Vec<ObjectId> = self
-            .rows
-            .live
-            .values()
-            .map(|live| (live.submission.row.target, live.state()))
-            .filter_map(|(target, state)| {
-                let on_its_way = [State::Approved, State::Uploaded, State::Signed, State::Sent, State::Unknown];
-                on_its_way.contains(&state).then_some(target)
-            })
-            .collect();
+        let on_its_way = [State::Approved, State::Uploaded, State::Signed, State::Sent, State::Unknown];
+        let in_flight: HashSet<ObjectId> =
+            self.rows.in_states(&on_its_way).map(|(_, live)| live.submission.row.target).collect();
         let mut rows: Vec<TargetRow> = self
             .chain
             .open
@@ -144,7 +143,7 @@ impl Dispatcher {
             .collect();
         let margin = |row: &TargetRow| row.margin().unwrap_or(f32::NEG_INFINITY);
         rows.sort_by(|a, b| margin(b).total_cmp(&margin(a)).then(a.id.cmp(&b.id)));
-        let ours = self.rows.live.values().filter(|live| live.state() == State::Filled).map(|live| &live.submission);
+        let ours = self.rows.in_states(&[State::Filled]).map(|(_, live)| &live.submission);
         rows.extend(ours.filter(|ours| Some(ours.row.epoch) == self.chain.epoch()).map(|ours| TargetRow {
             id: ours.row.target,
             epoch: ours.row.epoch,
@@ -230,8 +229,8 @@ impl Dispatcher {
         if self.mode == Mode::ReadOnly {
             return Vec::new();
         }
-        let waiting = self.rows.live.values().filter(|live| live.state() == State::AwaitingApproval);
-        let mut rows: Vec<_> = waiting.map(|live| Arc::new(live.submission.row.clone())).collect();
+        let waiting = self.rows.in_states(&[State::AwaitingApproval]);
+        let mut rows: Vec<_> = waiting.map(|(_, live)| Arc::new(live.submission.row.clone())).collect();
         rows.sort_by(|a, b| {
             let gain = |row: &SubmissionRow| row.expected_reward.saturating_sub(row.fee);
             gain(b).cmp(&gain(a)).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))

@@ -1,7 +1,7 @@
 //! The rows that the dispatcher works on, and what it knows of each beyond the journal.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -21,6 +21,9 @@ use crate::{
 /// Rows that the screen shows.
 pub(super) const RECENT: usize = 256;
 
+/// States in which a signed transaction can be on its way.
+const FLYING: [State; 4] = [State::Signed, State::Sent, State::Unknown, State::Claimable];
+
 /// A row in which something can still happen.
 pub(super) struct Live {
     pub submission: Submission,
@@ -35,6 +38,8 @@ pub(super) struct Live {
     pub record: Option<SignedRecord>,
     /// Transactions that never executed: each waits longer than the one before.
     pub deaths: u32,
+    /// Claims that executed and failed: each cost a fee.
+    pub failed_claims: u32,
     /// Rounds of asking for a transaction whose target is closed, or for the payment of a target that is gone.
     pub asked: u32,
     /// Transactions, other than our claim, of the checkpoint in which the target went; none if we missed it.
@@ -51,6 +56,7 @@ impl Live {
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(30)),
             record: None,
             deaths: 0,
+            failed_claims: 0,
             asked: 0,
             gone_in: None,
         }
@@ -75,9 +81,12 @@ impl Live {
     }
 }
 
+/// Days of fills wait for their claims, so nothing here looks through all rows at every event.
 #[derive(Default)]
 pub(super) struct Rows {
     pub live: BTreeMap<SubmissionId, Live>,
+    by_state: HashMap<State, BTreeSet<SubmissionId>>,
+    by_target: HashMap<ObjectId, SubmissionId>,
     /// Newest last.
     recent: BTreeMap<SubmissionId, Arc<SubmissionRow>>,
     /// Targets that a person has refused, or that we have filled.
@@ -104,9 +113,21 @@ impl Rows {
             }
             _ => {}
         }
+        if let Some(before) = self.live.get(&id).map(Live::state)
+            && let Some(ids) = self.by_state.get_mut(&before)
+        {
+            ids.remove(&id);
+        }
         if state.is_final() {
             self.live.remove(&id);
-        } else if let Some(live) = self.live.get_mut(&id) {
+            if self.by_target.get(&row.target) == Some(&id) {
+                self.by_target.remove(&row.target);
+            }
+            return row;
+        }
+        self.by_state.entry(state).or_default().insert(id);
+        self.by_target.insert(row.target, id);
+        if let Some(live) = self.live.get_mut(&id) {
             live.submission = submission;
         } else {
             self.live.insert(id, Live::new(submission));
@@ -120,24 +141,40 @@ impl Rows {
 
     /// Nothing of ours may be offered for this target.
     pub fn is_taken(&self, target: &ObjectId) -> bool {
-        self.barred.contains(target) || self.live.values().any(|live| live.submission.row.target == *target)
+        self.barred.contains(target) || self.by_target.contains_key(target)
+    }
+
+    /// The row in which something can still happen for a target.
+    pub fn of_target(&mut self, target: &ObjectId) -> Option<&mut Live> {
+        self.live.get_mut(self.by_target.get(target)?)
     }
 
     pub fn has_failed(&self, target: ObjectId, sample: Digest) -> bool {
         self.failed.contains(&(target, sample))
     }
 
-    pub fn count(&self, states: &[State]) -> usize {
-        self.live.values().filter(|live| states.contains(&live.state())).count()
+    pub fn in_states(&self, states: &[State]) -> impl Iterator<Item = (SubmissionId, &Live)> {
+        let ids = states.iter().filter_map(|state| self.by_state.get(state)).flatten();
+        ids.filter_map(|id| Some((*id, self.live.get(id)?)))
     }
 
-    pub fn ids(&self, wanted: impl Fn(&Live) -> bool) -> Vec<SubmissionId> {
-        self.live.iter().filter(|(_, live)| wanted(live)).map(|(id, _)| *id).collect()
+    pub fn count(&self, states: &[State]) -> usize {
+        states.iter().filter_map(|state| self.by_state.get(state)).map(BTreeSet::len).sum()
+    }
+
+    pub fn ids(&self, states: &[State], wanted: impl Fn(&Live) -> bool) -> Vec<SubmissionId> {
+        let mut ids: Vec<_> = self.in_states(states).filter(|(_, live)| wanted(live)).map(|(id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Rows whose signed transaction has no known outcome.
+    pub fn in_flight(&self) -> Vec<SubmissionId> {
+        self.ids(&FLYING, Live::in_flight)
     }
 
     pub fn sum(&self, states: &[State], amount: impl Fn(&SubmissionRow) -> Shannons) -> Shannons {
-        let rows = self.live.values().filter(|live| states.contains(&live.state()));
-        rows.map(|live| amount(&live.submission.row)).sum()
+        self.in_states(states).map(|(_, live)| amount(&live.submission.row)).sum()
     }
 
     /// A new epoch: refusals and failures concerned targets that are gone.

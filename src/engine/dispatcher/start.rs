@@ -1,7 +1,7 @@
 //! From a configuration to a running dispatcher: what an earlier run left is taken up before anything new begins.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -11,20 +11,31 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Dispatcher, Halt, chain_view::ChainView, pipeline::Pipeline, publish, rows};
+use super::{
+    Dispatcher, Halt,
+    chain_view::ChainView,
+    health::{ACCEPTED, Health},
+    orders::LiveOrder,
+    pipeline::Pipeline,
+    publish, rows,
+};
 use crate::{
-    api::{EngineHandle, Level, MapView, Mode, NetworkView, RewardsView, Snapshot, ThroughputView, WalletView},
+    api::{
+        EngineHandle, Level, MapView, Mode, NetworkView, RewardsView, ServerName, Snapshot, SubmissionState as State,
+        ThroughputView, WalletView,
+    },
     chain::client::Client,
     engine::{
         EngineConfig, EngineError,
+        backoff::Backoff,
         corpus::{self, Reader},
-        journal::Journal,
+        journal::{Journal, Outcome},
         matching::Matcher,
-        money::Verdict,
+        money::{Purse, Verdict},
         now_ms,
         scoring::{Scorers, WeightsCache},
         snapshot::{Map, Meter, Survey},
-        watch::{Watch, refresh},
+        watch::{Watch, look},
     },
     primitives::Shannons,
 };
@@ -56,12 +67,10 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
             return Err(EngineError::OtherWallet { dir: config.dir, recorded, found });
         }
     }
-    let first = time::timeout(FIRST_LOOK, async {
-        let service = client.service_info().await?;
-        Ok((service.chain_id, refresh(&client, address).await?))
-    });
+    let first = time::timeout(FIRST_LOOK, async { look(&client, address, true).await });
     let first = first.await.unwrap_or_else(|_| Err(crate::chain::client::ClientError::Unreachable("no answer".into())));
-    if let Ok((found, _)) = &first {
+    if let Ok(first) = &first {
+        let found = &first.service.chain_id;
         let recorded = journal.settle_meta("chain", found.clone()).await?;
         if recorded != *found {
             return Err(EngineError::OtherChain { dir, recorded, rpc_url, found: found.clone() });
@@ -71,6 +80,8 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
     let (command_sender, commands) = mpsc::channel(COMMANDS);
     let (events, event_receiver) = mpsc::unbounded_channel();
     let (snapshot, snapshot_receiver) = watch::channel(Arc::new(nothing_yet(&config.network_name, &config.rpc_url)));
+    let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
+    let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
@@ -80,7 +91,7 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
         matcher: Matcher::spawn(config.policy.min_margin).map_err(EngineError::Thread)?,
         weights: WeightsCache::new(&config.dir, config.heads)?,
         network_name: config.network_name,
-        rpc_url: config.rpc_url,
+        rpc_url: rpc_url.clone(),
         policy: config.policy,
         store: config.store,
         rewards: Arc::new(journal.rewards().await?),
@@ -94,12 +105,18 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
         events,
         snapshot,
         chain: ChainView::default(),
+        health: Health::new(&config.rpc_url, store_url, config.accepted_protocol.max(accepted)),
         pipeline: Pipeline::default(),
         rows: rows::Rows::default(),
         standings: HashMap::new(),
         hit_targets: HashSet::new(),
         hits: 0,
-        lane: None,
+        purse: Purse::new(config.coins_ahead),
+        tickets: HashMap::new(),
+        orders: BTreeMap::new(),
+        tended: None,
+        tend_pause: Backoff::new(Duration::from_secs(5), Duration::from_secs(3600)),
+        ripened: None,
         claimed_last: false,
         committed: Shannons::ZERO,
         committed_due: true,
@@ -120,25 +137,17 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
     let prepared = async {
         dispatcher.take_up_rows().await?;
         match first {
-            Ok((chain_id, first)) => {
-                dispatcher.chain.chain_id = chain_id;
-                let changes = dispatcher.chain.refreshed(first);
-                dispatcher.apply(changes).await?;
+            Ok(first) => {
+                dispatcher.refreshed(first).await?;
                 dispatcher.ask_for_in_flight().await?;
                 dispatcher.note_balance().await?;
             }
-            Err(error) => {
-                dispatcher.chain.trouble = Some(error.to_string());
-                dispatcher.log(Level::Warning, format!("the node: {error}; trying on")).await?;
-            }
+            Err(error) => dispatcher.ails(ServerName::Node, &format!("{error}; trying on")).await?,
         }
         dispatcher.rewards = Arc::new(dispatcher.journal.rewards().await?);
         Ok(())
     };
-    prepared.await.map_err(|halt| match halt {
-        Halt::Journal(error) => EngineError::Journal(error),
-        Halt::OtherChain { recorded, found } => EngineError::OtherChain { dir, recorded, rpc_url, found },
-    })?;
+    prepared.await.map_err(|Halt::Journal(error)| EngineError::Journal(error))?;
     dispatcher.publish();
     tokio::spawn(dispatcher.run());
     Ok(EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver })
@@ -154,19 +163,36 @@ impl Dispatcher {
             let id = submission.row.id;
             self.rows.note(submission);
             let record = self.journal.in_flight(id).await?;
+            let failed_claims = match self.rows.live.get(&id).map(rows::Live::state) {
+                Some(State::Claimable) => self.journal.failed_claims(id).await?,
+                _ => 0,
+            };
+            if let Some(record) = &record {
+                self.tickets.insert(id, self.purse.hold(&record.transaction.data));
+            }
             if let Some(live) = self.rows.live.get_mut(&id) {
                 live.record = record;
+                live.failed_claims = failed_claims;
             }
+        }
+        for order in self.journal.open_orders().await? {
+            if order.sends == 0 {
+                // Whoever signed it has not sent it, and may have changed their mind since.
+                self.journal.settle_order(order.digest, Outcome::Dead, Shannons::ZERO, 0).await?;
+                self.log(Level::Info, format!("{}: was never sent, and is dropped", order.what)).await?;
+                continue;
+            }
+            let ticket = self.purse.hold(&order.transaction.data);
+            self.orders.insert(order.id, LiveOrder::new(order, ticket));
         }
         Ok(())
     }
 
     /// What was sent and has been executed is booked before the first snapshot, so that its balance and its sums agree.
     async fn ask_for_in_flight(&mut self) -> Result<(), Halt> {
-        for id in self.rows.ids(|live| live.record.as_ref().is_some_and(|record| record.sends > 0)) {
-            let Some(digest) = self.rows.live.get(&id).and_then(|live| Some(live.record.as_ref()?.digest)) else {
-                continue;
-            };
+        for id in self.rows.in_flight() {
+            let record = self.rows.live.get(&id).and_then(|live| live.record.as_ref());
+            let Some(digest) = record.filter(|record| record.sends > 0).map(|record| record.digest) else { continue };
             if let Ok(Some(executed)) = self.client.transaction(digest).await {
                 self.settled(id, Verdict::Executed(Box::new(executed))).await?;
             }
@@ -190,7 +216,10 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
             epoch_ends_at_ms: 0,
             threshold: 0.0,
             reward_per_target: Shannons::ZERO,
-            last_heard_ms: None,
+            embedding_dim: 0,
+            protocol_version: 0,
+            unaccepted_protocol: None,
+            upstreams: Vec::new(),
             trouble: None,
         },
         wallet: WalletView {

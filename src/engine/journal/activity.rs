@@ -55,6 +55,26 @@ impl Journal {
         .await
     }
 
+    /// A fact about the journal, if it was ever written.
+    pub async fn meta(&self, key: &'static str) -> Result<Option<String>, JournalError> {
+        self.call(move |connection| {
+            Ok(connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    /// Writes a fact about the journal, whatever it was before.
+    pub async fn set_meta(&self, key: &'static str, value: String) -> Result<(), JournalError> {
+        self.call(move |connection| {
+            connection.execute(
+                "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                params![key, value],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
     pub async fn log(&self, line: LogLine) -> Result<(), JournalError> {
         self.call(move |connection| {
             connection.execute(

@@ -5,6 +5,7 @@
 
 mod activity;
 mod money;
+mod orders;
 mod schema;
 mod scores;
 mod submissions;
@@ -12,16 +13,22 @@ mod submissions;
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::mpsc as blocking,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+        mpsc as blocking,
+    },
     thread,
 };
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::{Crash, CrashAt};
 use crate::api::{SubmissionId, SubmissionState};
 
 pub(super) use money::{Outcome, SignedRecord, TransactionKind};
+pub(super) use orders::{OpenOrder, OrderId, OrderKind};
 pub(super) use scores::ScoredSample;
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
@@ -52,6 +59,8 @@ pub enum JournalError {
     Taken(crate::primitives::ObjectId),
     #[error("submission {} already has a signed {} that may execute", .0.0, .1)]
     AlreadySigned(SubmissionId, &'static str),
+    #[error("transaction {0} is already signed and may execute")]
+    OrderSigned(crate::primitives::Digest),
     #[error("the journal's entry is damaged: {0}")]
     Damaged(String),
     #[error("the journal's thread has ended")]
@@ -91,12 +100,12 @@ enum Order {
 pub(super) struct Journal {
     orders: blocking::Sender<Order>,
     path: PathBuf,
-    die_at: Option<SubmissionState>,
+    dies: Dies,
 }
 
 impl Journal {
     /// Opens or begins the journal of a directory, and locks the directory for this process.
-    pub fn open(dir: &Path, die_at: Option<SubmissionState>) -> Result<Self, JournalError> {
+    pub fn open(dir: &Path, die_at: Option<Crash>) -> Result<Self, JournalError> {
         let unusable = |cause| JournalError::Directory { path: dir.into(), cause };
         std::fs::create_dir_all(dir).map_err(unusable)?;
         let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
@@ -130,7 +139,7 @@ impl Journal {
                 }
             })
             .map_err(unusable)?;
-        Ok(Self { orders, path, die_at })
+        Ok(Self { orders, path, dies: Dies::new(die_at) })
     }
 
     /// Ends the thread after everything that was asked before; later calls give [`JournalError::Ended`].
@@ -159,10 +168,28 @@ impl Journal {
     }
 }
 
-/// Ends the process if a test asked for it. Called right after the commit that brought a row into `state`.
-fn crash_point(die_at: Option<SubmissionState>, state: SubmissionState) {
-    if cfg!(debug_assertions) && die_at == Some(state) {
-        std::process::abort();
+/// Ends the process if a test asked for it.
+#[derive(Clone, Default)]
+struct Dies {
+    at: Option<CrashAt>,
+    /// How often the point is still passed by.
+    spared: Arc<AtomicU32>,
+}
+
+impl Dies {
+    fn new(crash: Option<Crash>) -> Self {
+        let spared = crash.map_or(0, |crash| crash.times.saturating_sub(1));
+        Self { at: crash.map(|crash| crash.at), spared: Arc::new(spared.into()) }
+    }
+
+    /// Called right after the commit that led to this point.
+    fn at(&self, point: CrashAt) {
+        if cfg!(debug_assertions) && self.at == Some(point) {
+            let less = |left: u32| left.checked_sub(1);
+            if self.spared.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+                std::process::abort();
+            }
+        }
     }
 }
 

@@ -1,20 +1,21 @@
 //! Signed transactions and what they came to; the sums of it all.
 //!
 //! `balance_end − balance_start = rewards − fees − bonds locked − bonds forfeited` holds because every executed
-//! transaction's fee, and every bond and payment, is booked in the same commit that moves its row.
+//! transaction's fee, and every bond and payment, is booked in the same commit that moves its row. Orders that send money
+//! away stand outside it.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
 use super::{
-    Journal, JournalError, Outcomes, crash_point,
+    Journal, JournalError, Outcomes,
     submissions::{self, Step, Submission, amount},
 };
 use crate::{
     api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals},
     chain::types::SignedTransaction,
-    engine::now_ms,
+    engine::{CrashAt, now_ms},
     primitives::{Digest, Shannons},
 };
 
@@ -47,7 +48,7 @@ pub(in crate::engine) enum Outcome {
 }
 
 impl Outcome {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failure => "failure",
@@ -64,6 +65,8 @@ pub(in crate::engine) struct SignedRecord {
     pub transaction: SignedTransaction,
     /// How often sending was begun; 0: certainly never sent.
     pub sends: u32,
+    /// The checkpoint that the node had shown when it was signed: a node that shows less knows nothing of its coins.
+    pub height: u64,
 }
 
 impl Journal {
@@ -76,17 +79,24 @@ impl Journal {
         id: SubmissionId,
         kind: TransactionKind,
         transaction: &SignedTransaction,
+        height: u64,
     ) -> Result<(Submission, SignedRecord), JournalError> {
-        let (transaction, die_at) = (transaction.clone(), self.die_at);
+        let (transaction, dies) = (transaction.clone(), self.dies.clone());
         self.call(move |connection| {
             let digest = transaction.digest();
             let disk = connection.transaction()?;
+            let ordered: bool =
+                disk.query_row("SELECT EXISTS (SELECT 1 FROM orders WHERE digest = ?1)", [digest.0], |row| row.get(0))?;
+            if ordered {
+                return Err(JournalError::AlreadySigned(id, kind.word()).into());
+            }
             let stored = disk.query_row(
-                "INSERT INTO transactions (digest, submission, kind, signed, signed_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (digest) DO UPDATE SET outcome = NULL, settled_at_ms = NULL
+                "INSERT INTO transactions (digest, submission, kind, signed, signed_at_ms, height)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (digest) DO UPDATE SET outcome = NULL, settled_at_ms = NULL, height = excluded.height
                      WHERE outcome = 'dead' AND submission = excluded.submission AND kind = excluded.kind
                  RETURNING sends",
-                params![digest.0, id.0, kind.word(), transaction.to_bytes(), now_ms()],
+                params![digest.0, id.0, kind.word(), transaction.to_bytes(), now_ms(), height],
                 |row| row.get(0),
             );
             let sends = match stored {
@@ -107,16 +117,16 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if kind == TransactionKind::Submit {
-                crash_point(die_at, State::Signed);
+                dies.at(CrashAt::Row(State::Signed));
             }
-            Ok((submission, SignedRecord { digest, kind, transaction, sends }))
+            Ok((submission, SignedRecord { digest, kind, transaction, sends, height }))
         })
         .await
     }
 
     /// Notes that sending begins (again); a `Signed` row becomes `Sent`.
     pub async fn sending(&self, id: SubmissionId, digest: Digest) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let disk = connection.transaction()?;
             disk.execute("UPDATE transactions SET sends = sends + 1 WHERE digest = ?1", [digest.0])?;
@@ -127,7 +137,7 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if first {
-                crash_point(die_at, State::Sent);
+                dies.at(CrashAt::Row(State::Sent));
             }
             Ok(submission)
         })
@@ -144,7 +154,7 @@ impl Journal {
         change: i64,
         step: Option<Step>,
     ) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let disk = connection.transaction()?;
             let booked = disk.execute(
@@ -161,7 +171,7 @@ impl Journal {
             let submission = submissions::get(&disk, id)?;
             disk.commit()?;
             if let Some(step) = step {
-                crash_point(die_at, step.to);
+                dies.at(CrashAt::Row(step.to));
             }
             Ok(submission)
         })
@@ -171,18 +181,30 @@ impl Journal {
     /// The signed transaction of a row whose outcome is not known.
     pub async fn in_flight(&self, id: SubmissionId) -> Result<Option<SignedRecord>, JournalError> {
         self.call(move |connection| {
-            let found: Option<(String, Vec<u8>, u32)> = connection
+            let found: Option<(String, Vec<u8>, u32, u64)> = connection
                 .query_row(
-                    "SELECT kind, signed, sends FROM transactions WHERE submission = ?1 AND outcome IS NULL",
+                    "SELECT kind, signed, sends, height FROM transactions WHERE submission = ?1 AND outcome IS NULL",
                     [id.0],
-                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
                 )
                 .optional()?;
-            let Some((kind, bytes, sends)) = found else { return Ok(None) };
+            let Some((kind, bytes, sends, height)) = found else { return Ok(None) };
             let transaction = SignedTransaction::from_bytes(&bytes)
                 .map_err(|e| JournalError::Damaged(format!("the signed bytes of submission {}: {e}", id.0)))?;
             let kind = if kind == "claim" { TransactionKind::Claim } else { TransactionKind::Submit };
-            Ok(Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends }))
+            Ok(Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends, height }))
+        })
+        .await
+    }
+
+    /// Claims of a row that executed and failed.
+    pub async fn failed_claims(&self, id: SubmissionId) -> Result<u32, JournalError> {
+        self.call(move |connection| {
+            Ok(connection.query_row(
+                "SELECT count(*) FROM transactions WHERE submission = ?1 AND kind = 'claim' AND outcome = 'failure'",
+                [id.0],
+                |row| row.get(0),
+            )?)
         })
         .await
     }
@@ -218,6 +240,12 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
         [],
         |row| Ok((amount(row, 0)?, row.get(1)?)),
     )?;
+    // What an order for others brought in beyond its fee is a reward; what a transfer takes out is neither.
+    let (order_fees, finders_fees) = disk.query_row(
+        "SELECT coalesce(sum(fee), 0), coalesce(sum(change + fee) FILTER (WHERE kind = 'claim'), 0) FROM orders",
+        [],
+        |row| Ok((amount(row, 0)?, amount(row, 1)?)),
+    )?;
     let totals = disk.query_row(
         "SELECT coalesce(sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')), 0),
              coalesce(sum(state IN ('lost', 'failed')), 0),
@@ -233,8 +261,8 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
                 filled: row.get(0)?,
                 lost: row.get(1)?,
                 claimed: row.get(2)?,
-                rewards: amount(row, 3)?,
-                fees,
+                rewards: amount(row, 3)?.saturating_add(finders_fees),
+                fees: fees.saturating_add(order_fees),
                 bonds_locked: amount(row, 4)?,
                 bonds_forfeited: amount(row, 5)?,
             })

@@ -10,7 +10,8 @@ use super::JournalError;
 const APPLICATION_ID: i64 = 0x534f_4d41;
 
 /// Step *n* brings `user_version` from *n* to *n* + 1.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
     CREATE TABLE samples (
@@ -84,7 +85,26 @@ const MIGRATIONS: &[&str] = &["
 
     CREATE TABLE wallet_history (at_ms INTEGER NOT NULL, balance INTEGER NOT NULL);
     CREATE TABLE log (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL);
-"];
+",
+    "
+    ALTER TABLE transactions ADD COLUMN height INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE orders (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        what TEXT NOT NULL,
+        digest BLOB NOT NULL UNIQUE,
+        signed BLOB NOT NULL,
+        signed_at_ms INTEGER NOT NULL,
+        height INTEGER NOT NULL,
+        sends INTEGER NOT NULL DEFAULT 0,
+        outcome TEXT,
+        fee INTEGER NOT NULL DEFAULT 0,
+        change INTEGER NOT NULL DEFAULT 0,
+        settled_at_ms INTEGER
+    );
+    CREATE INDEX open_orders ON orders (id) WHERE outcome IS NULL;
+",
+];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {
     let foreign = |cause: String| JournalError::Foreign { path: path.into(), cause };

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 
-use super::{Failure, Journal, JournalError, Outcomes, crash_point};
+use super::{Failure, Journal, JournalError, Outcomes};
 use crate::{
     api::{SubmissionId, SubmissionRow, SubmissionState as State},
-    engine::{corpus::Source, now_ms},
+    engine::{CrashAt, corpus::Source, now_ms},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -207,7 +207,7 @@ pub(super) fn apply(transaction: &Transaction<'_>, id: SubmissionId, step: &Step
 impl Journal {
     /// A new row in state `Found`; refused while the target has a live or filled one.
     pub async fn insert(&self, new: NewSubmission) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let now = now_ms();
@@ -238,20 +238,20 @@ impl Journal {
             note_step(&transaction, id, State::Found, now, None)?;
             let submission = get(&transaction, id)?;
             transaction.commit()?;
-            crash_point(die_at, State::Found);
+            dies.at(CrashAt::Row(State::Found));
             Ok(submission)
         })
         .await
     }
 
     pub async fn advance(&self, id: SubmissionId, step: Step) -> Result<Submission, JournalError> {
-        let die_at = self.die_at;
+        let dies = self.dies.clone();
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             apply(&transaction, id, &step)?;
             let submission = get(&transaction, id)?;
             transaction.commit()?;
-            crash_point(die_at, step.to);
+            dies.at(CrashAt::Row(step.to));
             Ok(submission)
         })
         .await

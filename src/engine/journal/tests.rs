@@ -68,7 +68,7 @@ async fn row_in(journal: &Journal, target: u8, state: State) -> SubmissionId {
             }
             let transaction = signed(u64::from(target));
             let digest = transaction.digest();
-            journal.sign(id, TransactionKind::Submit, &transaction).await.unwrap();
+            journal.sign(id, TransactionKind::Submit, &transaction, 0).await.unwrap();
             if state == Signed {
                 return id;
             }
@@ -184,11 +184,11 @@ async fn nothing_is_signed_a_second_time_unless_the_first_is_dead() {
     let journal = Journal::open(dir.path(), None).unwrap();
     let id = row_in(&journal, 1, State::Sent).await;
     let digest = signed(1).digest();
-    let again = journal.sign(id, TransactionKind::Submit, &signed(2)).await;
+    let again = journal.sign(id, TransactionKind::Submit, &signed(2), 0).await;
     assert!(matches!(again, Err(JournalError::AlreadySigned(..))), "{again:?}");
     let back = Step::new(State::Sent, State::Uploaded);
     journal.settle(id, digest, Outcome::Dead, Shannons::ZERO, 0, Some(back)).await.unwrap();
-    journal.sign(id, TransactionKind::Submit, &signed(2)).await.unwrap();
+    journal.sign(id, TransactionKind::Submit, &signed(2), 0).await.unwrap();
     assert_eq!(journal.in_flight(id).await.unwrap().unwrap().digest, signed(2).digest());
     let twice = journal.settle(id, digest, Outcome::Success, Shannons(1), -1, None).await;
     assert!(matches!(twice, Err(JournalError::Damaged(_))), "{twice:?}");
@@ -204,15 +204,15 @@ async fn the_same_transaction_is_signed_again_after_its_death_and_remembers_its_
     journal.settle(id, same.digest(), Outcome::Dead, Shannons::ZERO, 0, Some(back)).await.unwrap();
 
     let other = row_in(&journal, 2, State::Uploaded).await;
-    let stolen = journal.sign(other, TransactionKind::Submit, &same).await;
+    let stolen = journal.sign(other, TransactionKind::Submit, &same, 0).await;
     assert!(matches!(stolen, Err(JournalError::AlreadySigned(..))), "{stolen:?}");
-    let mistaken = journal.sign(id, TransactionKind::Claim, &same).await;
+    let mistaken = journal.sign(id, TransactionKind::Claim, &same, 0).await;
     assert!(matches!(mistaken, Err(JournalError::AlreadySigned(..))), "{mistaken:?}");
 
-    let (submission, record) = journal.sign(id, TransactionKind::Submit, &same).await.unwrap();
+    let (submission, record) = journal.sign(id, TransactionKind::Submit, &same, 0).await.unwrap();
     assert_eq!((submission.row.state, record.digest, record.sends), (State::Signed, same.digest(), 1));
     assert_eq!(journal.in_flight(id).await.unwrap().unwrap().sends, 1);
-    let twice = journal.sign(id, TransactionKind::Submit, &same).await;
+    let twice = journal.sign(id, TransactionKind::Submit, &same, 0).await;
     assert!(matches!(twice, Err(JournalError::AlreadySigned(..))), "{twice:?}");
 
     journal.sending(id, same.digest()).await.unwrap();
@@ -240,7 +240,7 @@ async fn the_books_balance_whatever_became_of_each_submission() {
     {
         let id = row_in(&journal, target, State::Claimable).await;
         let claim = signed(u64::from(target) + 100);
-        journal.sign(id, TransactionKind::Claim, &claim).await.unwrap();
+        journal.sign(id, TransactionKind::Claim, &claim, 0).await.unwrap();
         journal.sending(id, claim.digest()).await.unwrap();
         let mut step = Step::new(State::Claimable, state);
         step.facts.paid = Some(Shannons(paid));

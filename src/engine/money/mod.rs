@@ -1,19 +1,23 @@
 //! The money path's executors: what to build, how to read what came back, and the limits of automatic approval.
 //!
-//! Knows the chain's client and types, the object store and confirmed hits; never the journal. Holds no state: the
-//! dispatcher journals every signed byte before it calls [`send`], and books what [`Verdict`] says.
+//! Knows the chain's client and types, the object store and confirmed hits; never the journal. Holds no state but
+//! the purse's: the dispatcher journals every signed byte before it calls [`send`], and books what [`Verdict`] says.
 
 mod build;
 mod payment;
 mod policy;
+mod purse;
 mod settle;
 
 use crate::chain::types::TransactionEffectsV1;
 
-pub(super) use build::{NotBuilt, Wallet, prepare_claim, prepare_submit, upload};
-pub(super) use payment::{Payment, find_payment};
+pub(super) use build::{
+    NotBuilt, SplitPlan, Wallet, prepare_claim, prepare_submit, sign_merge, sign_split, submit_needs, upload,
+};
+pub(super) use payment::{Found, Payment, find_payment};
 pub(super) use policy::{Costs, Worth};
-pub(super) use settle::{Closing, Verdict, change_for, resend, send};
+pub(super) use purse::{CoinTrouble, Purse, Short, Ticket, Want};
+pub(super) use settle::{Closing, Flight, Verdict, change_for, resend, send};
 
 use super::Policy;
 use crate::chain::types::{ExecutionFailure, ExecutionStatus};

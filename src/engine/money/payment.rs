@@ -38,18 +38,34 @@ impl Payment {
     }
 }
 
+/// What a search for a payment came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Found {
+    /// Our coins' gain from the claim.
+    Received(i64),
+    /// Nobody has claimed it.
+    StillThere,
+    Nothing,
+}
+
 /// The executed claim of `target` by somebody else, and our gain from it. `recent`: transactions of the checkpoint in
-/// which the target went; beyond them, those that our coins come from.
+/// which the target went; beyond them, those that our coins come from. A node that lags or serves another chain than
+/// `chain_id` finds nothing, which says nothing.
 pub(in crate::engine) async fn find_payment(
     client: &Client,
     owner: Address,
     target: ObjectId,
     recent: &[Digest],
-) -> Result<Option<i64>, ClientError> {
+    chain_id: &str,
+    height: u64,
+) -> Result<Found, ClientError> {
     for digest in recent {
         if let Some(change) = gain_from(client, owner, target, *digest).await? {
-            return Ok(Some(change));
+            return Ok(Found::Received(change));
         }
+    }
+    if client.target(target).await?.is_some() {
+        return Ok(Found::StillThere);
     }
     let mut seen: BTreeSet<Digest> = recent.iter().copied().collect();
     for coin in client.coins(owner).await?.iter().take(COINS_SEARCHED) {
@@ -57,10 +73,14 @@ pub(in crate::engine) async fn find_payment(
         if seen.insert(object.previous_transaction)
             && let Some(change) = gain_from(client, owner, target, object.previous_transaction).await?
         {
-            return Ok(Some(change));
+            return Ok(Found::Received(change));
         }
     }
-    Ok(None)
+    let service = client.service_info().await?;
+    match service.chain_id == chain_id && service.checkpoint_height >= height {
+        true => Ok(Found::Nothing),
+        false => Err(ClientError::Unreachable("the node is behind, or serves another chain".to_owned())),
+    }
 }
 
 async fn gain_from(

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use crate::chain::{
     client::{Client, ClientError, Executed, Execution},
-    types::{Address, SignedTransaction, TargetStatus, TransactionKind},
+    types::{Address, ObjectId, ObjectRef, SignedTransaction, TargetStatus, TransactionKind},
 };
+
+use super::CoinTrouble;
 
 /// How often a node is asked for a digest that a refusal hides.
 const ASKED: u32 = 3;
@@ -22,9 +24,24 @@ pub(in crate::engine) enum Verdict {
     Dead {
         why: String,
         again: bool,
+        /// Coins that the refusal is about.
+        coins: Vec<(ObjectRef, CoinTrouble)>,
     },
     /// Nobody can say yet.
     Unknown(String),
+}
+
+/// A signed transaction on its way.
+#[derive(Clone, Debug)]
+pub(in crate::engine) struct Flight {
+    pub transaction: SignedTransaction,
+    /// The sending that may be done now is the `sends`-th.
+    pub sends: u32,
+    /// The checkpoint that the node had shown when it was signed. What a node says is missing means nothing before it has
+    /// executed as much.
+    pub height: u64,
+    /// Another chain knows nothing of it.
+    pub chain_id: String,
 }
 
 /// Whether a transaction of an earlier attempt is worth sending again.
@@ -45,51 +62,100 @@ pub(in crate::engine) fn change_for(executed: &Executed, owner: Address) -> i64 
 
 /// Nothing was wrong with the transaction itself: another one used its coins, or it never reached the node.
 fn is_worth_again(error: &ClientError) -> bool {
-    let message = match error {
-        ClientError::Unreachable(_) => return true,
-        ClientError::Refused { message, .. } => message,
-        ClientError::Url(_) | ClientError::Malformed(_) => return false,
-    };
-    ["not available for consumption", "already locked by a different transaction", "ObjectLockConflict"]
-        .iter()
-        .any(|text| message.contains(text))
+    match error {
+        ClientError::Unreachable(_) => true,
+        ClientError::Refused { message, .. } => trouble_with(message).is_some(),
+        ClientError::Url(_) | ClientError::Malformed(_) => false,
+    }
+}
+
+/// What a refusal says of coins (`protocol.md §2.6`).
+fn trouble_with(message: &str) -> Option<CoinTrouble> {
+    let says = |text: &str| message.contains(text);
+    if says("not available for consumption") {
+        return Some(CoinTrouble::Stale);
+    }
+    (says("already locked by a different transaction") || says("ObjectLockConflict")).then_some(CoinTrouble::Locked)
+}
+
+/// The coins that a refusal names; all, if it names none of ours.
+fn refused_coins(transaction: &SignedTransaction, error: &ClientError) -> Vec<(ObjectRef, CoinTrouble)> {
+    let ClientError::Refused { message, .. } = error else { return Vec::new() };
+    let Some(trouble) = trouble_with(message) else { return Vec::new() };
+    let named: Vec<ObjectId> = message
+        .split("Object (")
+        .skip(1)
+        .filter_map(|rest| rest.split([',', ')']).next()?.trim().parse().ok())
+        .collect();
+    let gas = transaction.data.gas_payment();
+    let mut coins: Vec<ObjectRef> = gas.iter().filter(|coin| named.contains(&coin.id)).copied().collect();
+    if coins.is_empty() {
+        coins = gas.to_vec();
+    }
+    coins.into_iter().map(|coin| (coin, trouble)).collect()
 }
 
 /// Sends for the `sends`-th time.
-pub(in crate::engine) async fn send(client: &Client, transaction: &SignedTransaction, sends: u32) -> Verdict {
-    match client.execute(transaction).await {
+pub(in crate::engine) async fn send(client: &Client, flight: &Flight) -> Verdict {
+    match client.execute(&flight.transaction).await {
         Execution::Executed(executed) => Verdict::Executed(executed),
         Execution::Unknown(error) => Verdict::Unknown(error.to_string()),
-        Execution::Refused(error) => refused(client, transaction, sends, &error).await,
+        Execution::Refused(error) => refused(client, flight, &error).await,
     }
 }
 
 /// A refusal of the first sending is certain. A later one may come from an execution of the same bytes that the sender
 /// has not heard of: its coins are then used up *by itself* (`protocol-corrections.md §1`, on §2.6).
-async fn refused(client: &Client, transaction: &SignedTransaction, sends: u32, error: &ClientError) -> Verdict {
+async fn refused(client: &Client, flight: &Flight, error: &ClientError) -> Verdict {
     for _ in 0..ASKED {
-        match client.transaction(transaction.digest()).await {
+        match client.transaction(flight.transaction.digest()).await {
             Ok(Some(executed)) => return Verdict::Executed(Box::new(executed)),
             Ok(None) => {}
             Err(unreachable) => return Verdict::Unknown(unreachable.to_string()),
         }
-        if sends <= 1 {
+        if flight.sends <= 1 {
             break;
         }
         tokio::time::sleep(BETWEEN).await;
     }
-    if sends <= 1 {
-        return Verdict::Dead { why: error.to_string(), again: is_worth_again(error) };
+    if flight.sends <= 1 {
+        let coins = refused_coins(&flight.transaction, error);
+        return Verdict::Dead { why: error.to_string(), again: is_worth_again(error), coins };
     }
-    match moved_on(client, transaction).await {
-        Ok(Some(why)) => Verdict::Dead { why, again: true },
-        Ok(None) => Verdict::Unknown(error.to_string()),
-        Err(unreachable) => Verdict::Unknown(unreachable.to_string()),
+    moved_on(client, flight).await.unwrap_or_else(|| Verdict::Unknown(error.to_string()))
+}
+
+/// Whether another transaction has used a gas coin: then this one can never execute. `None`: nothing speaks against it.
+async fn moved_on(client: &Client, flight: &Flight) -> Option<Verdict> {
+    match used_coin(client, &flight.transaction).await {
+        Ok(None) => None,
+        Ok(Some((coin, why))) => Some(match is_ahead(client, flight).await {
+            Ok(()) => Verdict::Dead { why, again: true, coins: vec![(coin, CoinTrouble::Stale)] },
+            Err(doubt) => Verdict::Unknown(doubt),
+        }),
+        Err(unreachable) => Some(Verdict::Unknown(unreachable.to_string())),
     }
 }
 
-/// Whether another transaction has used a gas coin: then this one can never execute.
-async fn moved_on(client: &Client, transaction: &SignedTransaction) -> Result<Option<String>, ClientError> {
+/// A node that lags, or that serves another chain, does not see what the transaction was built on: to it, the coin is gone.
+async fn is_ahead(client: &Client, flight: &Flight) -> Result<(), String> {
+    let service = client.service_info().await.map_err(|unreachable| unreachable.to_string())?;
+    if service.chain_id != flight.chain_id {
+        return Err(format!("the node serves another chain, {}", service.chain_id));
+    }
+    if service.checkpoint_height < flight.height {
+        return Err(format!(
+            "the node is behind: it shows checkpoint {}, and this was signed at {}",
+            service.checkpoint_height, flight.height
+        ));
+    }
+    Ok(())
+}
+
+async fn used_coin(
+    client: &Client,
+    transaction: &SignedTransaction,
+) -> Result<Option<(ObjectRef, String)>, ClientError> {
     for coin in transaction.data.gas_payment() {
         let why = match client.object(coin.id).await? {
             Some(object) if object.previous_transaction == transaction.digest() => return Ok(None),
@@ -103,7 +169,7 @@ async fn moved_on(client: &Client, transaction: &SignedTransaction) -> Result<Op
         if client.transaction(transaction.digest()).await?.is_some() || filled_by(client, transaction).await? {
             return Ok(None);
         }
-        return Ok(Some(why));
+        return Ok(Some((*coin, why)));
     }
     Ok(None)
 }
@@ -118,25 +184,18 @@ async fn filled_by(client: &Client, transaction: &SignedTransaction) -> Result<b
 }
 
 /// One round of settling a transaction that was perhaps sent: ask for the digest, then send the same bytes again, or
-/// conclude. `sends` counts the sending that this call may do.
-pub(in crate::engine) async fn resend(
-    client: &Client,
-    transaction: &SignedTransaction,
-    sends: u32,
-    closing: Closing,
-) -> Verdict {
-    match client.transaction(transaction.digest()).await {
+/// conclude. `flight.sends` counts the sending that this call may do.
+pub(in crate::engine) async fn resend(client: &Client, flight: &Flight, closing: Closing) -> Verdict {
+    match client.transaction(flight.transaction.digest()).await {
         Ok(Some(executed)) => return Verdict::Executed(Box::new(executed)),
         Ok(None) => {}
         Err(error) => return Verdict::Unknown(error.to_string()),
     }
-    match moved_on(client, transaction).await {
-        Ok(Some(why)) => return Verdict::Dead { why, again: true },
-        Ok(None) => {}
-        Err(error) => return Verdict::Unknown(error.to_string()),
+    if let Some(verdict) = moved_on(client, flight).await {
+        return verdict;
     }
     match closing {
-        Closing::Open => send(client, transaction, sends).await,
+        Closing::Open => send(client, flight).await,
         Closing::Closed => Verdict::Unknown("the node does not know the transaction, and the target is closed".into()),
     }
 }
@@ -155,8 +214,34 @@ mod tests {
         assert!(is_worth_again(&refused(
             "[Object (0x1, Version(3), o#x) already locked by a different transaction: Y]"
         )));
+        // A validator's words come wrapped.
+        assert!(is_worth_again(&refused(
+            "Transaction is rejected as invalid by more than 1/3 of validators by stake (non-retriable). Non-retriable \
+             errors: [Object (0x1, Version(3), o#x) already locked by a different transaction: Y { k#1 } with 10000 stake]."
+        )));
         assert!(!is_worth_again(&refused("Invalid user signature: no")));
         assert!(is_worth_again(&ClientError::Unreachable("connection refused".into())));
+    }
+
+    #[test]
+    fn a_refusal_puts_aside_the_coin_that_it_names_or_all_if_it_names_none() {
+        let keypair = crate::chain::keys::Keypair::from_seed([1; 32]);
+        let coin = |n| ObjectRef { id: ObjectId([n; 32]), version: 3, digest: Digest([n; 32]) };
+        let kind = TransactionKind::ClaimRewards { target_id: ObjectId([5; 32]) };
+        let data = crate::chain::types::TransactionData::new(kind, keypair.address(), vec![coin(1), coin(2)]);
+        let transaction = keypair.sign(data);
+        let coins = |message: String| {
+            let error = ClientError::Refused { code: "FAILED_PRECONDITION", message };
+            refused_coins(&transaction, &error).into_iter().map(|(coin, why)| (coin.id.0[0], why)).collect::<Vec<_>>()
+        };
+        let id = ObjectId([2; 32]).to_hex_prefixed();
+        let locked =
+            format!("Non-retriable errors: [Object ({id}, Version(3), o#x) already locked by a different transaction");
+        assert_eq!(coins(locked), [(2, CoinTrouble::Locked)]);
+        let stale =
+            "Object (0x99, Version(3), o#x) is not available for consumption, its current version: 4".to_owned();
+        assert_eq!(coins(stale), [(1, CoinTrouble::Stale), (2, CoinTrouble::Stale)]);
+        assert_eq!(coins("Invalid user signature".to_owned()), []);
     }
 
     #[test]

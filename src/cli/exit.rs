@@ -1,0 +1,103 @@
+//! How a command ends: exit codes, and the one place that reads them off an error.
+
+use std::process::ExitCode;
+
+use crate::{
+    chain::client::ClientError, engine::EngineError, primitives::clean, terminal::TerminalError, wallet::WalletError,
+};
+
+/// Exit codes, the same for every command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Ok = 0,
+    /// The network refused it, or the work failed for a reason that no input of the user explains.
+    Refused = 1,
+    /// A file, an option, an environment variable or an answer is not usable. Nothing was sent.
+    BadInput = 2,
+    /// A service did not answer. Nothing is known to have happened.
+    Unreachable = 3,
+    /// Something was sent and no certain answer came; the next start settles it.
+    Unknown = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error that knows how the command ends, whatever caused it.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Ending {
+    exit: Exit,
+    text: String,
+}
+
+impl Exit {
+    /// An error of this kind: `return Err(Exit::Refused.because("…"))`.
+    pub fn because(self, text: impl Into<String>) -> anyhow::Error {
+        Ending { exit: self, text: text.into() }.into()
+    }
+
+    /// What the nearest known cause in an error's chain means. An error that none of them explains is about the input.
+    pub fn of(error: &anyhow::Error) -> Self {
+        error.chain().find_map(Self::of_cause).unwrap_or(Self::BadInput)
+    }
+
+    fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        if let Some(ending) = cause.downcast_ref::<Ending>() {
+            return Some(ending.exit);
+        }
+        if let Some(client) = cause.downcast_ref::<ClientError>() {
+            return Some(Self::of_client(client));
+        }
+        // Transparent: its chain begins behind what it holds.
+        if let Some(EngineError::Client(client)) = cause.downcast_ref() {
+            return Some(Self::of_client(client));
+        }
+        if let Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) = cause.downcast_ref() {
+            return Some(Self::Refused);
+        }
+        cause.downcast_ref::<WalletError>().map(|_| Self::BadInput)
+    }
+
+    fn of_client(error: &ClientError) -> Self {
+        match error {
+            ClientError::Url(_) => Self::BadInput,
+            ClientError::Unreachable(_) => Self::Unreachable,
+            ClientError::Refused { .. } | ClientError::Malformed(_) => Self::Refused,
+        }
+    }
+}
+
+/// The error as one line for a person. A node's words may be in it.
+pub fn line(error: &anyhow::Error) -> String {
+    clean(&format!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn an_error_keeps_its_exit_code_under_any_context() {
+        let codes = [
+            (anyhow::Error::from(ClientError::Unreachable("x".into())), Exit::Unreachable),
+            (ClientError::Refused { code: "NOT_FOUND", message: "x".into() }.into(), Exit::Refused),
+            (ClientError::Malformed("x".into()).into(), Exit::Refused),
+            (ClientError::Url("x".into()).into(), Exit::BadInput),
+            (EngineError::Client(ClientError::Unreachable("x".into())).into(), Exit::Unreachable),
+            (Exit::Unknown.because("x"), Exit::Unknown),
+            (std::io::Error::other("x").into(), Exit::BadInput),
+            (anyhow::anyhow!("x"), Exit::BadInput),
+        ];
+        for (error, exit) in codes {
+            let text = format!("{error:?}");
+            let error = Err::<(), _>(error).context("a").context("b").expect_err("it stays one");
+            assert_eq!(Exit::of(&error), exit, "{text}");
+        }
+    }
+}

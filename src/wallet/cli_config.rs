@@ -1,0 +1,183 @@
+//! The configuration of the network's own command line (`protocol.md §3.3`), read and never written.
+
+use std::{
+    collections::BTreeMap,
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use directories::BaseDirs;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_yaml_ng::Value;
+
+use super::{
+    WalletError,
+    private_file::{read_private, read_public},
+};
+use crate::{
+    chain::keys::{Keypair, address_of},
+    primitives::Address,
+};
+
+/// What `client.yaml` and the files beside it say. The keystore is read when a key is asked for.
+#[derive(Clone, Debug)]
+pub struct CliConfig {
+    pub dir: PathBuf,
+    /// `None`: the keys are not in a file.
+    pub keystore: Option<PathBuf>,
+    pub active_address: Option<Address>,
+    pub envs: Vec<CliEnv>,
+    pub active_env: Option<String>,
+}
+
+/// A network as the command line knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CliEnv {
+    pub alias: String,
+    pub rpc: String,
+    pub chain_id: Option<String>,
+    /// It wants a password, which this program does not send.
+    pub basic_auth: bool,
+}
+
+#[derive(Deserialize)]
+struct ClientYaml {
+    keystore: Option<Value>,
+    #[serde(default)]
+    envs: Vec<EnvYaml>,
+    active_env: Option<String>,
+    active_address: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct EnvYaml {
+    alias: String,
+    rpc: String,
+    chain_id: Option<String>,
+    basic_auth: Option<Value>,
+}
+
+impl CliConfig {
+    /// Looks where the command line looks: `$SOMA_CONFIG_DIR`, else `~/.soma/soma_config`.
+    pub fn find() -> Result<Option<Self>, WalletError> {
+        let named = env::var_os("SOMA_CONFIG_DIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let dir = named.or_else(|| Some(BaseDirs::new()?.home_dir().join(".soma").join("soma_config")));
+        dir.map_or(Ok(None), |dir| Self::read(&dir))
+    }
+
+    /// `None`: the directory has neither a `client.yaml` nor a keystore.
+    pub fn read(dir: &Path) -> Result<Option<Self>, WalletError> {
+        let path = dir.join("client.yaml");
+        let keystore = dir.join("soma.keystore");
+        let bytes = match read_public(&path) {
+            Err(WalletError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
+                return Ok(keystore.exists().then(|| Self {
+                    dir: dir.to_owned(),
+                    keystore: Some(keystore),
+                    active_address: None,
+                    envs: Vec::new(),
+                    active_env: None,
+                }));
+            }
+            bytes => bytes?,
+        };
+        let foreign = |cause: String| WalletError::Foreign { path: path.clone(), cause };
+        let yaml: ClientYaml = serde_yaml_ng::from_slice(&bytes).map_err(|cause| foreign(cause.to_string()))?;
+        let keystore = yaml.keystore.as_ref().and_then(tagged_file);
+        let active_address = yaml.active_address.map(|text| text.trim().parse()).transpose();
+        Ok(Some(Self {
+            dir: dir.to_owned(),
+            // A relative path is meant from the file that has it.
+            keystore: keystore.map(|file| dir.join(file)),
+            active_address: active_address.map_err(|cause| foreign(format!("active_address: {cause}")))?,
+            envs: yaml
+                .envs
+                .into_iter()
+                .map(|env| CliEnv {
+                    alias: env.alias,
+                    rpc: env.rpc,
+                    chain_id: env.chain_id,
+                    basic_auth: env.basic_auth.is_some_and(|auth| !auth.is_null()),
+                })
+                .collect(),
+            active_env: yaml.active_env,
+        }))
+    }
+
+    pub fn env(&self, alias: &str) -> Option<&CliEnv> {
+        self.envs.iter().find(|env| env.alias == alias)
+    }
+
+    /// The active address; the keystore is only read where `client.yaml` names none.
+    pub fn address(&self) -> Result<Option<Address>, WalletError> {
+        match (self.active_address, &self.keystore) {
+            (Some(address), _) => Ok(Some(address)),
+            (None, None) => Ok(None),
+            (None, Some(_)) => Ok(self.keypair(None)?.map(|keypair| keypair.address())),
+        }
+    }
+
+    /// The key of `address`, else of the active address, else the only one. `None`: there are no keys.
+    pub fn keypair(&self, address: Option<Address>) -> Result<Option<Keypair>, WalletError> {
+        let Some(path) = &self.keystore else { return Ok(None) };
+        let mut keys = match read_private(path) {
+            Err(WalletError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => keys_in_keystore(path, &bytes?)?,
+        };
+        match (address.or(self.active_address), keys.len()) {
+            (_, 0) => Ok(None),
+            (Some(wanted), _) => match keys.iter().position(|key| key.address() == wanted) {
+                Some(at) => Ok(Some(keys.swap_remove(at))),
+                None => Err(WalletError::NotInKeystore { path: path.clone(), address: wanted }),
+            },
+            (None, 1) => Ok(keys.pop()),
+            (None, keys) => Err(WalletError::NoActiveAddress { path: path.clone(), keys }),
+        }
+    }
+
+    /// What the command line calls its addresses. Names are for people: a file that does not read gives none.
+    pub fn aliases(&self) -> BTreeMap<Address, String> {
+        #[derive(Deserialize)]
+        struct Alias {
+            alias: String,
+            public_key_base64: String,
+        }
+        let aliases: Vec<Alias> = read_public(&self.dir.join("soma.aliases"))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        let address = |text: &str| match BASE64.decode(text).ok()?.as_slice() {
+            [0, key @ ..] => Some(address_of(key.try_into().ok()?)),
+            _ => None,
+        };
+        aliases.into_iter().filter_map(|a| Some((address(&a.public_key_base64)?, a.alias))).collect()
+    }
+}
+
+/// `File: path` or `!File path`: the two spellings of an externally tagged enum.
+fn tagged_file(value: &Value) -> Option<PathBuf> {
+    let path = match value {
+        Value::Tagged(tagged) if tagged.tag == "File" => &tagged.value,
+        Value::Mapping(mapping) => mapping.get("File")?,
+        _ => return None,
+    };
+    path.as_str().map(PathBuf::from)
+}
+
+/// Every key of a keystore: a JSON array of Base64 texts.
+pub fn keys_in_keystore(path: &Path, bytes: &[u8]) -> Result<Vec<Keypair>, WalletError> {
+    let foreign = || WalletError::Foreign {
+        path: path.to_owned(),
+        // The parser's own words may repeat what it read.
+        cause: "a keystore is a JSON array of Base64 texts".to_owned(),
+    };
+    // Borrowed: no copy of a secret is left behind.
+    let entries: Vec<&str> = serde_json::from_slice(bytes).map_err(|_| foreign())?;
+    let keypair = |entry: &&str| {
+        Keypair::from_text(&SecretString::from(*entry))
+            .map_err(|cause| WalletError::Key { path: path.to_owned(), cause })
+    };
+    entries.iter().map(keypair).collect()
+}
