@@ -7,7 +7,6 @@
 Sources, all of them on a developer's machine (Debian 12) already, except the novels:
 
 rust    the crates that this project's lock file names, as cargo unpacked them
-c       the C sources inside those crates (zstd, ring), without SQLite, which is held out
 python  the standard library of the Python that runs this
 prose   Jane Austen's six novels (public domain) from Debian's package r-cran-janeaustenr
 data    JSON, TOML, YAML and CSV files inside those crates; made-up orders, weather and logs of assets/generate_corpus.py, other seeds
@@ -116,7 +115,6 @@ def made_up(folder, seeds):
 def kinds(austen):
     packages = crates()
     yield "rust", texts(below(packages, ".rs"))
-    yield "c", texts(p for d in packages if "sqlite" not in d.name for p in below_all(d, ".c", ".h"))
     yield "python", texts(p for p in pathlib.Path(sysconfig.get_path("stdlib")).rglob("*.py") if "site-packages" not in p.parts)
     yield "prose", novels(austen)
     yield "data", [*texts(below(packages, ".json", ".toml", ".yaml", ".yml", ".csv"), KIND // 2), *made_up("data", range(100, 140))]
@@ -127,10 +125,6 @@ def kinds(austen):
         *texts(sorted(pathlib.Path("/usr/share/man").rglob("*.gz")), KIND // 24),
         *made_up("binary", range(100, 140)),
     ]
-
-
-def below_all(directory, *endings):
-    return sorted(p for ending in endings for p in directory.rglob(f"*{ending}") if p.is_file() and p.stat().st_size >= 256)
 
 
 def programs():

@@ -46,7 +46,7 @@ pub struct Devnet {
     /// Keep the state here and resume from it [default: `devnet` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Makes the network's keys and models reproducible [default: 1, or that of the network in the directory].
+    /// Makes the network's keys and ids reproducible [default: 1, or that of the network in the directory].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Length of an epoch; 0: only the admin service turns epochs.

@@ -179,7 +179,7 @@ def archive():
 
 
 def compressed():
-    return zlib.compress((HERE / "prose/moby-dick-03.txt").read_bytes() + (HERE / "c/wal.c").read_bytes(), 9)
+    return zlib.compress((HERE / "prose/moby-dick-03.txt").read_bytes() + (HERE / "prose/moby-dick-07.txt").read_bytes(), 9)
 
 
 PROGRAM = """
