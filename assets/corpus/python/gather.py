@@ -7,10 +7,10 @@
 Sources, all of them on a developer's machine (Debian 12) already, except the novels:
 
 rust    the crates that this project's lock file names, as cargo unpacked them
-c       the C sources inside those crates (zstd, ring), without SQLite, which is held out
 python  the standard library of the Python that runs this
 prose   Jane Austen's six novels (public domain) from Debian's package r-cran-janeaustenr
-data    JSON, TOML, YAML and CSV files inside those crates; made-up orders, weather and logs of assets/generate_corpus.py, other seeds
+data    JSON, TOML, YAML and CSV files inside those crates; settings and tables in /etc, /usr/share and /usr/lib; made-up tables, settings
+        and logs; made-up orders, weather and logs of assets/generate_corpus.py, other seeds
 binary  pieces of programs and libraries in /usr/bin and /usr/lib, icons in /usr/share/icons, compiled Python, compressed manual
         pages; made-up sounds, pictures and records of assets/generate_corpus.py, other seeds
 
@@ -113,13 +113,90 @@ def made_up(folder, seeds):
         yield from ((ending, content()) for ending, content in make[folder].items())
 
 
+def tables(seeds):
+    """Rows of made-up columns in made-up formats: no two files have the same columns, so what is learned is what rows have in common."""
+    letters = "etaoinshrdlucmfwypvbgkqjxz"
+    for seed in seeds:
+        rng = random.Random(seed)
+
+        def word():
+            return "".join(rng.choices(letters, range(27, 1, -1), k=rng.randint(2, 9)))
+
+        def number(low=0):
+            return rng.randint(low, 10 ** rng.randint(1, 5))
+
+        words = [word() for _ in range(rng.randint(3, 12))]
+        places, year = rng.randint(1, 6), rng.randint(1990, 2026)
+        column = {
+            "count": lambda: number(),
+            "small": lambda: rng.randint(0, 9),
+            "real": lambda: round(rng.gauss(0, 10 ** rng.randint(0, 3)), places),
+            "word": lambda: rng.choice(words),
+            "name": lambda: rng.choice(words).title(),
+            "flag": lambda: rng.random() < 0.5,
+            "day": lambda: f"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}",
+            "time": lambda: f"{year}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}T{rng.randint(0, 23):02}:{rng.randint(0, 59):02}:{rng.randint(0, 59):02}Z",
+            "address": lambda: ".".join(str(rng.randint(0, 255)) for _ in range(4)),
+            "path": lambda: "/" + "/".join(rng.choices(words, k=rng.randint(1, 3))),
+            "hex": lambda: f"{rng.getrandbits(32):08x}",
+            "version": lambda: f"{rng.randint(0, 9)}.{rng.randint(0, 30)}.{rng.randint(0, 9)}",
+            "list": lambda: rng.sample(words, rng.randint(1, 3)),
+        }
+        named = {word(): make for make in rng.choices(list(column.values()), k=rng.randint(2, 8))}
+        rows = [{name: make() for name, make in named.items()} for _ in range(rng.randint(15, 60))]
+
+        def plain(value):
+            return " ".join(value) if isinstance(value, list) else str(value)
+
+        kind = rng.choice(["separated", "lines", "object", "sections", "toml", "yaml", "pairs", "log", "log"])
+        if kind == "separated":
+            sign = rng.choice([",", ",", ";", "\t", "|"])
+            text = "\n".join(sign.join(map(plain, line)) for line in [named, *(row.values() for row in rows)])
+        elif kind == "lines":
+            text = "\n".join(json.dumps(row) for row in rows)
+        elif kind == "object":
+            whole = {word(): rng.choice(words), word(): rng.choice([rows, dict(zip(map(str, range(99)), rows)), {plain(word()): row for row in rows}])}
+            text = json.dumps(whole, indent=rng.choice([None, 2, 2, 4]))
+        elif kind == "sections":
+            equals = rng.choice(["=", " = ", ": "])
+            text = "\n".join(f"[{word()}]\n" + "".join(f"{k}{equals}{plain(v)}\n" for k, v in row.items()) for row in rows)
+        elif kind == "toml":
+            text = "\n".join(f"[{word()}.{word()}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in row.items()) for row in rows)
+        elif kind == "yaml":
+            deep = " " * rng.choice([2, 4])
+            text = f"{word()}:\n" + "".join(f"{deep}{word()}:\n" + "".join(f"{deep}{deep}{k}: {plain(v)}\n" for k, v in row.items()) for row in rows)
+        elif kind == "pairs":
+            text = "\n".join(" ".join(f"{k}={plain(v)}" for k, v in row.items()) for row in rows)
+        else:
+            levels, month = ["INFO", "WARN", "DEBUG", "ERROR"], rng.choice(["Jan", "Apr", "Jul", "Oct"])
+            start = rng.choice(["{a} - - [{d:02}/{m}/{y}:{t} +0000] ", "{m} {d:>2} {t} {w} ", "[{y} {m} {d}] {l}: ", "{a} {l} "])
+            verb = rng.choice(["GET", "POST", "connect", "open", "done"])
+            text = "\n".join(
+                start.format(
+                    a=column["address"](), d=rng.randint(1, 28), m=month, y=year, w=rng.choice(words), l=rng.choice(levels),
+                    t=f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}:{rng.randint(0, 59):02}",
+                )
+                + f'"{verb} {column["path"]()}/{number()}" '
+                + " ".join(plain(v) for v in row.values())
+                for row in rows
+            )
+        yield ".txt", text.encode() + b"\n"
+
+
 def kinds(austen):
     packages = crates()
     yield "rust", texts(below(packages, ".rs"))
-    yield "c", texts(p for d in packages if "sqlite" not in d.name for p in below_all(d, ".c", ".h"))
     yield "python", texts(p for p in pathlib.Path(sysconfig.get_path("stdlib")).rglob("*.py") if "site-packages" not in p.parts)
     yield "prose", novels(austen)
-    yield "data", [*texts(below(packages, ".json", ".toml", ".yaml", ".yml", ".csv"), KIND // 2), *made_up("data", range(100, 140))]
+    settings = [".json", ".yaml", ".yml", ".conf", ".ini", ".csv", ".tab", ".desktop", ".cfg", ".service", ".rules"]
+    system = [p for top in ["/etc", "/usr/share", "/usr/lib"] for p in sorted(pathlib.Path(top).iterdir()) if p.is_dir()]
+    yield "data", [
+        *texts(below(packages, ".json", ".yaml", ".yml", ".csv"), KIND // 8),
+        *texts(below(packages, ".toml"), KIND // 12),
+        *texts(below(system, *settings), KIND // 6),
+        *tables(range(100, 900)),
+        *made_up("data", range(100, 105)),
+    ]
     yield "binary", [
         *texts(programs(), KIND // 2),
         *texts(sorted(pathlib.Path("/usr/share/icons").rglob("*.png")), KIND // 8),
@@ -127,10 +204,6 @@ def kinds(austen):
         *texts(sorted(pathlib.Path("/usr/share/man").rglob("*.gz")), KIND // 24),
         *made_up("binary", range(100, 140)),
     ]
-
-
-def below_all(directory, *endings):
-    return sorted(p for ending in endings for p in directory.rglob(f"*{ending}") if p.is_file() and p.stat().st_size >= 256)
 
 
 def programs():
@@ -146,9 +219,12 @@ def programs():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--austen", type=pathlib.Path, required=True, help="where the unpacked package of the novels is")
+    parser.add_argument("--only", help="one kind instead of all")
     parser.add_argument("out", type=pathlib.Path, help="directory to write to")
     arguments = parser.parse_args()
     for kind, files in kinds(arguments.austen):
+        if arguments.only not in (None, kind):
+            continue
         folder = arguments.out / kind
         folder.mkdir(parents=True)
         total = 0

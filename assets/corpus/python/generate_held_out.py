@@ -179,7 +179,7 @@ def archive():
 
 
 def compressed():
-    return zlib.compress((HERE / "prose/moby-dick-03.txt").read_bytes() + (HERE / "c/wal.c").read_bytes(), 9)
+    return zlib.compress((HERE / "prose/moby-dick-03.txt").read_bytes() + (HERE / "prose/moby-dick-07.txt").read_bytes(), 9)
 
 
 PROGRAM = """
@@ -225,7 +225,7 @@ FILES = {
     "binary/scripts.zip": archive,
     "binary/text.zlib": compressed,
     "binary/sorted.o": lambda: program("-c", "-O2"),
-    "binary/unoptimised.o": lambda: program("-c", "-O0", "-g"),
+    "binary/unoptimised.o": lambda: program("-c", "-O0"),
 }
 
 for name, make in FILES.items():

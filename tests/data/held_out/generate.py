@@ -225,7 +225,7 @@ FILES = {
     "binary/scripts.zip": archive,
     "binary/text.zlib": compressed,
     "binary/sorted.o": lambda: program("-c", "-O2"),
-    "binary/unoptimised.o": lambda: program("-c", "-O0", "-g"),
+    "binary/unoptimised.o": lambda: program("-c", "-O0"),
 }
 
 for name, make in FILES.items():
