@@ -1,11 +1,12 @@
 //! Where things are kept on this machine: one data directory a user, below it one directory a wallet and network.
 //!
 //! ```text
-//! <data directory>/wallets/<name>.json       encrypted keys
-//! <data directory>/pins.json                 which chains each wallet has been used on
-//! <data directory>/<network>/<address>/      journal, log and weights of one wallet on one network
-//! <data directory>/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
-//! <data directory>/<network>/read-only/      the same without a wallet
+//! <data directory>/wallets/<name>.json                    encrypted keys
+//! <data directory>/pins.json                              which chains each wallet has been used on
+//! <data directory>/networks/<network>/<address>/          journal, log and weights of one wallet on one network
+//! <data directory>/networks/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
+//! <data directory>/networks/<network>/read-only/          the same without a wallet
+//! <data directory>/devnet/, devnet.json                   the embedded network itself (see `devnet`)
 //! ```
 
 use std::{
@@ -39,7 +40,7 @@ pub fn state_dir(network: &Network, wallet: Option<Address>) -> anyhow::Result<P
             _ => address.to_string(),
         },
     };
-    let dir = data.join(network.directory()).join(name);
+    let dir = data.join("networks").join(network.directory()).join(name);
     make_private(&dir)?;
     Ok(dir)
 }
