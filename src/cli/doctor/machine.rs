@@ -24,7 +24,6 @@ pub(super) fn files() -> Vec<Check> {
             private.extend(entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()));
         }
         private.push(wallets);
-        private.push(data);
     }
     if let Ok(Some(CliConfig { keystore: Some(keystore), .. })) = CliConfig::find() {
         private.push(keystore);
