@@ -148,6 +148,18 @@ mod tests {
         assert!(error.contains("S3_SECRET_ACCESS_KEY"), "{error}");
     }
 
+    proptest::proptest! {
+        /// Not even one that is no text: it is read, or it is an error without its content.
+        #[test]
+        fn no_file_panics_and_no_error_repeats_it(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let dir = tempfile::tempdir().expect("a place");
+            fs::write(dir.path().join(".env"), [b"hunter2 ", &bytes[..]].concat()).expect("writable");
+            if let Err(error) = Environment::read(dir.path()) {
+                proptest::prop_assert!(!error.to_string().contains("hunter2"));
+            }
+        }
+    }
+
     #[test]
     fn the_example_is_an_environment_without_key_and_bucket() {
         let text = include_str!("../../.env.example");

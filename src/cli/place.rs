@@ -1,12 +1,13 @@
 //! Where things are kept on this machine: one data directory a user, below it one directory a wallet and network.
 //!
 //! ```text
-//! <data directory>/wallets/<name>.json                    encrypted keys
-//! <data directory>/pins.json                              which chains each wallet has been used on
-//! <data directory>/networks/<network>/<address>/          journal, log and weights of one wallet on one network
-//! <data directory>/networks/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
-//! <data directory>/networks/<network>/read-only/          the same without a wallet
-//! <data directory>/devnet/, devnet.json                   the embedded network itself (see `devnet`)
+//! <data directory>/wallets/<name>.json       encrypted keys
+//! <data directory>/pins.json                 which chains each wallet has been used on
+//! <data directory>/devnet.json               where the running devnet is found
+//! <data directory>/devnet/network/           that devnet itself
+//! <data directory>/<network>/<address>/      journal, log and weights of one wallet on one network
+//! <data directory>/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
+//! <data directory>/<network>/read-only/      the same without a wallet
 //! ```
 
 use std::{
@@ -47,7 +48,7 @@ pub fn state_path(network: &Network, wallet: Option<Address>) -> anyhow::Result<
             _ => address.to_string(),
         },
     };
-    Ok(data.join("networks").join(network.directory()).join(name))
+    Ok(data.join(network.directory()).join(name))
 }
 
 /// Makes the directory, and its parents, for its user only.

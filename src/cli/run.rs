@@ -120,7 +120,7 @@ impl Run {
             let defaults = Policy::default();
             let config = EngineConfig {
                 dir,
-                network_name: network.name.clone(),
+                network_name: network.title(),
                 rpc_url: network.rpc_url.clone(),
                 keypair,
                 policy: Policy {

@@ -109,7 +109,7 @@ fn advance(work: &mut Work<'_>, system: &mut SystemStateV1, change: Change) -> E
 }
 
 /// Difficulty, counters and the reward of the new epoch's targets.
-fn retarget(system: &mut SystemStateV1) -> ExecutionResult {
+pub(super) fn retarget(system: &mut SystemStateV1) -> ExecutionResult {
     let (parameters, targets) = (&system.parameters, &mut system.target_state);
     let scalar = |tensor: &SomaTensor| tensor.scalar_value().map_err(|e| overflow(&e.to_string()));
     let rule = Rule {

@@ -1,17 +1,20 @@
 //! What a transaction pays (`protocol.md §4.6`).
 
-use super::{
-    admission::Inputs,
-    arithmetic::{bps, mul_div},
-};
-use crate::chain::types::{SystemParameters, TransactionFee, TransactionKind};
+use std::collections::BTreeMap;
+
+use super::arithmetic::{bps, mul_div};
+use crate::chain::types::{Object, ObjectId, SystemParameters, TransactionFee, TransactionKind};
 
 /// The fee on the value that moves, computed before anything is deducted.
-pub(super) fn value_fee(kind: &TransactionKind, inputs: &Inputs, parameters: &SystemParameters) -> u64 {
+pub(super) fn value_fee(
+    kind: &TransactionKind,
+    inputs: &BTreeMap<ObjectId, Object>,
+    parameters: &SystemParameters,
+) -> u64 {
     use TransactionKind as K;
     let whole = parameters.value_fee_bps;
     let half = whole / 2;
-    let balance = |id| inputs.objects.get(id).and_then(|o| o.coin_balance().ok()).unwrap_or(0);
+    let balance = |id| inputs.get(id).and_then(|o| o.coin_balance().ok()).unwrap_or(0);
     match kind {
         K::TransferCoin { coin, amount, .. } => bps(amount.unwrap_or_else(|| balance(&coin.id)), whole),
         K::PayCoins { coins, amounts, .. } => {
@@ -25,16 +28,12 @@ pub(super) fn value_fee(kind: &TransactionKind, inputs: &Inputs, parameters: &Sy
             bps(amount.unwrap_or_else(|| balance(&coin_ref.id)), half)
         }
         K::CreateModel { stake_amount, .. } => bps(*stake_amount, half),
-        K::WithdrawStake { staked_soma } => inputs
-            .objects
-            .get(&staked_soma.id)
-            .and_then(|o| o.staked_soma().ok())
-            .map_or(0, |stake| bps(stake.principal, half)),
-        K::ClaimRewards { target_id } => inputs
-            .objects
-            .get(target_id)
-            .and_then(|o| o.target().ok())
-            .map_or(0, |target| bps(target.reward_pool, half)),
+        K::WithdrawStake { staked_soma } => {
+            inputs.get(&staked_soma.id).and_then(|o| o.staked_soma().ok()).map_or(0, |stake| bps(stake.principal, half))
+        }
+        K::ClaimRewards { target_id } => {
+            inputs.get(target_id).and_then(|o| o.target().ok()).map_or(0, |target| bps(target.reward_pool, half))
+        }
         _ => 0,
     }
 }

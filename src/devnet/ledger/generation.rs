@@ -45,10 +45,7 @@ impl Generator {
     /// Creates an affordable target, paid from the emission pool.
     pub fn create(&self, work: &mut Work<'_>, system: &mut SystemStateV1, seed: u64, id: ObjectId) -> ExecutionResult {
         let overflow = |what: &str| ExecutionFailure::ArithmeticOverflow(what.to_owned());
-        let embedding = arrgen::normal(seed, self.dimension, 0.0, 1.0);
-        let models: Vec<(&[f32], u64)> = self.models.iter().map(|(_, e, stake)| (e.as_slice(), *stake)).collect();
-        let count = usize::try_from(system.parameters.target_models_per_target).unwrap_or(usize::MAX);
-        let chosen = select_models(&embedding, &models, count.min(models.len()));
+        let target = self.target(system, seed);
         let reward_pool = system.target_state.reward_per_target;
         system.emission_pool.balance = system
             .emission_pool
@@ -57,11 +54,21 @@ impl Generator {
             .ok_or(ExecutionFailure::InsufficientEmissionBalance)?;
         let generated = &mut system.target_state.targets_generated_this_epoch;
         *generated = generated.checked_add(1).ok_or_else(|| overflow("targets generated"))?;
-        let target = TargetV1 {
+        work.create(ObjectType::Target, id, &to_bcs(&target), Owner::SHARED);
+        Ok(())
+    }
+
+    /// The target of this seed, as it is created.
+    pub fn target(&self, system: &SystemStateV1, seed: u64) -> TargetV1 {
+        let embedding = arrgen::normal(seed, self.dimension, 0.0, 1.0);
+        let models: Vec<(&[f32], u64)> = self.models.iter().map(|(_, e, stake)| (e.as_slice(), *stake)).collect();
+        let count = usize::try_from(system.parameters.target_models_per_target).unwrap_or(usize::MAX);
+        let chosen = select_models(&embedding, &models, count.min(models.len()));
+        TargetV1 {
             embedding: SomaTensor::vector(&embedding),
             model_ids: chosen.iter().filter_map(|index| self.models.get(*index)).map(|(id, ..)| *id).collect(),
             distance_threshold: system.target_state.distance_threshold.clone(),
-            reward_pool,
+            reward_pool: system.target_state.reward_per_target,
             generation_epoch: system.epoch,
             status: TargetStatus::Open,
             submitter: None,
@@ -73,8 +80,6 @@ impl Generator {
             winning_distance_score: None,
             winning_loss_score: None,
             submission_reports: Default::default(),
-        };
-        work.create(ObjectType::Target, id, &to_bcs(&target), Owner::SHARED);
-        Ok(())
+        }
     }
 }

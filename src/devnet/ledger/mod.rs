@@ -13,6 +13,7 @@ mod gas;
 mod generation;
 mod genesis;
 mod pools;
+pub mod rules;
 mod state;
 mod store;
 #[cfg(test)]

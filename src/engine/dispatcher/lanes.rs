@@ -87,16 +87,17 @@ impl Dispatcher {
         live.busy = true;
         self.tickets.insert(id, grip.ticket);
         self.claimed_last = is_claim;
+        let careful = live.deaths > 0 || live.failed_claims > 0;
         let (done, epoch) = (self.done.clone(), state.epoch);
         let gas = grip.coins;
         match (is_claim, live.hit.clone()) {
             (true, _) => tokio::spawn(async move {
-                let result = money::prepare_claim(&wallet, submission.row.target, gas).await;
+                let result = money::prepare_claim(&wallet, submission.row.target, gas, careful).await;
                 let _ = done.send(Done::Prepared { id, kind: TransactionKind::Claim, result });
             }),
             (false, Some(hit)) => tokio::spawn(async move {
                 let url = submission.row.url.unwrap_or_default();
-                let result = money::prepare_submit(&wallet, &hit, &url, gas, epoch).await;
+                let result = money::prepare_submit(&wallet, &hit, &url, gas, epoch, careful).await;
                 let _ = done.send(Done::Prepared { id, kind: TransactionKind::Submit, result });
             }),
             // Only rows with a hit are in turn.

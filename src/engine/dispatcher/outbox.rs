@@ -129,6 +129,9 @@ impl Dispatcher {
             // The node does not answer, or does not know the coins yet: later.
             (_, error) => {
                 live.delay();
+                if let NotBuilt::Used { coins, .. } = &error {
+                    coins.iter().for_each(|coin| self.purse.refused(coin, CoinTrouble::Stale));
+                }
 
                 let submission = self.journal.note(id, error.to_string()).await?;
                 self.note_row(submission);

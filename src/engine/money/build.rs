@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     chain::{
-        client::{Client, ClientError},
+        client::{Client, ClientError, Preflight},
         fees,
         keys::Keypair,
         types::{
@@ -38,6 +38,12 @@ pub(in crate::engine) enum NotBuilt {
     Deleted,
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Signed now, it would be refused: these coins have been used meanwhile.
+    #[error("{why}")]
+    Used { coins: Vec<ObjectRef>, why: String },
+    /// Signed now, it would come to nothing: later it may.
+    #[error("{0}")]
+    NotYet(String),
     #[error("the public URL {0} is not usable in a manifest: {1}")]
     Url(String, url::ParseError),
 }
@@ -74,13 +80,32 @@ pub(in crate::engine) fn submit_needs(parameters: &SystemParameters, size_bytes:
     bond.saturating_add(fees::submit_data(parameters, true, true))
 }
 
-/// Looks at the target once more, and signs. `epoch` is the current one; the first coin pays everything.
+/// Asks the node about everything that the transaction uses. A node takes 90 s to say that it does not know an object, and
+/// leaves open whether the transaction may still execute.
+async fn look_ahead(wallet: &Wallet, data: &TransactionData) -> Result<(), NotBuilt> {
+    let Err(objection) = wallet.client.preflight(data).await else { return Ok(()) };
+    let why = objection.to_string();
+    Err(match objection {
+        Preflight::Stale { id, .. } | Preflight::WrongDigest { id } | Preflight::NotOwned { id, .. } => {
+            let coins = data.gas_payment().iter().filter(|coin| coin.id == id).copied().collect();
+            NotBuilt::Used { coins, why }
+        }
+        Preflight::Node(error) => NotBuilt::Client(error),
+        Preflight::NoTarget { .. } => NotBuilt::Deleted,
+        other if other.may_pass_later() => NotBuilt::NotYet(why),
+        _ => NotBuilt::Gone(why),
+    })
+}
+
+/// Looks at the target once more, and signs. `epoch` is the current one; the first coin pays everything. `careful`: an
+/// earlier attempt was refused, so what we know of coins may be stale.
 pub(in crate::engine) async fn prepare_submit(
     wallet: &Wallet,
     hit: &ConfirmedHit,
     url: &str,
     gas: Vec<ObjectRef>,
     epoch: u64,
+    careful: bool,
 ) -> Result<SignedTransaction, NotBuilt> {
     let target = wallet.client.target(hit.target()).await?.ok_or(NotBuilt::Deleted)?;
     still_fits(&target, hit, epoch).map_err(NotBuilt::Gone)?;
@@ -94,7 +119,11 @@ pub(in crate::engine) async fn prepare_submit(
         loss_score: SomaTensor::scalar(hit.loss()),
         bond_coin: *gas.first().ok_or_else(|| NotBuilt::Gone("no coin pays for it".into()))?,
     });
-    Ok(wallet.keypair.sign(TransactionData::new(kind, wallet.keypair.address(), gas)))
+    let data = TransactionData::new(kind, wallet.keypair.address(), gas);
+    if careful {
+        look_ahead(wallet, &data).await?;
+    }
+    Ok(wallet.keypair.sign(data))
 }
 
 /// Signs the claim of a target that we filled, if it is still there.
@@ -102,6 +131,7 @@ pub(in crate::engine) async fn prepare_claim(
     wallet: &Wallet,
     target: ObjectId,
     gas: Vec<ObjectRef>,
+    careful: bool,
 ) -> Result<SignedTransaction, NotBuilt> {
     let state = wallet.client.target(target).await?.ok_or(NotBuilt::Deleted)?;
     let sender = wallet.keypair.address();
@@ -109,7 +139,11 @@ pub(in crate::engine) async fn prepare_claim(
         return Err(NotBuilt::Gone("the chain names another submitter".into()));
     }
     let kind = TransactionKind::ClaimRewards { target_id: target };
-    Ok(wallet.keypair.sign(TransactionData::new(kind, sender, gas)))
+    let data = TransactionData::new(kind, sender, gas);
+    if careful {
+        look_ahead(wallet, &data).await?;
+    }
+    Ok(wallet.keypair.sign(data))
 }
 
 /// A split of one coin into several: what it costs, and what each new coin holds.

@@ -10,7 +10,7 @@ use crate::{
     chain::{
         client::{Coin, Executed},
         types::{
-            Address, Digest, IdOperation, Object, ObjectId, ObjectOut, ObjectRef, Owner, SubmitData, TransactionData,
+            Address, Digest, IdOperation, Object, ObjectId, ObjectOut, ObjectRef, Owner, TransactionData,
             TransactionKind,
         },
     },
@@ -96,20 +96,10 @@ pub(in crate::engine) struct Purse {
     is_known: bool,
 }
 
-/// The owned coins that a transaction names.
+/// The owned objects that a transaction names.
 fn inputs(data: &TransactionData) -> HashSet<ObjectId> {
-    let kind: Vec<ObjectId> = match data.kind() {
-        TransactionKind::TransferCoin { coin, .. } => vec![coin.id],
-        TransactionKind::PayCoins { coins, .. } => coins.iter().map(|coin| coin.id).collect(),
-        TransactionKind::TransferObjects { objects, .. } => objects.iter().map(|object| object.id).collect(),
-        TransactionKind::AddStake { coin_ref, .. } | TransactionKind::AddStakeToModel { coin_ref, .. } => {
-            vec![coin_ref.id]
-        }
-        TransactionKind::WithdrawStake { staked_soma } => vec![staked_soma.id],
-        TransactionKind::SubmitData(SubmitData { bond_coin, .. }) => vec![bond_coin.id],
-        _ => Vec::new(),
-    };
-    data.gas_payment().iter().map(|coin| coin.id).chain(kind).collect()
+    let kind = data.kind().inputs().into_iter().flat_map(|inputs| inputs.owned);
+    data.gas_payment().iter().map(|coin| coin.id).chain(kind.map(|(object, _)| object.id)).collect()
 }
 
 impl Purse {

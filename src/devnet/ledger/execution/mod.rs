@@ -60,7 +60,7 @@ pub(super) struct Work<'a> {
 /// Executes an admitted transaction of a user. Failures are outcomes too.
 pub(super) fn run(state: &LiveState, data: &TransactionData, inputs: Inputs) -> Outcome {
     let parameters = &state.system().parameters;
-    let value_fee = gas::value_fee(data.kind(), &inputs, parameters);
+    let value_fee = gas::value_fee(data.kind(), &inputs.objects, parameters);
     let Inputs { objects, gas, deleted } = inputs;
     let mut work = Work::new(state, data, objects);
     work.value_fee = value_fee;
