@@ -2,6 +2,8 @@
 
 mod crash;
 mod desk;
+mod flight;
+mod health;
 mod money;
 mod network;
 mod process;
