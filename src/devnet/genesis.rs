@@ -33,12 +33,18 @@ pub struct GenesisOptions {
     /// `epoch_duration_ms` follows the configured epoch, if there is one.
     pub parameters: SystemParameters,
     pub emission_per_epoch_shannons: u64,
+    /// What the network says that it speaks; the rules are those of 5.
+    pub protocol_version: u64,
 }
 
 impl GenesisOptions {
     /// The real network's constants at protocol version 5 (`protocol.md §11`), for embeddings of `dim` numbers.
     pub fn v5(dim: u64) -> Self {
-        Self { parameters: parameters_v5(dim), emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA }
+        Self {
+            parameters: parameters_v5(dim),
+            emission_per_epoch_shannons: 1_370 * SHANNONS_PER_SOMA,
+            protocol_version: PROTOCOL_VERSION,
+        }
     }
 
     /// The demo's network: small models in few dimensions reach far closer than large ones, and one person fills targets for
@@ -50,13 +56,14 @@ impl GenesisOptions {
             parameters: SystemParameters {
                 target_initial_targets_per_epoch: 40,
                 target_hits_per_epoch: 120,
-                target_initial_distance_threshold: SomaTensor::scalar(0.68),
+                target_initial_distance_threshold: SomaTensor::scalar(0.74),
                 target_min_distance_threshold: SomaTensor::scalar(0.5),
-                target_max_distance_threshold: SomaTensor::scalar(0.70),
+                target_max_distance_threshold: SomaTensor::scalar(0.76),
                 ..v5.parameters
             },
             // 12 685 185 for each of 120 targets is the 80 % of it that goes to targets.
             emission_per_epoch_shannons: 12_685_185 * 120 * 10 / 8,
+            ..v5
         }
     }
 }
@@ -81,7 +88,7 @@ pub(super) fn genesis(config: &DevnetConfig, identities: &Identities) -> Genesis
     Genesis {
         seed: config.seed,
         timestamp_ms: if config.models.is_empty() { now_ms() } else { GENESIS_TIMESTAMP_MS },
-        protocol_version: PROTOCOL_VERSION,
+        protocol_version: config.genesis.protocol_version,
         parameters,
         emission_per_epoch: config.genesis.emission_per_epoch_shannons,
         emission_balance: EMISSION_BALANCE_SHANNONS,

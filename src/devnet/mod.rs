@@ -23,6 +23,8 @@ pub mod ledger;
 mod listen;
 mod node;
 mod objects;
+#[cfg(test)]
+mod recorded;
 mod rivals;
 mod scorer;
 mod secrets;
@@ -230,14 +232,14 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
     let faucet_api = services::FaucetApi::new(node.clone(), identities.faucet(), config.faucet_amount);
     let auditor = Auditor {
         node: node.clone(),
-        scorer,
+        scorer: scorer.clone(),
         turns: Semaphore::new(1),
         address: validator.address(),
         validator: Account::new(node.clone(), validator),
         audits: devnet.audits.clone(),
     };
     let tasks = &mut devnet.tasks;
-    tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, stop.clone())));
+    tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, scorer.clone(), stop.clone())));
     tasks.spawn(logged("faucet", services::serve(faucet, faucet_api, stop.clone())));
     tasks.spawn(logged("scoring", services::serve(scoring, scoring_api, stop.clone())));
     tasks.spawn(logged("admin", services::serve(admin, services::AdminApi(node.clone()), stop.clone())));

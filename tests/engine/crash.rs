@@ -88,15 +88,17 @@ async fn a_hit_survives_a_crash_at_every_state_of_its_journal_row() {
     }
 }
 
-/// Somebody else fills every open target. The chain believes any distance within the threshold (`protocol.md §7.6`).
-async fn rival_fills_everything(network: &Network, rival: &Orders) {
+/// Somebody else fills so many open targets; which. The chain believes any distance within the threshold
+/// (`protocol.md §7.6`).
+pub async fn rival_fills(network: &Network, rival: &Orders, targets: usize) -> Vec<ObjectId> {
     let (keypair, client) = (rival.keypair(), Client::new(&network.devnet.rpc_url, PATIENCE).expect("a URL"));
     let epoch = network.with_ledger(|ledger| ledger.system_state().epoch);
     let open = network.with_ledger(|ledger| {
         let targets = ledger.targets().into_iter().map(|(object, target)| (object.id(), target));
         targets.filter(|(_, target)| target.submitter.is_none() && target.generation_epoch == epoch).collect::<Vec<_>>()
     });
-    for (target_id, target) in open {
+    let mut filled = Vec::new();
+    for (target_id, target) in open.into_iter().take(targets) {
         let coin = client.coins(keypair.address()).await.expect("coins")[0].reference;
         let kind = TransactionKind::SubmitData(SubmitData {
             target_id,
@@ -109,8 +111,10 @@ async fn rival_fills_everything(network: &Network, rival: &Orders) {
         });
         let transaction = keypair.sign(TransactionData::new(kind, keypair.address(), vec![coin]));
         client.execute(&transaction).await;
+        filled.push(target_id);
     }
-    assert!(!network.filled(rival.address()).is_empty());
+    assert!(filled.iter().all(|target| network.filled(rival.address()).contains(target)));
+    filled
 }
 
 /// Kills an engine at `state`, lets a rival fill its target, and starts it again until its first row has ended.
@@ -123,7 +127,7 @@ async fn dies_and_loses(network: &Network, seed: u8, state: State) -> (State, Sh
     orders.die_at = Some(state.into());
     let status = Process::start(&orders).wait(async || {}).await;
     assert!(!status.success());
-    rival_fills_everything(network, &rival).await;
+    rival_fills(network, &rival, usize::MAX).await;
     orders.die_at = None;
     let mut second = Process::start(&orders);
     // It ends by itself as soon as nothing is in flight.

@@ -100,6 +100,22 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// A network that sleeps.
+pub struct Kept {
+    config: DevnetConfig,
+    dir: tempfile::TempDir,
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for entry in std::fs::read_dir(from).expect("readable").flatten() {
+        match entry.file_type().expect("a type").is_dir() {
+            true => copy_all(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).expect("a copy")),
+        }
+    }
+}
+
 /// A small network that turns its epochs on demand.
 pub struct Network {
     pub devnet: Devnet,
@@ -123,6 +139,10 @@ impl Network {
 
     /// Networks of different seeds are different chains.
     pub async fn start_seeded(targets: u64, seed: u64) -> Self {
+        Self::start_with(targets, seed, 5).await
+    }
+
+    pub async fn start_with(targets: u64, seed: u64, protocol_version: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
         let models = (0..3u64).map(|n| ModelSpec {
@@ -132,6 +152,7 @@ impl Network {
             stake: (n + 1) * SHANNONS_PER_SOMA,
         });
         let mut genesis = GenesisOptions::v5(16);
+        genesis.protocol_version = protocol_version;
         genesis.parameters.target_initial_targets_per_epoch = targets;
         genesis.parameters.target_hits_per_epoch = targets;
         // Every sample hits every target, in every epoch: what is filled depends on the engine alone.
@@ -167,6 +188,25 @@ impl Network {
         devnet.shutdown().await;
         let devnet = devnet::start(config.clone()).await.expect("the network resumes");
         Self { devnet, config, dir }
+    }
+
+    /// Keeps the network as it is now, beside it.
+    pub async fn keep(self) -> (Self, Kept) {
+        let Self { devnet, config, dir } = self;
+        devnet.shutdown().await;
+        let copy = tempfile::tempdir().expect("a directory");
+        let kept = DevnetConfig { dir: copy.path().join("network"), ..config.clone() };
+        copy_all(&config.dir, &kept.dir);
+        let devnet = devnet::start(config.clone()).await.expect("the network resumes");
+        (Self { devnet, config, dir }, Kept { config: kept, dir: copy })
+    }
+
+    /// Stops this network and resumes another.
+    pub async fn exchange(self, kept: Kept) -> (Self, Kept) {
+        let Self { devnet, config, dir } = self;
+        devnet.shutdown().await;
+        let devnet = devnet::start(kept.config.clone()).await.expect("the network resumes");
+        (Self { devnet, config: kept.config, dir: kept.dir }, Kept { config, dir })
     }
 
     /// Orders for an engine with a directory and a funded wallet of its own.

@@ -1,6 +1,9 @@
-//! A wire that can be cut while an answer is on it.
+//! A wire between an engine and the node: slow, can be cut while an answer is on it, and can lead to another node.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,13 +11,20 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
+    sync::mpsc,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
-/// A slow wire between an engine and the node, which can be cut while an answer is on it.
+/// Where new connections lead; `None`: nowhere.
+struct Line {
+    node: Option<String>,
+    connections: CancellationToken,
+}
+
 pub struct Relay {
     port: u16,
-    cut: CancellationToken,
+    line: Arc<Mutex<Line>>,
 }
 
 impl Relay {
@@ -22,39 +32,68 @@ impl Relay {
     const DELAY: Duration = Duration::from_millis(300);
 
     pub async fn start(node: &str) -> Self {
-        let node = node.trim_start_matches("http://").to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let cut = CancellationToken::new();
-        let stop = cut.clone();
-        tokio::spawn(stop.clone().run_until_cancelled_owned(async move {
+        let line = Line { node: None, connections: CancellationToken::new() };
+        let relay = Self { port, line: Arc::new(Mutex::new(line)) };
+        relay.lead_to(node);
+        let line = Arc::clone(&relay.line);
+        tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let Ok(server) = TcpStream::connect(&node).await else { break };
+                let (node, stop) = {
+                    let line = line.lock().unwrap_or_else(PoisonError::into_inner);
+                    (line.node.clone(), line.connections.clone())
+                };
+                let Some(node) = node else { continue };
+                let Ok(server) = TcpStream::connect(&node).await else { continue };
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_client, to_server, Duration::ZERO)));
-                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY)));
+                tokio::spawn(stop.run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY)));
             }
-        }));
-        Self { port, cut }
+        });
+        relay
     }
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    fn switch(&self, node: Option<String>) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.connections.cancel();
+        *line = Line { node, connections: CancellationToken::new() };
+    }
+
     /// Ends every connection, and takes no more.
     pub fn cut(&self) {
-        self.cut.cancel();
+        self.switch(None);
+    }
+
+    /// Ends every connection; new ones lead to this node.
+    pub fn lead_to(&self, node: &str) {
+        self.switch(Some(node.trim_start_matches("http://").to_owned()));
     }
 }
 
+/// A delay line: what comes later does not wait for what came before.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(n @ 1..) = from.read(&mut bytes).await {
-        tokio::time::sleep(delay).await;
-        if to.write_all(&bytes[..n]).await.is_err() {
-            return;
+    let (put, mut take) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let read = async move {
+        let mut bytes = vec![0; 64 * 1024];
+        while let Ok(n @ 1..) = from.read(&mut bytes).await {
+            if put.send((Instant::now() + delay, bytes[..n].to_vec())).is_err() {
+                return;
+            }
         }
-    }
+    };
+    let write = async move {
+        while let Some((at, bytes)) = take.recv().await {
+            tokio::time::sleep_until(at).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(read, write);
 }

@@ -59,7 +59,8 @@ pub(super) struct ChainView {
     /// The newest epoch that anything has shown; its state may not be known yet.
     pub newest_epoch: u64,
     pub open: HashMap<ObjectId, OpenTarget>,
-    /// Targets of this epoch that are certainly no longer open: a refresh that began before must not bring them back.
+    /// Targets that are certainly no longer open: a list that was asked for before must not bring them back. Ids are never
+    /// used twice.
     closed: HashSet<ObjectId>,
     closed_in_order: VecDeque<ObjectId>,
     /// The newest checkpoint that the node has shown to have executed.
@@ -154,12 +155,11 @@ impl ChainView {
         };
         old.into_iter().for_each(|id| self.close(id, &mut changes));
         if changes.new_epoch.is_some() {
-            // Ids are never used twice, so the old epoch's can go.
-            self.closed.clear();
-            self.closed_in_order.clear();
             // Clocks may be set anew.
             self.skew_ms = None;
         }
+        // A light look does not bring the new epoch's targets.
+        changes.stale |= changes.new_epoch.is_some() && refresh.open.is_none();
         if let Some(open) = refresh.open {
             self.listed(epoch, refresh.started_ms, open, &mut changes);
         }
@@ -319,6 +319,33 @@ mod tests {
         chain.note_closed(ObjectId([2; 32]));
         chain.refreshed(refresh(1, &[1, 2]));
         assert_eq!(open(&chain), [1]);
+    }
+
+    #[test]
+    fn nothing_is_signed_in_an_epochs_last_moments_and_an_overdue_end_is_not_waited_for() {
+        let ending = |length: u64, left: i64| {
+            let mut refresh = refresh(1, &[]);
+            refresh.state.parameters.epoch_duration_ms = length;
+            refresh.state.epoch_start_ms = now_ms().saturating_add_signed(left) - length;
+            let mut chain = ChainView::default();
+            chain.refreshed(refresh);
+            chain.is_epoch_ending()
+        };
+        const DAY: u64 = 86_400_000;
+        assert_eq!([60_000, 30_000, -30_000, -60_000].map(|left| ending(DAY, left)), [false, true, true, false]);
+        // A demo's epoch of 20 s.
+        assert_eq!([2_000, 500, -2_000].map(|left| ending(20_000, left)), [false, true, false]);
+    }
+
+    #[test]
+    fn a_light_look_keeps_the_targets_and_a_new_epoch_asks_for_its_own() {
+        let mut chain = ChainView::default();
+        chain.refreshed(refresh(1, &[1, 2]));
+        let light = |epoch| Refresh { open: None, ..refresh(epoch, &[]) };
+        assert!(!chain.refreshed(light(1)).stale);
+        assert_eq!(open(&chain), [1, 2]);
+        let changes = chain.refreshed(light(2));
+        assert_eq!((changes.stale, changes.closed.len(), open(&chain)), (true, 2, vec![]));
     }
 
     #[test]

@@ -31,15 +31,23 @@ impl Dispatcher {
         }
         while self.purse.room() > 0 {
             let Some(wallet) = self.wallet() else { break };
-            let Some(id) = self.next_in_turn() else { break };
-            if !self.give_coins(id, wallet).await? {
+            let mut given = false;
+            // A claim that a small coin can pay does not wait for a bond.
+            for id in self.next_in_turn() {
+                given = self.give_coins(id, wallet.clone()).await?;
+                if given {
+                    break;
+                }
+            }
+            if !given {
                 break;
             }
         }
         Ok(())
     }
 
-    fn next_in_turn(&self) -> Option<SubmissionId> {
+    /// The next submission and the next claim, in the order of their turns.
+    fn next_in_turn(&self) -> Vec<SubmissionId> {
         let now = Instant::now();
         let first = |state: State, wanted: &dyn Fn(&super::rows::Live) -> bool| {
             let states = [state];
@@ -55,10 +63,8 @@ impl Dispatcher {
             false => None,
         };
         // In turns: a full board must not keep earned rewards waiting.
-        match (submit, claim) {
-            (Some(submit), Some(claim)) => Some(if self.claimed_last { submit } else { claim }),
-            (one, other) => one.or(other),
-        }
+        let turns = if self.claimed_last { [submit, claim] } else { [claim, submit] };
+        turns.into_iter().flatten().collect()
     }
 
     /// Reserves coins for a row and starts its preparation. `false`: all that could pay is in use.

@@ -9,6 +9,8 @@ mod claims;
 mod health;
 mod hits;
 mod lanes;
+#[cfg(test)]
+mod load_tests;
 mod orders;
 mod outbox;
 mod pipeline;

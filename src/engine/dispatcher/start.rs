@@ -57,6 +57,13 @@ pub(in crate::engine) async fn start(config: EngineConfig) -> Result<EngineHandl
 }
 
 async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHandle, EngineError> {
+    let (dispatcher, handle) = build(config, journal).await?;
+    tokio::spawn(dispatcher.run());
+    Ok(handle)
+}
+
+/// A dispatcher that has settled what it could of an earlier run, and has published once.
+pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dispatcher, EngineHandle), EngineError> {
     let (dir, rpc_url) = (config.dir.clone(), config.rpc_url.clone());
     let client = Client::new(&config.rpc_url, CALL)?;
     let keypair = config.keypair.map(Arc::new);
@@ -149,8 +156,8 @@ async fn start_with(config: EngineConfig, journal: Journal) -> Result<EngineHand
     };
     prepared.await.map_err(|Halt::Journal(error)| EngineError::Journal(error))?;
     dispatcher.publish();
-    tokio::spawn(dispatcher.run());
-    Ok(EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver })
+    let handle = EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver };
+    Ok((dispatcher, handle))
 }
 
 impl Dispatcher {
@@ -195,6 +202,12 @@ impl Dispatcher {
             let Some(digest) = record.filter(|record| record.sends > 0).map(|record| record.digest) else { continue };
             if let Ok(Some(executed)) = self.client.transaction(digest).await {
                 self.settled(id, Verdict::Executed(Box::new(executed))).await?;
+            }
+        }
+        let orders: Vec<_> = self.orders.iter().map(|(id, order)| (*id, order.order.digest)).collect();
+        for (id, digest) in orders {
+            if let Ok(Some(executed)) = self.client.transaction(digest).await {
+                self.order_settled(id, Verdict::Executed(Box::new(executed))).await?;
             }
         }
         Ok(())

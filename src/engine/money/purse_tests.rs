@@ -249,7 +249,7 @@ proptest! {
                     new += 1;
                     let (data, executed, after) = claim(&coins, new);
                     let mut next = now;
-                    coins.iter().for_each(|coin| drop(next.remove(&coin.reference.id)));
+                    next.retain(|id, _| coins.iter().all(|coin| coin.reference.id != *id));
                     next.extend(after.into_iter().map(|coin| (coin.reference.id, coin)));
                     past.push(next);
                     if heard {
