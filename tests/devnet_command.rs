@@ -57,7 +57,8 @@ async fn a_network_survives_its_end_and_its_crash() {
     let home = tempfile::tempdir().expect("a directory");
     let network = start(home.path(), &["--seed", "9"]);
     let (faucet, dim) = (network.text("faucet_url").to_owned(), network.number("embedding_dim"));
-    assert_eq!((network.number("epoch"), network.number("active_models"), network.number("seed")), (2, 4, 9));
+    assert_eq!((network.number("epoch"), network.number("seed")), (2, 9));
+    assert!(network.number("active_models") >= 3, "the specialists play");
     client::request_faucet(&faucet, ANNA).await.expect("the faucet gives");
     let before = look(&network).await;
     assert_eq!((before.balance, before.targets.is_empty()), (2_000_000_000, false));

@@ -25,8 +25,10 @@ const ADVICE: &str = "install Python 3.10 or newer with its venv module (Debian:
 fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     if std::env::var_os("SOMASCOPE_SKIP_SDK").is_some_and(|value| value == "1") {
+        let thread = std::thread::current();
+        let scenario = thread.name().unwrap_or("a scenario");
         // Past the test harness, which shows only what failed.
-        let _ = writeln!(std::io::stderr(), "left out, as SOMASCOPE_SKIP_SDK=1 asks: a scenario of the official SDK");
+        let _ = writeln!(std::io::stderr(), "left out by SOMASCOPE_SKIP_SDK=1: {scenario}");
         return None;
     }
     match PYTHON.get_or_init(environment) {
