@@ -105,10 +105,7 @@ async fn four_at_once_fill_more_per_second_than_one() {
     let one = time_to_fill(FILLS, 1).await;
     let four = time_to_fill(FILLS, 4).await;
     let rate = |took: Duration| FILLS as f64 / took.as_secs_f64();
-    #[expect(clippy::print_stderr, reason = "a measurement")]
-    {
-        eprintln!("fills per second: {:.2} with one at once, {:.2} with four", rate(one), rate(four));
-    }
+    eprintln!("fills per second: {:.2} with one at once, {:.2} with four", rate(one), rate(four));
     assert!(four < one.mul_f64(0.75), "{four:?} with four at once, {one:?} with one");
 }
 
@@ -131,6 +128,29 @@ async fn coins_that_the_user_merges_away_meanwhile_cost_a_retry_and_no_hit() {
     until("all targets are filled", async || network.filled(orders.address()).len() == MANY).await;
     engine.shut_down().await;
     network.assert_no_target_twice(orders.address());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_full_of_dust_is_swept_and_the_books_still_balance() {
+    let network = Network::start(TARGETS as u64).await;
+    let (orders, friend) = (network.engine(1).await, network.engine(2).await);
+    let (keypair, client) = (friend.keypair(), Client::new(&network.devnet.rpc_url, PATIENCE).expect("a URL"));
+    let coin = client.coins(keypair.address()).await.expect("coins")[0].reference;
+    let kind = TransactionKind::PayCoins {
+        coins: vec![coin],
+        amounts: Some(vec![100; 150]),
+        recipients: vec![orders.address(); 150],
+    };
+    client.execute(&keypair.sign(TransactionData::new(kind, keypair.address(), vec![coin]))).await;
+    let start = network.balance(orders.address());
+    network.next_epoch().await;
+    let engine = Running::start(orders.config()).await;
+    until("every target is filled", async || network.filled(orders.address()).len() == TARGETS).await;
+    let last = engine.shut_down().await;
+    assert!(last.log.iter().any(|line| line.text.contains("small coins merged")), "{:?}", last.log);
+    assert!(last.wallet.coins < 30, "{:?}", last.wallet);
+    network.assert_books_balance(&orders, &last, start);
+    assert_nothing_was_wasted(&last);
 }
 
 #[tokio::test(flavor = "multi_thread")]
