@@ -3,7 +3,7 @@
 use crate::chain::types::{SomaTensor, SystemParameters};
 
 /// Protocol version 5 (`protocol.md §11`).
-pub(super) fn parameters() -> SystemParameters {
+pub(crate) fn parameters() -> SystemParameters {
     SystemParameters {
         epoch_duration_ms: 86_400_000,
         validator_reward_allocation_bps: 7000,

@@ -10,7 +10,7 @@ pub mod client;
 pub mod convert;
 pub mod fees;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 pub mod keys;
 pub mod rewards;
 pub mod services;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, IsTerminal, Write},
+    io::{self, BufRead, BufReader, IsTerminal, Read, Write},
 };
 
 use anyhow::Context;
@@ -26,7 +26,7 @@ impl ConfirmArgs {
     /// # Errors
     /// Bad input where neither a terminal nor `--yes` can answer.
     pub fn ask(&self, question: &str) -> anyhow::Result<bool> {
-        self.yes.then_some(Ok(true)).unwrap_or_else(|| ask(question, "--yes"))
+        if self.yes { Ok(true) } else { ask(question, "--yes") }
     }
 
     /// [`Self::ask`], and a no ends the command.
@@ -81,7 +81,44 @@ pub fn secret(prompt: &str, option: &str) -> anyhow::Result<SecretString> {
     if !is_interactive() {
         return Err(Exit::BadInput.because(format!("there is no terminal to ask for the {prompt}: {option}")));
     }
-    Ok(rpassword::prompt_password(format!("{prompt}: ")).context("the terminal")?.into())
+    let mut terminal = terminal().context("the terminal")?;
+    write!(terminal, "{}: ", clean(prompt)).and_then(|()| terminal.flush()).context("the terminal")?;
+    let keys = Keys(terminal.try_clone().context("the terminal")?);
+    let reading = rpassword::ConfigBuilder::new().input_reader(keys).output_discard().build();
+    let hidden = Hidden::begin().context("the terminal")?;
+    let typed = rpassword::read_password_with_config(reading);
+    drop(hidden);
+    writeln!(terminal).context("the terminal")?;
+    match typed {
+        Ok(typed) => Ok(typed.into()),
+        Err(_) => Err(Exit::BadInput.because("interrupted: nothing was done")),
+    }
+}
+
+/// The terminal neither shows what is typed nor ends the program at Ctrl-C, which would leave it that way.
+struct Hidden;
+
+impl Hidden {
+    fn begin() -> io::Result<Self> {
+        crossterm::terminal::enable_raw_mode().map(|()| Self)
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = crossterm::terminal::disable_raw_mode();
+    }
+}
+
+/// What is typed, until Ctrl-C.
+struct Keys(File);
+
+impl Read for Keys {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        const CTRL_C: u8 = 3;
+        let count = self.0.read(bytes)?;
+        if bytes[..count].contains(&CTRL_C) { Err(io::Error::other("interrupted")) } else { Ok(count) }
+    }
 }
 
 /// The variable that holds the passphrase of wallet files, for scripts.

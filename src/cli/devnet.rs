@@ -13,14 +13,22 @@ use clap::Args;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Exit, endpoints, specialists};
+use super::{
+    Exit,
+    demo::corpus,
+    endpoints,
+    output::{OutputArgs, Page},
+    place, specialists,
+};
 use crate::{
-    devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, recorded},
+    devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, Rivals, recorded},
     model::Model,
     primitives::{Digest, SHANNONS_PER_SOMA, Shannons, hash},
 };
 
 const DEFAULT_SEED: u64 = 1;
+/// A rival tries a piece of data about so often.
+const RIVAL_PAUSE: Duration = Duration::from_secs(2);
 /// The first model that `--models` finds has this stake, and each further one as much more: targets go to near and well-staked
 /// models.
 const FIRST_STAKE_SHANNONS: u64 = 20 * SHANNONS_PER_SOMA;
@@ -36,17 +44,17 @@ const FURTHER_STAKE_SHANNONS: u64 = SHANNONS_PER_SOMA;
     after_help = "Examples:\n  somascope devnet\n  somascope devnet --dim 16 --epoch-seconds 0 --dir ~/soma-local\n  \
     somascope devnet --port-base 0 --json\n\n\
     With --json it prints one line when it is ready: rpc_url, faucet_url, scoring_url, admin_url, s3_endpoint_url, s3_bucket, \
-    s3_public_url, chain_id, epoch, epoch_seconds, embedding_dim, active_models, faucet_amount_shannons, seed, dir, endpoints_file, \
+    s3_public_url, chain_id, epoch, epoch_seconds, embedding_dim, active_models, rivals, faucet_amount_shannons, seed, dir, endpoints_file, \
     pid. The object store's keys are in endpoints_file, which is there while the network runs."
 )]
 pub struct Devnet {
     /// gRPC on this port, faucet on +123, scoring on +124, admin on +125; 0 takes any free ones.
     #[arg(long, default_value_t = 9000, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=i64::from(u16::MAX - 125)))]
     port_base: u16,
-    /// Keep the state here and resume from it [default: `devnet` in the user's data directory].
+    /// Keep the state here and resume from it [default: `devnet/network` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Makes the network's keys and models reproducible [default: 1, or that of the network in the directory].
+    /// Makes the network's keys and ids reproducible [default: 1, or that of the network in the directory].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Length of an epoch; 0: only the admin service turns epochs.
@@ -60,12 +68,14 @@ pub struct Devnet {
     /// constants.
     #[arg(long, value_name = "DIR")]
     models: Option<PathBuf>,
+    /// Competing submitters with wallets of their own, who fill targets and claim.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(..=64))]
+    rivals: u16,
     /// What the faucet gives for a request, in SOMA.
     #[arg(long, default_value = "2", value_name = "SOMA")]
     faucet_amount: Shannons,
-    /// Print one JSON object when ready.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 /// Printed when the network is ready. Field names are a contract: scripts read them.
@@ -84,6 +94,7 @@ struct Ready {
     epoch_seconds: u64,
     embedding_dim: u64,
     active_models: usize,
+    rivals: u16,
     faucet_amount_shannons: Shannons,
     seed: u64,
     dir: PathBuf,
@@ -95,12 +106,16 @@ struct Ready {
 impl Devnet {
     pub fn run(self) -> anyhow::Result<Exit> {
         let dir = match &self.dir {
-            Some(dir) => dir.clone(),
-            None => endpoints::data_dir()
-                .context("this user has no home directory: say where to keep the state with --dir")?
-                .join("devnet"),
+            Some(dir) => {
+                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+                dir.clone()
+            }
+            None => {
+                let dir = place::data_dir()?.join("devnet").join("network");
+                place::make_private(&dir)?;
+                dir
+            }
         };
-        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         super::log_to(&dir.join("somascope.log"))?;
         super::block_on(self.serve_in(dir))
     }
@@ -113,7 +128,7 @@ impl Devnet {
 
         let config = self.config(&dir)?;
         let seed = config.seed;
-        let network = tokio::select! {
+        let mut network = tokio::select! {
             started = devnet::start(config) => started.map_err(advise)?,
             _ = interrupt.recv() => return Ok(Exit::Refused),
             _ = terminate.recv() => return Ok(Exit::Refused),
@@ -126,6 +141,7 @@ impl Devnet {
                 other.rpc_url
             );
         }
+        network.admit(rivals(self.rivals));
         let published = endpoints::publish(&network)
             .inspect_err(|error| {
                 let _ = writeln!(
@@ -134,7 +150,11 @@ impl Devnet {
                 );
             })
             .ok();
-        let Facts { chain_id, epoch, embedding_dim, active_models } = network.facts().await?;
+        let Facts { chain_id, epoch, epoch_duration_ms, embedding_dim, active_models } = network.facts().await?;
+        if self.epoch_seconds > 0 && epoch_duration_ms != self.epoch_seconds.saturating_mul(1000) {
+            let made_for = epoch_duration_ms / 1000;
+            let _ = writeln!(io::stderr(), "note: this network was made for epochs of {made_for} s, and still says so");
+        }
         let ready = Ready {
             rpc_url: network.rpc_url.clone(),
             faucet_url: network.faucet_url.clone(),
@@ -148,14 +168,14 @@ impl Devnet {
             epoch_seconds: self.epoch_seconds,
             embedding_dim,
             active_models,
+            rivals: self.rivals,
             faucet_amount_shannons: self.faucet_amount,
             seed,
             dir: std::path::absolute(&dir).unwrap_or(dir),
             endpoints_file: published.as_ref().map(|published| published.path().to_owned()),
             pid: std::process::id(),
         };
-        // A reader that went away is no reason to stop the network.
-        let _ = self.announce(&ready, &mut io::stdout().lock());
+        self.output.open().show(&ready, Ready::lines)?;
 
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -165,15 +185,6 @@ impl Devnet {
         drop(published);
         network.shutdown().await;
         Ok(Exit::Ok)
-    }
-
-    fn announce(&self, ready: &Ready, out: &mut impl Write) -> io::Result<()> {
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(ready)?)?;
-        } else {
-            ready.print(out)?;
-        }
-        out.flush()
     }
 
     /// A network that is there goes on as it was made; options that say otherwise are refused.
@@ -238,11 +249,19 @@ impl Devnet {
     }
 }
 
+/// So many rivals with the demo corpus, for people to race against.
+pub fn rivals(count: u16) -> Rivals {
+    Rivals { count, texts: corpus::kinds().flat_map(|(_, files)| files).collect(), pause: RIVAL_PAUSE }
+}
+
 /// The library names the service; which option moves it is known here.
 fn advise(error: DevnetError) -> anyhow::Error {
     match error {
         DevnetError::PortInUse { .. } | DevnetError::Listen { .. } => {
             anyhow!("{error}: choose other ones with --port-base, or 0 for any free ones")
+        }
+        DevnetError::Ledger(_) | DevnetError::Objects(_) | DevnetError::Internal(_) => {
+            Exit::Refused.because(error.to_string())
         }
         error => error.into(),
     }
@@ -290,39 +309,43 @@ fn common_dimension(models: &[ModelSpec]) -> anyhow::Result<u64> {
 
 impl Ready {
     /// The same for people.
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
-        let models = match self.active_models {
-            0 => "no model yet".to_owned(),
-            1 => "1 active model".to_owned(),
-            n => format!("{n} active models"),
+    fn lines(page: &mut Page, ready: &Self) {
+        let models = match ready.active_models {
+            0 => "none yet".to_owned(),
+            n => format!("{n} active"),
         };
-        let epochs = match self.epoch_seconds {
+        let epochs = match ready.epoch_seconds {
             0 => "turned by the admin service".to_owned(),
             seconds => format!("of {seconds} s"),
         };
-        writeln!(out, "the network runs; Ctrl-C stops it")?;
-        writeln!(out, "chain         {}", self.chain_id)?;
-        writeln!(out, "epoch         {} ({epochs})", self.epoch)?;
-        writeln!(out, "models        {models}, embeddings of {}", self.embedding_dim)?;
-        writeln!(out, "rpc           {}", self.rpc_url)?;
-        writeln!(out, "faucet        {} ({} SOMA a request)", self.faucet_url, self.faucet_amount_shannons)?;
-        writeln!(out, "scoring       {}", self.scoring_url)?;
-        writeln!(out, "admin         {}", self.admin_url)?;
-        writeln!(out, "object store  {} (bucket {})", self.s3_endpoint_url, self.s3_bucket)?;
-        writeln!(out, "public URLs   {}/…", self.s3_public_url)?;
-        if let Some(file) = &self.endpoints_file {
-            writeln!(out, "store's keys  in {}", file.display())?;
+        page.line("the network runs; Ctrl-C stops it")
+            .fact("chain", &ready.chain_id)
+            .fact("epoch", format!("{} ({epochs})", ready.epoch))
+            .fact("models", format!("{models}, embeddings of {}", ready.embedding_dim))
+            .fact("rivals", ready.rivals)
+            .fact("rpc", &ready.rpc_url)
+            .fact("faucet", format!("{} ({} SOMA a request)", ready.faucet_url, ready.faucet_amount_shannons))
+            .fact("scoring", &ready.scoring_url)
+            .fact("admin", &ready.admin_url)
+            .fact("object store", format!("{} (bucket {})", ready.s3_endpoint_url, ready.s3_bucket))
+            .fact("public URLs", format!("{}/…", ready.s3_public_url));
+        if let Some(file) = &ready.endpoints_file {
+            page.fact("store's keys", format!("in {}", file.display()));
         }
-        writeln!(out, "state         {} (seed {})", self.dir.display(), self.seed)?;
-        let ports = |url: &str, port: u16| url.ends_with(&format!(":{port}"));
-        if ports(&self.rpc_url, Ports::LOCALNET.rpc) && ports(&self.faucet_url, Ports::LOCALNET.faucet) {
-            writeln!(out, "official SDK  await SomaClient(chain=\"localnet\")")
-        } else {
-            writeln!(
-                out,
-                "official SDK  await SomaClient(\"{}\", scoring_url=\"{}\", admin_url=\"{}\", faucet_url=\"{}\")",
-                self.rpc_url, self.scoring_url, self.admin_url, self.faucet_url
-            )
+        page.fact("state", format!("{} (seed {})", ready.dir.display(), ready.seed));
+        page.fact("official SDK", ready.sdk_client());
+    }
+
+    /// How the official SDK is told of this network.
+    fn sdk_client(&self) -> String {
+        let at = |url: &str, port: u16| url.ends_with(&format!(":{port}"));
+        if at(&self.rpc_url, Ports::LOCALNET.rpc) && at(&self.faucet_url, Ports::LOCALNET.faucet) {
+            return "await SomaClient(chain=\"localnet\")".to_owned();
         }
+        let Self { rpc_url, scoring_url, admin_url, faucet_url, .. } = self;
+        format!(
+            "await SomaClient(\"{rpc_url}\", scoring_url=\"{scoring_url}\", admin_url=\"{admin_url}\", \
+             faucet_url=\"{faucet_url}\")"
+        )
     }
 }

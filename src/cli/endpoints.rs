@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use directories::ProjectDirs;
 use rustix::process::{Pid, test_kill_process};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use super::place;
 use crate::devnet::{Devnet, ObjectStoreAccess};
 
 const FILE: &str = "devnet.json";
@@ -89,20 +89,15 @@ impl Drop for Published {
     }
 }
 
-/// somascope's place among the user's data. `None`: this user has no home directory.
-pub fn data_dir() -> Option<PathBuf> {
-    ProjectDirs::from("org", "somascope", "somascope").map(|dirs| dirs.data_dir().to_owned())
-}
-
 /// Writes down where `network`, which this process runs, is found.
 pub fn publish(network: &Devnet) -> io::Result<Published> {
-    let dir = data_dir().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this user has no home directory"))?;
+    let dir = place::data_dir().map_err(io::Error::other)?;
     Endpoints::of(network).publish_in(&dir)
 }
 
 /// The network that was written down last, running or not.
 pub fn read() -> Result<Option<Endpoints>, EndpointsError> {
-    data_dir().map_or(Ok(None), |dir| Endpoints::read_in(&dir))
+    place::data_dir().map_or(Ok(None), |dir| Endpoints::read_in(&dir))
 }
 
 impl Endpoints {

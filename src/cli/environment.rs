@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     chain::keys::{KeyError, Keypair},
     storage::StoreConfig,
+    wallet::forbid_core_files,
 };
 
 /// What a variable or its file got wrong. Values never appear: they may be secrets.
@@ -38,7 +39,10 @@ pub struct Environment {
 
 impl Environment {
     /// The process's variables, and those of `.env` in `dir` if there is one.
+    ///
+    /// Secrets come in here first, so core files are forbidden here.
     pub fn read(dir: &Path) -> Result<Self, EnvironmentError> {
+        forbid_core_files();
         let process = |name: &str| env::var(name).ok();
         let path = dir.join(".env");
         let unreadable = |cause: String| EnvironmentError::Unreadable(path.clone(), cause);
@@ -142,6 +146,18 @@ mod tests {
         let environment = environment("S3_BUCKET=b\nS3_ACCESS_KEY_ID=id\n", 0o600).expect("readable");
         let error = environment.store().expect_err("half").to_string();
         assert!(error.contains("S3_SECRET_ACCESS_KEY"), "{error}");
+    }
+
+    proptest::proptest! {
+        /// Not even one that is no text: it is read, or it is an error without its content.
+        #[test]
+        fn no_file_panics_and_no_error_repeats_it(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let dir = tempfile::tempdir().expect("a place");
+            fs::write(dir.path().join(".env"), [b"hunter2 ", &bytes[..]].concat()).expect("writable");
+            if let Err(error) = Environment::read(dir.path()) {
+                proptest::prop_assert!(!error.to_string().contains("hunter2"));
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,14 @@
 use std::process::ExitCode;
 
 use crate::{
-    chain::client::ClientError, engine::EngineError, primitives::clean, terminal::TerminalError, wallet::WalletError,
+    chain::client::ClientError,
+    engine::{
+        EngineError,
+        desk::{DeskError, Trouble},
+    },
+    primitives::clean,
+    terminal::TerminalError,
+    wallet::WalletError,
 };
 
 /// Exit codes, the same for every command.
@@ -52,9 +59,20 @@ impl Exit {
         if let Some(client) = cause.downcast_ref::<ClientError>() {
             return Some(Self::of_client(client));
         }
-        // Transparent: its chain begins behind what it holds.
+        // Transparent: their chains begin behind what they hold.
         if let Some(EngineError::Client(client)) = cause.downcast_ref() {
             return Some(Self::of_client(client));
+        }
+        if let Some(desk) = cause.downcast_ref::<DeskError>() {
+            return Some(match desk {
+                DeskError::Client(client) | DeskError::Engine(EngineError::Client(client)) => Self::of_client(client),
+                other => match other.trouble() {
+                    Trouble::Refused => Self::Refused,
+                    Trouble::BadInput => Self::BadInput,
+                    Trouble::Unreachable => Self::Unreachable,
+                    Trouble::Unknown => Self::Unknown,
+                },
+            });
         }
         if let Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) = cause.downcast_ref() {
             return Some(Self::Refused);
@@ -90,6 +108,8 @@ mod tests {
             (ClientError::Malformed("x".into()).into(), Exit::Refused),
             (ClientError::Url("x".into()).into(), Exit::BadInput),
             (EngineError::Client(ClientError::Unreachable("x".into())).into(), Exit::Unreachable),
+            (DeskError::Client(ClientError::Unreachable("x".into())).into(), Exit::Unreachable),
+            (DeskError::Order("x".into()).into(), Exit::BadInput),
             (Exit::Unknown.because("x"), Exit::Unknown),
             (std::io::Error::other("x").into(), Exit::BadInput),
             (anyhow::anyhow!("x"), Exit::BadInput),

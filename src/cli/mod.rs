@@ -2,22 +2,31 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod claim;
 mod confirm;
 mod demo;
 mod devnet;
 mod endpoints;
 mod environment;
+mod epoch;
 mod exit;
 mod headless;
+mod models;
 mod network;
+mod order;
 mod output;
 mod pinning;
 mod place;
 mod play;
+mod rewards;
 mod run;
 mod score;
 mod signer;
 mod specialists;
+mod submit;
+mod targets;
+mod time;
+mod wallet;
 
 use std::{
     fs::OpenOptions,
@@ -30,7 +39,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::exit::Exit;
@@ -49,6 +58,22 @@ enum Command {
     Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
+    Wallet(wallet::Wallet),
+    Targets(targets::Targets),
+    Models(models::Models),
+    Epoch(epoch::Epoch),
+    Submit(submit::Submit),
+    Claim(claim::Claim),
+    Rewards(rewards::RewardsCommand),
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct CommonArgs {
+    #[command(flatten)]
+    output: output::OutputArgs,
+    #[command(flatten)]
+    confirm: confirm::ConfirmArgs,
 }
 
 /// Parses the command line and runs it.
@@ -58,6 +83,13 @@ pub fn main() -> ExitCode {
         Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Submit(command) => command.run(),
+        Command::Claim(command) => command.run(),
+        Command::Rewards(command) => command.run(),
+        Command::Wallet(command) => command.run(),
+        Command::Targets(command) => command.run(),
+        Command::Models(command) => command.run(),
+        Command::Epoch(command) => command.run(),
     };
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.

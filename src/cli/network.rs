@@ -5,7 +5,11 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::{environment::Environment, exit::Exit};
+use super::{
+    endpoints::{self, Endpoints},
+    environment::Environment,
+    exit::Exit,
+};
 use crate::{
     chain::client::Client,
     storage::StoreConfig,
@@ -82,7 +86,8 @@ impl Network {
                 admin_url: None,
                 objects: None,
             }),
-            "localnet" | "devnet" => Ok(Self::local(name)),
+            "localnet" => Ok(Self::local()),
+            "devnet" => Self::devnet(),
             url if url.contains("://") => Ok(Self::custom(url)),
             alias => match CliConfig::find()?.and_then(|config| config.env(alias).cloned()) {
                 Some(CliEnv { basic_auth: true, .. }) => Err(Exit::BadInput.because(format!(
@@ -96,16 +101,39 @@ impl Network {
         }
     }
 
-    fn local(name: &str) -> Self {
+    fn local() -> Self {
         let at = |port: u16| format!("http://127.0.0.1:{port}");
         Self {
-            name: name.to_owned(),
+            name: "localnet".to_owned(),
             rpc_url: at(9000),
             faucet_url: Some(at(9123)),
             scoring_url: Some(at(9124)),
             admin_url: Some(at(9125)),
             objects: None,
         }
+    }
+
+    /// The embedded network that runs on this machine, with its object store.
+    fn devnet() -> anyhow::Result<Self> {
+        let Some(found) = endpoints::read()?.filter(Endpoints::is_alive) else {
+            return Err(Exit::Unreachable.because("no embedded network runs here: start one with `somascope devnet`"));
+        };
+        let Endpoints { rpc_url, faucet_url, scoring_url, admin_url, objects, .. } = found;
+        Ok(Self {
+            name: "devnet".to_owned(),
+            rpc_url,
+            faucet_url: Some(faucet_url),
+            scoring_url: Some(scoring_url),
+            admin_url: Some(admin_url),
+            objects: Some(StoreConfig {
+                endpoint_url: Some(objects.endpoint_url),
+                region: "us-east-1".to_owned(),
+                bucket: objects.bucket,
+                access_key_id: objects.access_key_id,
+                secret_access_key: objects.secret_access_key,
+                public_url: objects.public_url,
+            }),
+        })
     }
 
     fn custom(url: &str) -> Self {
@@ -125,10 +153,6 @@ impl Network {
 
     pub fn faucet(&self) -> anyhow::Result<&str> {
         self.service(self.faucet_url.as_deref(), "faucet", "--faucet-url")
-    }
-
-    pub fn scoring(&self) -> anyhow::Result<&str> {
-        self.service(self.scoring_url.as_deref(), "scoring service", "--scoring-url")
     }
 
     pub fn admin(&self) -> anyhow::Result<&str> {

@@ -35,10 +35,6 @@ pub struct Output<W> {
 }
 
 impl<W: Write> Output<W> {
-    pub fn is_json(&self) -> bool {
-        self.json
-    }
-
     /// One result: as JSON, or as what `page` makes of it.
     pub fn show<T: Serialize>(&mut self, result: &T, page: impl FnOnce(&mut Page, &T)) -> io::Result<()> {
         if self.json {

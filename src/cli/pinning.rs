@@ -1,7 +1,5 @@
 //! Before anything is signed: is this the chain that the wallet belongs on, and are its rules the ones we know?
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use clap::Args;
 
 use super::{
@@ -9,11 +7,12 @@ use super::{
     exit::Exit,
     network::Network,
     place,
+    time::now_ms,
 };
 use crate::{
     chain::client::{Client, KNOWN_PROTOCOL, ServiceInfo},
     primitives::{Address, clean},
-    wallet::{Pin, Pins},
+    wallet::Pins,
 };
 
 /// What a person, or a script that knows what it does, accepts. `--yes` answers none of it.
@@ -45,12 +44,16 @@ impl AcceptArgs {
     ) -> anyhow::Result<Allowed> {
         let service = client.service_info().await?;
         let protocol_version = client.protocol_version().await?;
-        self.ensure_chain(network, &service, wallet)?;
         self.ensure_protocol(protocol_version)?;
+        self.ensure_chain(network, &service, wallet)?;
         Ok(Allowed { service, protocol_version })
     }
 
-    /// The same for a program that can start without the node. `None`: it did not answer, so nothing is known.
+    /// The same for a program that can start without the node, and checks later that the chain is its journal's. `None`: the
+    /// node did not answer.
+    ///
+    /// # Errors
+    /// A node that does not answer is one where nobody could be asked later: on a network that the wallet does not know.
     pub async fn ensure_if_it_answers(
         &self,
         network: &Network,
@@ -59,7 +62,17 @@ impl AcceptArgs {
     ) -> anyhow::Result<Option<Allowed>> {
         match self.ensure_signing_allowed(network, client, wallet).await {
             Ok(allowed) => Ok(Some(allowed)),
-            Err(error) if Exit::of(&error) == Exit::Unreachable => Ok(None),
+            Err(error) if Exit::of(&error) == Exit::Unreachable => {
+                let pins = Pins::below(&place::data_dir()?);
+                if pins.of(wallet)?.is_empty() || pins.current(wallet, &network.title())?.is_some() {
+                    return Ok(None);
+                }
+                Err(error.context(format!(
+                    "wallet 0x{wallet} has not been used on {} yet, and which chain that is cannot be seen now (--mode read-only \
+                     starts without it)",
+                    network.title()
+                )))
+            }
             Err(error) => Err(error),
         }
     }
@@ -76,11 +89,11 @@ impl AcceptArgs {
                 network.rpc_url
             )));
         }
-        if known.iter().any(|pin| pin.chain_id == *chain_id) {
-            return Ok(());
-        }
-        if !known.is_empty() && self.accept_chain.is_none() {
-            let chains: Vec<String> = known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+        let is_known = known.is_empty() || known.iter().any(|pin| pin.chain_id == *chain_id);
+        if !is_known && self.accept_chain.is_none() {
+            let mut chains: Vec<String> =
+                known.iter().map(|pin| format!("{} ({})", pin.chain_id, pin.network)).collect();
+            chains.dedup();
             let question = format!(
                 "Wallet 0x{wallet} has only been used on the chain {}. {} ({}) serves another one: {chain_id}. Sign there too?",
                 chains.join(", "),
@@ -91,9 +104,7 @@ impl AcceptArgs {
                 return Err(declined());
             }
         }
-        let first_used_ms = now_ms();
-        pins.add(wallet, Pin { chain_id: chain_id.clone(), network: network.name.clone(), first_used_ms })?;
-        Ok(())
+        Ok(pins.note(wallet, chain_id, &network.title(), now_ms())?)
     }
 
     fn ensure_protocol(&self, version: u64) -> anyhow::Result<()> {
@@ -106,9 +117,4 @@ impl AcceptArgs {
         );
         if ask(&question, &format!("--accept-protocol {version}"))? { Ok(()) } else { Err(declined()) }
     }
-}
-
-/// Unix time. A clock before 1970 reads as 0.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -3,7 +3,10 @@
 //! ```text
 //! <data directory>/wallets/<name>.json       encrypted keys
 //! <data directory>/pins.json                 which chains each wallet has been used on
+//! <data directory>/devnet.json               where the running devnet is found
+//! <data directory>/devnet/network/           that devnet itself
 //! <data directory>/<network>/<address>/      journal, log and weights of one wallet on one network
+//! <data directory>/<network>/<address>-<chain>/  the same on another chain of that name: a local network started anew
 //! <data directory>/<network>/read-only/      the same without a wallet
 //! ```
 
@@ -14,22 +17,31 @@ use std::{
 };
 
 use anyhow::Context;
-use directories::ProjectDirs;
 
-use super::network::Network;
-use crate::primitives::Address;
+use super::{endpoints, network::Network};
+use crate::{primitives::Address, wallet::Pins};
 
 /// The user's own; made on first use.
 pub fn data_dir() -> anyhow::Result<PathBuf> {
-    let dirs = ProjectDirs::from("org", "somascope", "somascope")
-        .context("this user has no home directory: set HOME, or XDG_DATA_HOME to a directory for the state")?;
-    Ok(dirs.data_dir().to_owned())
+    endpoints::data_dir()
+        .context("this user has no home directory: set HOME, or XDG_DATA_HOME to a directory for the state")
 }
 
-/// The directory of one wallet on one network, or of looking only; made if missing, closed to others.
+/// The directory of one wallet on one network, or of looking only; made if missing, closed to others. Which chain of that name
+/// is meant, the last permission to sign has told (see `pinning`): a journal never holds two.
 pub fn state_dir(network: &Network, wallet: Option<Address>) -> anyhow::Result<PathBuf> {
-    let wallet = wallet.map_or_else(|| "read-only".to_owned(), |address| address.to_string());
-    let dir = data_dir()?.join(network.directory()).join(wallet);
+    let data = data_dir()?;
+    let name = match wallet {
+        None => "read-only".to_owned(),
+        Some(address) => match Pins::below(&data).current(address, &network.title())? {
+            Some((pin, false)) => {
+                let chain: String = pin.chain_id.chars().filter(char::is_ascii_alphanumeric).collect();
+                format!("{address}-{chain}")
+            }
+            _ => address.to_string(),
+        },
+    };
+    let dir = data.join(network.directory()).join(name);
     make_private(&dir)?;
     Ok(dir)
 }

@@ -101,49 +101,45 @@ impl Run {
             );
         }
         let keypair = found.map(|found| found.unlock(&environment)).transpose()?;
-        let dir = match self.dir {
-            Some(dir) => {
-                place::make_private(&dir)?;
-                dir
-            }
-            None => place::state_dir(&network, keypair.as_ref().map(Keypair::address))?,
-        };
-        super::log_to(&dir.join("somascope.log"))?;
-        let defaults = Policy::default();
-        let mut config = EngineConfig {
-            dir,
-            network_name: network.title(),
-            rpc_url: network.rpc_url.clone(),
-            keypair,
-            policy: Policy {
-                mode,
-                max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                ..defaults
-            },
-            store,
-            corpus: self.data,
-            heads: self.heads,
-            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
-            refresh: Duration::from_secs(15),
-            coins_ahead: self.at_once.into(),
-            accepted_protocol: self.accept.accept_protocol,
-            die_at: None,
-        };
         super::block_on(async {
             // A closed standard error must not stop the work.
             let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
-            let client = Client::new(&network.rpc_url, PATIENCE)?;
-            let balance_start = match &config.keypair {
-                Some(keypair) => {
-                    let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
-                    // What was answered here is not asked again.
-                    let allowed = allowed.map(|allowed| allowed.protocol_version);
-                    config.accepted_protocol = config.accepted_protocol.max(allowed);
-                    // A node that is away is no reason not to start: the engine says so and keeps trying.
-                    client.balance(keypair.address()).await.ok().map(Shannons)
+            let (mut balance_start, mut accepted_protocol) = (None, None);
+            if let Some(keypair) = &keypair {
+                let client = Client::new(&network.rpc_url, PATIENCE)?;
+                let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
+                accepted_protocol = allowed.map(|allowed| allowed.protocol_version).or(self.accept.accept_protocol);
+                // A node that is away is no reason not to start: the engine says so and keeps trying.
+                balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
+            }
+            let dir = match self.dir {
+                Some(dir) => {
+                    place::make_private(&dir)?;
+                    dir
                 }
-                None => None,
+                None => place::state_dir(&network, keypair.as_ref().map(Keypair::address))?,
+            };
+            super::log_to(&dir.join("somascope.log"))?;
+            let defaults = Policy::default();
+            let config = EngineConfig {
+                dir,
+                network_name: network.title(),
+                rpc_url: network.rpc_url.clone(),
+                keypair,
+                policy: Policy {
+                    mode,
+                    max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
+                    max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
+                    ..defaults
+                },
+                store,
+                corpus: self.data,
+                heads: self.heads,
+                scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                refresh: Duration::from_secs(15),
+                coins_ahead: self.at_once.into(),
+                accepted_protocol,
+                die_at: None,
             };
             self.play.through(engine::start(config).await?, balance_start).await
         })

@@ -4,10 +4,12 @@
 //! key of the network's own command line. The first that is there counts: one that is there and broken is an error, never a
 //! reason to sign with another key.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
-use secrecy::SecretString;
 
 use super::{
     confirm::{self, PASSPHRASE},
@@ -17,8 +19,8 @@ use super::{
 };
 use crate::{
     chain::keys::Keypair,
-    primitives::Address,
-    wallet::{CliConfig, Vault, WalletFile, forbid_core_files},
+    primitives::{Address, clean},
+    wallet::{CliConfig, KeyFileError, Vault, WalletError, WalletFile},
 };
 
 /// For commands that sign.
@@ -52,7 +54,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// `wallet file`, `environment` or `keystore`: stable words for programs.
+    /// A stable word for programs.
     pub fn word(&self) -> &'static str {
         match self {
             Self::File { .. } => "wallet_file",
@@ -88,7 +90,6 @@ enum Key {
 impl WalletArgs {
     /// `None`: there is no wallet anywhere.
     pub fn find(&self, environment: &Environment) -> anyhow::Result<Option<Found>> {
-        forbid_core_files();
         let vault = Vault::below(&place::data_dir()?);
         if let Some(name) = &self.wallet {
             return Ok(Some(Found::file(vault.read(name)?)));
@@ -132,10 +133,7 @@ impl Found {
     pub fn unlock(self, environment: &Environment) -> anyhow::Result<Keypair> {
         match self.key {
             Key::Open(keypair) => Ok(keypair),
-            Key::Sealed(file) => {
-                let passphrase = passphrase_of(&file.name, environment)?;
-                Ok(file.unlock(&passphrase)?)
-            }
+            Key::Sealed(file) => open(&file, environment),
             Key::Keystore(config) => config
                 .keypair(Some(self.address))?
                 .ok_or_else(|| Exit::BadInput.because("the keystore has gone since it was found")),
@@ -143,9 +141,91 @@ impl Found {
     }
 }
 
-/// Of an existing wallet file.
-pub fn passphrase_of(name: &str, environment: &Environment) -> anyhow::Result<SecretString> {
-    environment
-        .passphrase()
-        .map_or_else(|| confirm::secret(&format!("passphrase of wallet `{name}`"), &format!("set {PASSPHRASE}")), Ok)
+/// A wallet that exists, whether it is used or not.
+pub struct Candidate {
+    pub address: Address,
+    pub source: Source,
+    /// What the network's own command line calls it.
+    pub alias: Option<String>,
+    pub created_ms: Option<u64>,
+    /// It would be used if nothing before it were there.
+    pub eligible: bool,
+}
+
+/// Everything that is there, in the order in which it is looked for, and then what is only used when it is named. What is broken
+/// is told on standard error: it must not hide the rest.
+pub fn candidates(environment: &Environment) -> anyhow::Result<Vec<Candidate>> {
+    let mut all = Vec::new();
+    let tell = |error: &dyn std::fmt::Display| drop(writeln!(io::stderr(), "warning: {}", clean(&error.to_string())));
+    match environment.keypair() {
+        Ok(Some(keypair)) => all.push(Candidate {
+            address: keypair.address(),
+            source: Source::Variable { origin: environment.origin("SOMA_SECRET_KEY") },
+            alias: None,
+            created_ms: None,
+            eligible: true,
+        }),
+        Ok(None) => {}
+        Err(error) => tell(&error),
+    }
+    let vault = Vault::below(&place::data_dir()?);
+    let active = vault.active().unwrap_or_else(|error| {
+        tell(&error);
+        None
+    });
+    for name in vault.names()? {
+        match vault.read(&name) {
+            Ok(wallet) => all.push(Candidate {
+                address: wallet.file.address(),
+                created_ms: Some(wallet.file.created_ms()),
+                alias: None,
+                eligible: active.as_ref() == Some(&name),
+                source: Source::File { name, path: wallet.path },
+            }),
+            Err(error) => tell(&error),
+        }
+    }
+    match CliConfig::find() {
+        Ok(Some(config)) => {
+            let used = config.address().unwrap_or_else(|error| {
+                tell(&error);
+                None
+            });
+            let mut aliases = config.aliases();
+            let path = config.keystore.clone().unwrap_or(config.dir);
+            let mut add = |address, alias, eligible| {
+                let source = Source::Keystore { path: path.clone() };
+                all.push(Candidate { address, source, alias, created_ms: None, eligible });
+            };
+            if let Some(address) = used {
+                add(address, aliases.remove(&address), config.keystore.is_some());
+            }
+            aliases.into_iter().for_each(|(address, alias)| add(address, Some(alias), false));
+        }
+        Ok(None) => {}
+        Err(error) => tell(&error),
+    }
+    // Stable: within each half the order is the one in which they are looked for.
+    all.sort_by_key(|candidate| !candidate.eligible);
+    Ok(all)
+}
+
+/// How often a person may mistype.
+const ATTEMPTS: u32 = 3;
+
+/// With the passphrase of the environment, else with the one that the person at the terminal knows.
+fn open(file: &WalletFile, environment: &Environment) -> anyhow::Result<Keypair> {
+    if let Some(passphrase) = environment.passphrase() {
+        return Ok(file.unlock(&passphrase)?);
+    }
+    let prompt = format!("passphrase of wallet `{}`", file.name);
+    for _ in 1..ATTEMPTS {
+        match file.unlock(&confirm::secret(&prompt, &format!("set {PASSPHRASE}"))?) {
+            Err(WalletError::File { cause: KeyFileError::Passphrase, .. }) => {
+                let _ = writeln!(io::stderr(), "this is not the passphrase: once more");
+            }
+            opened => return Ok(opened?),
+        }
+    }
+    Ok(file.unlock(&confirm::secret(&prompt, &format!("set {PASSPHRASE}"))?)?)
 }

@@ -278,12 +278,7 @@ impl Auditor {
                 let models = &ledger.system_state().model_registry.models;
                 ids.into_iter()
                     .map(|id| match models.get(&id).map(|model| model.v1()) {
-                        Some(ModelV1::Active(model)) => Ok(Weights {
-                            url: model.commitment.manifest.url().to_owned(),
-                            checksum: model.commitment.manifest.checksum(),
-                            size: model.commitment.manifest.size(),
-                            key: Some(model.decryption_key.0),
-                        }),
+                        Some(ModelV1::Active(model)) => Ok(Weights::published(model)),
                         _ => Err(id),
                     })
                     .collect()

@@ -7,7 +7,8 @@
 //! ```text
 //! grpc, services ─┐                      ┌─ checkpoints ─▶ subscriptions, auditor
 //! clock, auditor ─┼─▶ node (one lock) ───┤
-//! bootstrap ──────┘      └─ ledger       └─ head ─▶ response headers
+//! rivals         ─┤      └─ ledger       └─ head ─▶ response headers
+//! bootstrap ──────┘
 //! ```
 
 mod account;
@@ -22,6 +23,9 @@ pub mod ledger;
 mod listen;
 mod node;
 mod objects;
+#[cfg(test)]
+mod recorded;
+mod rivals;
 mod scorer;
 mod secrets;
 mod services;
@@ -31,6 +35,7 @@ pub use config::{DevnetConfig, ModelSpec, Ports};
 pub use directory::{Recorded, recorded};
 pub use genesis::GenesisOptions;
 pub use objects::ObjectStoreAccess;
+pub use rivals::Rivals;
 
 use std::{
     fmt, io,
@@ -127,6 +132,8 @@ pub struct Facts {
     /// As `GetServiceInfo` gives it.
     pub chain_id: String,
     pub epoch: u64,
+    /// As the chain was made; the clock may have been told otherwise since.
+    pub epoch_duration_ms: u64,
     pub embedding_dim: u64,
     pub active_models: usize,
 }
@@ -139,9 +146,13 @@ pub struct Devnet {
     pub admin_url: String,
     pub objects: ObjectStoreAccess,
     node: Node,
+    identities: Identities,
+    scorer: Arc<Scorer>,
+    store: Store,
     audits: Audits,
     tasks: JoinSet<()>,
     stop: DropGuard,
+    stopping: CancellationToken,
     directory: StateDirectory,
 }
 
@@ -193,9 +204,13 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         admin_url: admin.url(),
         objects: access,
         node: node.clone(),
+        identities,
+        scorer: scorer.clone(),
+        store: store.clone(),
         audits: Audits::default(),
         tasks: JoinSet::new(),
         stop: stop.clone().drop_guard(),
+        stopping: stop.clone(),
         directory,
     };
     devnet.tasks.spawn(objects::serve(objects, objects::service(&devnet.directory.objects(), &record)?, stop.clone()));
@@ -217,14 +232,14 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
     let faucet_api = services::FaucetApi::new(node.clone(), identities.faucet(), config.faucet_amount);
     let auditor = Auditor {
         node: node.clone(),
-        scorer,
+        scorer: scorer.clone(),
         turns: Semaphore::new(1),
         address: validator.address(),
         validator: Account::new(node.clone(), validator),
         audits: devnet.audits.clone(),
     };
     let tasks = &mut devnet.tasks;
-    tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, stop.clone())));
+    tasks.spawn(logged("rpc", grpc::serve(rpc, node.clone(), validator_name, scorer.clone(), stop.clone())));
     tasks.spawn(logged("faucet", services::serve(faucet, faucet_api, stop.clone())));
     tasks.spawn(logged("scoring", services::serve(scoring, scoring_api, stop.clone())));
     tasks.spawn(logged("admin", services::serve(admin, services::AdminApi(node.clone()), stop.clone())));
@@ -240,6 +255,7 @@ impl Devnet {
         let facts = self.node.read(|ledger| Facts {
             chain_id: ledger.chain_id().to_string(),
             epoch: ledger.system_state().epoch,
+            epoch_duration_ms: ledger.system_state().parameters.epoch_duration_ms,
             embedding_dim: ledger.system_state().parameters.target_embedding_dim,
             active_models: {
                 let models = ledger.system_state().model_registry.models.values();
@@ -247,6 +263,13 @@ impl Devnet {
             },
         });
         facts.await.map_err(|e| DevnetError::Internal(e.to_string()))
+    }
+
+    /// Lets rivals play until the network stops. They are the same ones at every start of a network.
+    pub fn admit(&mut self, rivals: Rivals) {
+        let (node, scorer, store) = (self.node.clone(), self.scorer.clone(), self.store.clone());
+        let company = rivals::Company::new(node, scorer, store, self.faucet_url.clone(), &self.identities, rivals);
+        self.tasks.spawn(company.run(self.stopping.clone()));
     }
 
     /// The chain itself, for tests that look behind the services.

@@ -9,6 +9,7 @@ use futures::future::try_join_all;
 use tokio::sync::{Mutex, Semaphore};
 
 use crate::{
+    chain::types::ActiveModel,
     model::{Model, ModelError, Score, apply_key_stream, winner},
     primitives::Digest,
     storage::{Fetcher, StorageError},
@@ -31,6 +32,19 @@ pub(super) struct Weights {
     pub size: u64,
     /// `None`: the file is not encrypted.
     pub key: Option<[u8; 32]>,
+}
+
+impl Weights {
+    /// What a revealed model publishes.
+    pub fn published(model: &ActiveModel) -> Self {
+        let manifest = &model.commitment.manifest;
+        Self {
+            url: manifest.url().to_owned(),
+            checksum: manifest.checksum(),
+            size: manifest.size(),
+            key: Some(model.decryption_key.0),
+        }
+    }
 }
 
 /// Every model's score of one piece of data.

@@ -25,6 +25,10 @@ impl Identities {
         Keypair::from_seed(self.derive("model-owner", model).0)
     }
 
+    pub fn rival(&self, number: u16) -> Keypair {
+        Keypair::from_seed(self.derive("rival", &number.to_string()).0)
+    }
+
     /// The key that a model's weights are encrypted with until it is revealed.
     pub fn weights_key(&self, model: &str) -> Digest {
         self.derive("weights", model)

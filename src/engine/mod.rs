@@ -10,7 +10,9 @@
 
 mod backoff;
 mod corpus;
+pub mod desk;
 mod dispatcher;
+pub mod history;
 mod journal;
 mod matching;
 mod money;
@@ -19,7 +21,7 @@ mod snapshot;
 mod watch;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,7 +29,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{EngineHandle, Mode, SubmissionState},
-    chain::{client::ClientError, keys::Keypair},
+    chain::{
+        client::{Client, ClientError},
+        keys::Keypair,
+    },
     primitives::{Address, Shannons},
     storage::{StorageError, Store},
 };
@@ -134,6 +139,27 @@ pub enum EngineError {
 /// A node that cannot be reached is no error: the engine says so in its snapshot and keeps trying.
 pub async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
     dispatcher::start(config).await
+}
+
+/// Checks that a journal belongs to this wallet and to the chain that the node serves, and writes it down the first time. Gives
+/// the chain's id.
+async fn identify(
+    journal: &journal::Journal,
+    client: &Client,
+    dir: &Path,
+    rpc_url: &str,
+    wallet: Address,
+) -> Result<String, EngineError> {
+    let recorded = journal.settle_meta("wallet", wallet.to_string()).await?;
+    if recorded != wallet.to_string() {
+        return Err(EngineError::OtherWallet { dir: dir.into(), recorded, found: wallet });
+    }
+    let found = client.service_info().await?.chain_id;
+    let recorded = journal.settle_meta("chain", found.clone()).await?;
+    if recorded != found {
+        return Err(EngineError::OtherChain { dir: dir.into(), recorded, rpc_url: rpc_url.into(), found });
+    }
+    Ok(found)
 }
 
 /// Unix time. A clock before 1970 reads as 0.

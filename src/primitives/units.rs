@@ -56,23 +56,38 @@ impl fmt::Display for Shannons {
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{0}` is no amount of SOMA: digits, at most nine decimals")]
+#[error("`{0}` is no amount: SOMA with at most nine decimals (`1.5`, `1.5soma`), or whole shannons (`1500000000sh`)")]
 pub struct ParseSomaError(String);
 
-/// SOMA in decimal text, exactly.
+/// SOMA in decimal text, exactly: `1.5` or `1.5soma`. With a unit of `shannons`, `shannon` or `sh`, a whole number of those. Case
+/// and spaces around do not matter.
 impl FromStr for Shannons {
     type Err = ParseSomaError;
     fn from_str(text: &str) -> Result<Self, ParseSomaError> {
         let bad = || ParseSomaError(text.chars().filter(|c| !c.is_control()).take(40).collect());
-        let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(decimals) || decimals.len() > 9 {
-            return Err(bad());
+        let number_end = text.trim().find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.trim().len());
+        let (number, unit) = text.trim().split_at(number_end);
+        match unit.trim_start().to_ascii_lowercase().as_str() {
+            "" | "soma" => parse_soma(number),
+            "shannons" | "shannon" | "sh" => digits(number),
+            _ => None,
         }
-        let whole: u64 = whole.parse().map_err(|_| bad())?;
-        let rest: u64 = format!("{decimals:0<9}").parse().map_err(|_| bad())?;
-        whole.checked_mul(SHANNONS_PER_SOMA).and_then(|w| w.checked_add(rest)).map(Self).ok_or_else(bad)
+        .map(Self)
+        .ok_or_else(bad)
     }
+}
+
+fn parse_soma(number: &str) -> Option<u64> {
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let missing = 9_u32.checked_sub(u32::try_from(decimals.len()).ok()?)?;
+    // Below 1e9: nine digits at most.
+    let rest = digits(decimals)? * 10_u64.pow(missing);
+    digits(whole)?.checked_mul(SHANNONS_PER_SOMA)?.checked_add(rest)
+}
+
+/// Digits and nothing else: `u64`'s own parser takes a sign.
+fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
 #[cfg(test)]
@@ -88,15 +103,38 @@ mod tests {
 
     #[test]
     fn ten_decimals_and_words_are_no_amount() {
-        for text in ["0.0000000001", "", ".", "1.", ".5", "-1", "1e9", "99999999999999999999"] {
+        let bad =
+            ["0.0000000001", "", ".", "1.", ".5", "-1", "+1", "1e9", "1.2.3", "1,5", "99999999999999999999", "soma"];
+        let units =
+            ["1.5sh", "sh", "1 shannon s", "1somas", "1btc", "0x10", "１", "18446744074", "18446744073709551616sh"];
+        for text in bad.into_iter().chain(units) {
             assert!(text.parse::<Shannons>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_amount_may_say_its_unit() {
+        let soma = Shannons(1_500_000_000);
+        for text in ["1.5", "1.5soma", "1.5 SOMA", " 1.500000000Soma ", "1500000000sh", "1500000000 shannons"] {
+            assert_eq!(text.parse(), Ok(soma), "{text}");
+        }
+        assert_eq!("1shannon".parse(), Ok(Shannons(1)));
+        assert_eq!("18446744073.709551615".parse(), Ok(Shannons(u64::MAX)));
+        assert_eq!("18446744073709551615sh".parse(), Ok(Shannons(u64::MAX)));
     }
 
     proptest! {
         #[test]
         fn text_round_trips(amount: u64) {
             prop_assert_eq!(Shannons(amount).to_string().parse(), Ok(Shannons(amount)));
+            prop_assert_eq!(format!("{amount}sh").parse(), Ok(Shannons(amount)));
+        }
+
+        #[test]
+        fn any_text_is_an_amount_or_an_error(text: String) {
+            if let Ok(amount) = text.parse::<Shannons>() {
+                prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+            }
         }
     }
 }

@@ -68,7 +68,8 @@ fn reason(error: &reqwest::Error) -> String {
         cause = inner;
     }
     match error.status() {
-        Some(status) => format!("HTTP {status}"),
+        // The number alone, as a node names it.
+        Some(status) => format!("HTTP {}", status.as_u16()),
         None => cause.to_string(),
     }
 }

@@ -181,3 +181,114 @@ pub fn keys_in_keystore(path: &Path, bytes: &[u8]) -> Result<Vec<Keypair>, Walle
     };
     entries.iter().map(keypair).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn key(n: u8) -> Keypair {
+        Keypair::from_seed([n; 32])
+    }
+
+    /// What the command line leaves after its first run, with two keys.
+    fn fixture(keystore: &str, active: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a place");
+        let entries: Vec<String> =
+            [key(1), key(2)].iter().map(|key| format!("  \"{}\"", key.to_keystore_entry().expose_secret())).collect();
+        let path = dir.path().join("soma.keystore");
+        fs::write(&path, format!("[\n{}\n]", entries.join(",\n"))).expect("writable");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        let public = BASE64.encode([&[0][..], &key(2).public_key()].concat());
+        let aliases = format!("[{{\"alias\": \"gifted-topaz\", \"public_key_base64\": \"{public}\"}}]");
+        fs::write(dir.path().join("soma.aliases"), aliases).expect("writable");
+        let yaml = format!(
+            "---\nkeystore:{}\nexternal_keys: ~\nenvs:\n  - alias: testnet\n    rpc: \"https://fullnode.testnet.soma.org:443\"\n    \
+             basic_auth: ~\n  - alias: local\n    rpc: \"http://127.0.0.1:9000\"\n    basic_auth: \"me:pw\"\n    chain_id: 4c78adac\n\
+             active_env: testnet\nactive_address: {active}\n",
+            keystore.replace("PATH", &path.display().to_string())
+        );
+        fs::write(dir.path().join("client.yaml"), yaml).expect("writable");
+        dir
+    }
+
+    fn read(dir: &tempfile::TempDir) -> CliConfig {
+        CliConfig::read(dir.path()).expect("it reads").expect("it is there")
+    }
+
+    #[test]
+    fn both_spellings_of_the_keystore_lead_to_the_active_key() {
+        let active = format!("\"{}\"", key(2).address());
+        for spelling in ["\n  File: PATH", " !File PATH", "\n  File: soma.keystore"] {
+            let dir = fixture(spelling, &active);
+            let config = read(&dir);
+            assert_eq!(config.address().expect("named"), Some(key(2).address()), "{spelling}");
+            let keypair = config.keypair(None).expect("readable").expect("there");
+            assert_eq!(keypair.address(), key(2).address());
+            let first = config.keypair(Some(key(1).address())).expect("readable").expect("there");
+            assert_eq!(first.address(), key(1).address());
+            assert!(matches!(config.keypair(Some(Address([9; 32]))), Err(WalletError::NotInKeystore { .. })));
+        }
+    }
+
+    #[test]
+    fn an_address_without_quotes_is_one_whatever_yaml_takes_it_for() {
+        // All digits, and one that reads like a float.
+        for address in ["1".repeat(64), format!("1e{}", "2".repeat(62)), format!("0x{}", "a".repeat(64))] {
+            let dir = fixture("\n  File: PATH", &address);
+            assert_eq!(read(&dir).active_address, address.parse().ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn without_an_active_address_several_keys_are_a_question() {
+        let dir = fixture("\n  File: PATH", "~");
+        assert!(matches!(read(&dir).keypair(None), Err(WalletError::NoActiveAddress { keys: 2, .. })));
+        let one = format!("[\"{}\"]", key(1).to_keystore_entry().expose_secret());
+        fs::write(dir.path().join("soma.keystore"), one).expect("writable");
+        assert_eq!(read(&dir).address().expect("one"), Some(key(1).address()));
+    }
+
+    #[test]
+    fn environments_and_aliases_are_read() {
+        let dir = fixture("\n  File: PATH", "~");
+        let config = read(&dir);
+        let testnet = config.env("testnet").expect("there");
+        assert_eq!((testnet.rpc.as_str(), testnet.basic_auth), ("https://fullnode.testnet.soma.org:443", false));
+        let local = config.env("local").expect("there");
+        assert_eq!((local.basic_auth, local.chain_id.as_deref()), (true, Some("4c78adac")));
+        assert_eq!(config.active_env.as_deref(), Some("testnet"));
+        assert_eq!(config.aliases(), [(key(2).address(), "gifted-topaz".to_owned())].into());
+    }
+
+    #[test]
+    fn a_keystore_that_others_may_read_is_refused() {
+        let dir = fixture("\n  File: PATH", &key(2).address().to_string());
+        let path = dir.path().join("soma.keystore");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("ours");
+        assert!(matches!(read(&dir).keypair(None), Err(WalletError::Exposed(_))));
+    }
+
+    #[test]
+    fn no_configuration_is_none_and_a_broken_one_an_error_without_secrets() {
+        let dir = tempfile::tempdir().expect("a place");
+        assert!(CliConfig::read(dir.path()).expect("nothing there").is_none());
+        for yaml in ["keystore: [", "envs: 5", "active_address: nonsense"] {
+            fs::write(dir.path().join("client.yaml"), yaml).expect("writable");
+            assert!(matches!(CliConfig::read(dir.path()), Err(WalletError::Foreign { .. })), "{yaml}");
+        }
+        let dir = fixture(" !InMem {}", "~");
+        assert!(read(&dir).keypair(None).expect("no keys").is_none());
+
+        let dir = fixture("\n  File: PATH", "~");
+        let entry = key(1).to_keystore_entry();
+        for damaged in [format!("{{\"{}\": 1}}", entry.expose_secret()), format!("[\"{}x\"]", entry.expose_secret())] {
+            fs::write(dir.path().join("soma.keystore"), damaged).expect("writable");
+            let error = read(&dir).keypair(None).err().expect("damaged").to_string();
+            assert!(!error.contains(&entry.expose_secret()[..12]), "{error}");
+        }
+    }
+}

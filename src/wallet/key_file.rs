@@ -248,3 +248,124 @@ impl Drop for ZeroizingKey {
         self.0.as_mut_slice().zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The least that argon2 takes: thousands of files are opened here.
+    const CHEAP: KdfCost = KdfCost { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    fn secret(text: &str) -> SecretString {
+        text.into()
+    }
+
+    fn sealed() -> (Keypair, String) {
+        let keypair = Keypair::from_seed([7; 32]);
+        let file = KeyFile::seal(&keypair, &secret("correct horse"), CHEAP, 1_795_354_828_000).expect("it seals");
+        (keypair, file.to_json())
+    }
+
+    fn open(text: &[u8], passphrase: &str) -> Result<Address, KeyFileError> {
+        Ok(KeyFile::parse(text)?.open(&secret(passphrase))?.address())
+    }
+
+    #[test]
+    fn a_key_returns_with_its_passphrase_and_with_no_other() {
+        let (keypair, text) = sealed();
+        assert_eq!(open(text.as_bytes(), "correct horse"), Ok(keypair.address()));
+        for wrong in ["correct horse ", "Correct horse", ""] {
+            assert_eq!(open(text.as_bytes(), wrong), Err(KeyFileError::Passphrase), "{wrong}");
+        }
+        let file = KeyFile::parse(text.as_bytes()).expect("it parses");
+        assert_eq!((file.address(), file.created_ms()), (keypair.address(), 1_795_354_828_000));
+    }
+
+    #[test]
+    fn the_default_costs_are_in_the_file_and_work() {
+        let keypair = Keypair::from_seed([8; 32]);
+        let file = KeyFile::seal(&keypair, &secret("x"), KdfCost::default(), 0).expect("it seals");
+        let json: serde_json::Value = serde_json::from_str(&file.to_json()).expect("JSON");
+        let kdf = &json["header"]["kdf"];
+        assert_eq!((kdf["name"].as_str(), kdf["memory_kib"].as_u64()), (Some("argon2id"), Some(65_536)));
+        assert_eq!((kdf["iterations"].as_u64(), kdf["parallelism"].as_u64()), (Some(3), Some(1)));
+        assert_eq!(file.open(&secret("x")).map(|key| key.address()), Ok(keypair.address()));
+    }
+
+    #[test]
+    fn the_file_says_nothing_of_the_key_and_differs_each_time() {
+        let (keypair, text) = sealed();
+        for form in [keypair.to_hex(), keypair.to_bech32(), keypair.to_keystore_entry()] {
+            assert!(!text.contains(form.expose_secret()));
+        }
+        assert_ne!(text, sealed().1, "salt and nonce are new each time");
+    }
+
+    #[test]
+    fn every_truncation_is_an_error() {
+        let (_, text) = sealed();
+        for length in 0..text.trim_end().len() {
+            assert!(open(&text.as_bytes()[..length], "correct horse").is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_is_an_error() {
+        let (_, text) = sealed();
+        for at in 0..text.trim_end().len() {
+            for bit in 0..8 {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] ^= 1 << bit;
+                let opened = open(&bytes, "correct horse");
+                assert!(opened.is_err(), "bit {bit} of byte {at}: {}", String::from_utf8_lossy(&bytes));
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_costs_are_refused_before_any_memory_is_taken() {
+        let (_, text) = sealed();
+        let four_tib = (4_u64 << 40) / 1024;
+        for (field, cost) in [
+            ("memory_kib", four_tib),
+            ("memory_kib", u64::MAX),
+            ("memory_kib", 0),
+            ("iterations", 1 << 40),
+            ("iterations", 0),
+            ("parallelism", 1 << 24),
+        ] {
+            let mut json: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            json["header"]["kdf"][field] = cost.into();
+            let error = open(json.to_string().as_bytes(), "correct horse").expect_err("refused");
+            assert!(matches!(error, KeyFileError::Cost(_)), "{field} {cost}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_newer_file_and_a_foreign_one_are_told_apart() {
+        let (_, text) = sealed();
+        let newer = text.replace("\"version\": 1,", "\"version\": 2,");
+        assert_eq!(open(newer.as_bytes(), "correct horse"), Err(KeyFileError::Newer(2)));
+        for foreign in ["", "{}", "[]", "not JSON", "{\"crypto\": {\"cipher\": \"aes-128-ctr\"}}"] {
+            assert!(matches!(open(foreign.as_bytes(), "x"), Err(KeyFileError::Foreign(_))), "{foreign}");
+        }
+        let other = text.replace(FORMAT, "other-wallet");
+        assert!(matches!(open(other.as_bytes(), "x"), Err(KeyFileError::Foreign(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_returns_with_any_passphrase(seed: [u8; 32], passphrase in ".{1,40}") {
+            let keypair = Keypair::from_seed(seed);
+            let file = KeyFile::seal(&keypair, &secret(&passphrase), CHEAP, 0).expect("it seals");
+            prop_assert_eq!(open(file.to_json().as_bytes(), &passphrase), Ok(keypair.address()));
+        }
+
+        #[test]
+        fn any_bytes_are_an_error_and_no_panic(bytes: Vec<u8>) {
+            prop_assert!(open(&bytes, "x").is_err());
+        }
+    }
+}

@@ -160,3 +160,58 @@ impl Vault {
             .map_err(|cause| WalletError::Unwritable { path, cause })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const CHEAP: KdfCost = KdfCost { memory_kib: 8, iterations: 1, parallelism: 1 };
+
+    fn make(vault: &Vault, name: &str, seed: u8) -> Result<WalletFile, WalletError> {
+        vault.create(name, &Keypair::from_seed([seed; 32]), &"x".into(), CHEAP, 0)
+    }
+
+    #[test]
+    fn the_first_wallet_is_the_active_one_until_another_is_chosen() {
+        let dir = tempfile::tempdir().expect("a place");
+        let vault = Vault::below(dir.path());
+        assert_eq!((vault.active().expect("none"), vault.names().expect("none").len()), (None, 0));
+        make(&vault, "savings", 1).expect("made");
+        make(&vault, "default", 2).expect("made");
+        assert_eq!(vault.active().expect("chosen").as_deref(), Some("savings"));
+        vault.set_active("default").expect("it is there");
+        assert_eq!(vault.active().expect("chosen").as_deref(), Some("default"));
+        assert_eq!(vault.names().expect("two"), ["default", "savings"]);
+        assert!(matches!(vault.set_active("nobody"), Err(WalletError::Missing { .. })));
+        fs::remove_file(dir.path().join("wallets/default.json")).expect("ours");
+        assert!(matches!(vault.active(), Err(WalletError::Missing { .. })), "never silently another wallet");
+    }
+
+    #[test]
+    fn files_and_their_directory_are_the_users_own_and_never_overwritten() {
+        let dir = tempfile::tempdir().expect("a place");
+        let vault = Vault::below(dir.path());
+        let wallet = make(&vault, "default", 1).expect("made");
+        let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(&wallet.path), mode(&vault.dir)), (0o600, 0o700));
+        let before = fs::read(&wallet.path).expect("readable");
+        assert!(matches!(make(&vault, "default", 2), Err(WalletError::Exists { .. })));
+        assert_eq!(fs::read(&wallet.path).expect("readable"), before);
+
+        fs::set_permissions(&wallet.path, fs::Permissions::from_mode(0o640)).expect("ours");
+        let error = vault.read("default").expect_err("others may read it");
+        assert!(matches!(error, WalletError::Exposed(_)) && error.to_string().contains("chmod 600"));
+    }
+
+    #[test]
+    fn a_name_cannot_lead_elsewhere() {
+        let dir = tempfile::tempdir().expect("a place");
+        let vault = Vault::below(dir.path());
+        for name in ["", "../x", "a/b", ".", "a b", "ä", &"x".repeat(33)] {
+            assert!(matches!(make(&vault, name, 1), Err(WalletError::Name(_))), "{name}");
+            assert!(matches!(vault.read(name), Err(WalletError::Name(_))), "{name}");
+        }
+    }
+}

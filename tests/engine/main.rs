@@ -1,6 +1,7 @@
 //! The engine against the embedded network: crashes, rivals, strangers, and books that balance.
 
 mod crash;
+mod desk;
 mod flight;
 mod health;
 mod money;

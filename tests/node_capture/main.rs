@@ -5,4 +5,5 @@
 mod capture;
 mod chain;
 mod decode;
+mod mutations;
 mod rules;

@@ -81,7 +81,7 @@ fn refused_or_unknown(status: Status) -> Execution {
 }
 
 /// The effects, if they are those of `digest`.
-fn executed(transaction: &rpc::ExecutedTransaction, digest: Digest) -> Result<Executed, ClientError> {
+pub(super) fn executed(transaction: &rpc::ExecutedTransaction, digest: Digest) -> Result<Executed, ClientError> {
     let effects = convert::effects_from_proto(
         transaction
             .effects

@@ -6,13 +6,17 @@
 mod auxiliary;
 mod checkpoints;
 mod checks;
+mod claimable;
 mod execution;
+mod history;
 mod pages;
 mod preflight;
 mod protocol;
 mod transport;
 
 pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use claimable::ClaimableTarget;
+pub use history::PastTransaction;
 pub use preflight::Preflight;
 pub use protocol::KNOWN_PROTOCOL;
 

@@ -28,4 +28,4 @@ pub use parameters::{parameters_attributes, parameters_from_proto, parameters_to
 pub use signature::{signature_from_proto, signature_to_proto};
 pub use system_state::{epoch_state_from_proto, system_state_to_proto};
 pub use target::{target_info_from_proto, target_status_word, target_to_proto};
-pub use transaction::{transaction_from_proto, transaction_to_proto};
+pub use transaction::{transaction_from_proto, transaction_to_proto, transaction_to_proto_prefixed};

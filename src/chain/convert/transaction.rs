@@ -25,6 +25,49 @@ pub fn transaction_to_proto(data: &TransactionData) -> rpc::Transaction {
     }
 }
 
+/// As a node shows an executed, simulated or stored transaction: `0x` before every id and address. (Checkpoints show the form
+/// of [`transaction_to_proto`].)
+pub fn transaction_to_proto_prefixed(data: &TransactionData) -> rpc::Transaction {
+    fn prefix(text: &mut Option<String>) {
+        if let Some(text) = text.as_mut().filter(|text| !text.starts_with("0x")) {
+            text.insert_str(0, "0x");
+        }
+    }
+    let mut message = transaction_to_proto(data);
+    prefix(&mut message.sender);
+    let mut references: Vec<&mut rpc::ObjectReference> = message.gas_payment.iter_mut().collect();
+    match message.kind.as_mut().and_then(|kind| kind.kind.as_mut()) {
+        Some(Kind::TransferCoin(kind)) => {
+            references.extend(&mut kind.coin);
+            prefix(&mut kind.recipient);
+        }
+        Some(Kind::PayCoins(kind)) => {
+            references.extend(&mut kind.coins);
+            for recipient in &mut kind.recipients {
+                *recipient = format!("0x{recipient}");
+            }
+        }
+        Some(Kind::TransferObjects(kind)) => {
+            references.extend(&mut kind.objects);
+            prefix(&mut kind.recipient);
+        }
+        Some(Kind::AddStake(kind)) => {
+            references.extend(&mut kind.coin_ref);
+            prefix(&mut kind.address);
+        }
+        Some(Kind::AddStakeToModel(kind)) => references.extend(&mut kind.coin_ref),
+        Some(Kind::WithdrawStake(kind)) => references.extend(&mut kind.staked_soma),
+        Some(Kind::SubmitData(kind)) => references.extend(&mut kind.bond_coin),
+        Some(Kind::ReportValidator(kind)) => prefix(&mut kind.reportee),
+        Some(Kind::UndoReportValidator(kind)) => prefix(&mut kind.reportee),
+        _ => {}
+    }
+    for reference in references {
+        prefix(&mut reference.object_id);
+    }
+    message
+}
+
 /// Ids with or without `0x`; vectors become tensors of shape `[n]`, scalars `[1]`; URLs are normalised. A digest that is no
 /// Base58 is an error; a wrong one is not looked at, as on a node.
 pub fn transaction_from_proto(transaction: &rpc::Transaction) -> Result<TransactionData, FieldError> {

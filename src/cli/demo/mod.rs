@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, play::Play, specialists};
+use super::{Exit, devnet::rivals, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -48,6 +48,9 @@ pub struct Demo {
     /// Length of an epoch.
     #[arg(long, default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     epoch_seconds: u64,
+    /// Competing submitters with wallets of their own.
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u16).range(..=64))]
+    rivals: u16,
     /// Port of the network's gRPC service; 0 takes any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
@@ -89,7 +92,8 @@ impl Demo {
         // Looked at before a network is started for it; the engine reads it later, file by file.
         fs::read_dir(&data).with_context(|| format!("cannot read the data directory {}", data.display()))?;
         writeln!(io::stderr(), "starting the embedded network …")?;
-        let network = self.start_network(dir).await?;
+        let mut network = self.start_network(dir).await?;
+        network.admit(rivals(self.rivals));
         let keypair = Keypair::from_seed(wallet_seed(self.seed));
         let balance_start = fund(&network, keypair.address()).await?;
         let handle = self.start_engine(dir, &network, keypair, data).await?;

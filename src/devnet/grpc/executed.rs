@@ -6,7 +6,7 @@ use crate::{
     chain::{
         convert::{
             EffectsStyle, balance_change_to_proto, checkpoint_summary_to_proto, effects_to_proto, object_to_proto,
-            signature_to_proto, timestamp_to_proto, transaction_to_proto,
+            signature_to_proto, timestamp_to_proto, transaction_to_proto, transaction_to_proto_prefixed,
         },
         proto::soma::rpc as pb,
         types::{Digest, ObjectId, ObjectType, UserSignature},
@@ -31,7 +31,11 @@ fn transaction(record: &TransactionRecord, style: EffectsStyle) -> pb::ExecutedT
     let types = matches!(style, EffectsStyle::Execute).then_some(&type_of as &dyn Fn(&ObjectId) -> _);
     pb::ExecutedTransaction {
         digest: Some(digest),
-        transaction: Some(transaction_to_proto(&record.data)),
+        // Other conversion code on a node, and other text forms.
+        transaction: Some(match style {
+            EffectsStyle::Execute => transaction_to_proto_prefixed(&record.data),
+            EffectsStyle::Checkpoint => transaction_to_proto(&record.data),
+        }),
         signatures: signatures(record),
         effects: Some(effects_to_proto(&record.effects, style, types)),
         checkpoint: None,
@@ -57,7 +61,12 @@ pub fn executed(record: &TransactionRecord) -> pb::ExecutedTransaction {
 
 /// The answer to SimulateTransaction: nothing was signed and nothing has a digest.
 pub fn simulated(record: &TransactionRecord) -> pb::ExecutedTransaction {
-    pb::ExecutedTransaction { digest: None, signatures: Vec::new(), ..executed(record) }
+    pb::ExecutedTransaction {
+        digest: None,
+        signatures: Vec::new(),
+        transaction: Some(transaction_to_proto(&record.data)),
+        ..executed(record)
+    }
 }
 
 /// The answer to GetTransaction: a real node gives no objects here, whatever the mask.

@@ -30,6 +30,11 @@ pub(in crate::devnet) fn add(head: &Head, headers: &mut HeaderMap) {
     }
     headers.insert(HeaderName::from_static("x-soma-chain"), HeaderValue::from_static(CHAIN));
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
+    add_origin(headers);
+}
+
+/// Those of every answer of the port, gRPC's or not: any page in a browser may ask.
+pub(in crate::devnet) fn add_origin(headers: &mut HeaderMap) {
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(
         header::VARY,

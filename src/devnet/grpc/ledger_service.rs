@@ -11,7 +11,7 @@ use crate::{
     chain::{
         convert::{object_to_proto, parameters_attributes, system_state_to_proto, timestamp_to_proto},
         proto::soma::rpc::{self as pb, ledger_service_server::LedgerService},
-        types::{Digest, ObjectId, SystemStateV1},
+        types::{Digest, ObjectId, SystemParameters, SystemStateV1},
     },
     devnet::{CHAIN, SERVER, ledger::Ledger, node::Node},
 };
@@ -155,6 +155,9 @@ impl LedgerService for LedgerApi {
     }
 }
 
+/// `protocol.md §11`.
+const PROTOCOL_EMBEDDING_DIM: u64 = 2048;
+
 fn transaction_missing(digest: &Digest) -> String {
     format!("Transaction {digest} not found")
 }
@@ -208,7 +211,13 @@ fn epoch(ledger: &Ledger, number: Option<u64>, with_state: bool) -> Result<pb::E
         protocol_config: Some(pb::ProtocolConfig {
             protocol_version: Some(state.protocol_version),
             feature_flags: Default::default(),
-            attributes: parameters_attributes(ledger.genesis_parameters()).into_iter().collect(),
+            // The protocol's constants: a network of small models has its dimension in the system state only.
+            attributes: parameters_attributes(&SystemParameters {
+                target_embedding_dim: PROTOCOL_EMBEDDING_DIM,
+                ..ledger.genesis_parameters().clone()
+            })
+            .into_iter()
+            .collect(),
         }),
     })
 }

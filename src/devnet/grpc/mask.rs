@@ -44,6 +44,9 @@ static MESSAGES: LazyLock<HashMap<String, Fields>> = LazyLock::new(|| {
         .collect()
 });
 
+/// Deeper than any message of the contract: a path of a stranger must not decide how deep this module recurses.
+const MAX_DEPTH: usize = 16;
+
 /// What a mask says of one message.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::devnet) enum Mask {
@@ -63,23 +66,24 @@ impl Mask {
     fn from_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         let mut root = Self::Fields(BTreeMap::new());
         for path in paths {
-            root.add(path);
+            root.add(path, MAX_DEPTH);
         }
         root
     }
 
-    fn add(&mut self, path: &str) {
+    /// Below `depth` levels the rest of a path is one name, which is none of ours.
+    fn add(&mut self, path: &str, depth: usize) {
         let Self::Fields(fields) = self else { return };
         if path == "*" {
             *self = Self::All;
             return;
         }
-        match path.split_once('.') {
+        match path.split_once('.').filter(|_| depth > 0) {
             None => {
                 fields.insert(path.to_owned(), Self::All);
             }
             Some((first, rest)) => {
-                fields.entry(first.to_owned()).or_insert_with(|| Self::Fields(BTreeMap::new())).add(rest);
+                fields.entry(first.to_owned()).or_insert_with(|| Self::Fields(BTreeMap::new())).add(rest, depth - 1);
             }
         }
     }
@@ -187,6 +191,8 @@ impl Mask {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
     use crate::chain::proto::soma::rpc as pb;
 
@@ -269,6 +275,29 @@ mod tests {
         assert!(
             mask(&["effects.changed_objects", "objects.objects.contents"]).validated("ExecutedTransaction").is_ok()
         );
+    }
+
+    #[test]
+    fn a_path_without_end_is_unknown_and_not_the_end_of_the_stack() {
+        let endless = "effects.".repeat(400_000) + "x";
+        assert!(mask(&[&endless]).validated("ExecutedTransaction").is_err());
+        assert_eq!(mask(&[&endless]).apply("Checkpoint", checkpoint()), pb::Checkpoint::default());
+    }
+
+    proptest! {
+        #[test]
+        fn no_mask_panics_and_a_whole_one_changes_nothing(
+            paths in vec("(\\*|transactions|effects|objects|digest|[a-z_.*]{0,12}|\\PC{0,8})(\\.(effects|objects|epoch|x)){0,4}", 0..6),
+        ) {
+            let asked = Mask::of(Some(FieldMask { paths: paths.clone() }), &[]);
+            let answered = asked.clone().apply("Checkpoint", checkpoint());
+            // What is left out once stays out: a mask applied twice is the mask.
+            prop_assert_eq!(asked.clone().apply("Checkpoint", answered.clone()), answered);
+            let _ = asked.clone().without_whole(&["objects"]).validated("Checkpoint");
+            if paths.iter().any(|path| path == "*") {
+                prop_assert_eq!(asked.apply("Checkpoint", checkpoint()), checkpoint());
+            }
+        }
     }
 
     #[test]

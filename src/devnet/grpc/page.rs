@@ -46,6 +46,8 @@ pub(super) fn invalid_token() -> Status {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
     use super::*;
     use crate::chain::proto::soma::rpc::Target;
 
@@ -60,6 +62,41 @@ mod tests {
         assert_eq!((first.len(), place), (63, Some(62)));
         let (second, place) = page(targets(100, 2100).skip(63), None, 100);
         assert_eq!((second.len(), place), (37, None));
+    }
+
+    proptest! {
+        /// Whatever is asked for, page after page gives every item once, and a page is never beyond its bounds.
+        #[test]
+        fn pages_give_every_item_once(sizes in vec(0usize..60_000, 0..60), asked in option::of(any::<u32>())) {
+            let mut seen = Vec::new();
+            let mut after = None;
+            loop {
+                let rest = sizes.iter().enumerate().filter(|(at, _)| after.is_none_or(|after| *at > after));
+                let (items, last) = page(
+                    rest.map(|(at, dim)| (at, Target { embedding: vec![1.0; *dim], bond_amount: Some(at as u64), ..Default::default() })),
+                    asked,
+                    50,
+                );
+                prop_assert!(items.len() <= 1000 && (items.is_empty() == (seen.len() == sizes.len())));
+                let bytes: usize = items.iter().map(Message::encoded_len).sum();
+                let newest = items.last().map_or(0, Message::encoded_len);
+                prop_assert!(bytes - newest <= MAX_BYTES);
+                seen.extend(items.iter().map(|target| target.bond_amount()));
+                match last {
+                    Some(place) => after = Some(place),
+                    None => break,
+                }
+            }
+            prop_assert_eq!(seen, (0..sizes.len() as u64).collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_token_of_strangers_is_an_error_and_ours_comes_back(noise in vec(any::<u8>(), 0..80), place: (u64, [u8; 32])) {
+            let _ = read_token::<(u64, [u8; 32])>(&noise);
+            let ours = token(&place).expect("a token");
+            prop_assert_eq!(read_token::<(u64, [u8; 32])>(&ours).ok(), Some(place));
+            prop_assert!(read_token::<(u64, [u8; 32])>(&[&ours[..], &[0]].concat()).is_err());
+        }
     }
 
     #[test]

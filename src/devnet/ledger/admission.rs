@@ -63,7 +63,7 @@ pub(super) fn admit(state: &LiveState, store: &Store, data: &TransactionData) ->
         return retriable("The transaction inputs contain duplicated ObjectRef's");
     }
     let mut objects = BTreeMap::new();
-    for reference in data.only_gas(&inputs).chain(inputs.owned.iter().map(|(reference, _)| reference)) {
+    for reference in inputs.owned.iter().map(|(reference, _)| reference).chain(data.only_gas(&inputs)) {
         let is_gas = gas.contains(&reference.id);
         objects.insert(reference.id, owned_input(state, store, data, reference, is_gas)?);
     }

@@ -127,6 +127,13 @@ pub(super) fn check(roots: &[PathBuf]) -> Result<(), CorpusError> {
     Ok(())
 }
 
+/// Whether a file must not become public: by its name, by the folder it is in, or because it holds a key.
+pub(super) fn looks_secret(path: &Path) -> io::Result<bool> {
+    let real = path.canonicalize()?;
+    let named = [path, &real].into_iter().any(secrets::is_secret_file);
+    Ok(named || real.ancestors().skip(1).any(secrets::is_secret_folder) || secrets::file_holds_a_key(&real)?)
+}
+
 impl Listing {
     /// Walks the roots. What cannot be read below them is counted, not an error. `own` (the engine's state) is left out.
     fn of(roots: &[PathBuf], own: &Path) -> Self {

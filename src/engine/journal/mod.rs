@@ -4,6 +4,7 @@
 //! signatures, and is otherwise told what happened. A file that it does not understand is an error, and is left as it is.
 
 mod activity;
+mod history;
 mod money;
 mod orders;
 mod schema;

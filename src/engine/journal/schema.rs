@@ -104,6 +104,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
     );
     CREATE INDEX open_orders ON orders (id) WHERE outcome IS NULL;
 ",
+    "
+    CREATE TABLE chain_history (digest BLOB PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
+",
 ];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {

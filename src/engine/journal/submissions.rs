@@ -283,6 +283,27 @@ impl Journal {
         self.list(format!("SELECT {COLUMNS} FROM submissions WHERE epoch = {epoch} ORDER BY id")).await
     }
 
+    /// The condition is ours, never from outside.
+    pub(super) async fn list_where(&self, condition: &'static str) -> Result<Vec<Submission>, JournalError> {
+        self.list(format!("SELECT {COLUMNS} FROM submissions WHERE {condition}")).await
+    }
+
+    pub async fn submission(&self, id: SubmissionId) -> Result<Submission, JournalError> {
+        self.call(move |connection| get(connection, id)).await
+    }
+
+    /// The row of a target in which something can still happen, or that filled it.
+    pub async fn live_row(&self, target: ObjectId) -> Result<Option<Submission>, JournalError> {
+        self.call(move |connection| {
+            let query = format!(
+                "SELECT {COLUMNS} FROM submissions
+                 WHERE target = ?1 AND state NOT IN ('rejected', 'lost', 'failed', 'expired')"
+            );
+            Ok(connection.query_row(&query, [target.0], read).optional()?)
+        })
+        .await
+    }
+
     async fn list(&self, query: String) -> Result<Vec<Submission>, JournalError> {
         self.call(move |connection| {
             let mut statement = connection.prepare(&query)?;

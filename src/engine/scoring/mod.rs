@@ -23,7 +23,7 @@ use crate::{
 };
 
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed};
-pub(super) use weights::{WeightsCache, WeightsSpec};
+pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
 const SEED: u64 = 0;
@@ -116,6 +116,11 @@ impl Drop for Scorers {
         self.shared.lock().closed = true;
         self.shared.work.notify_all();
     }
+}
+
+/// Confirms in the caller's thread, which is kept busy for as long as the models take.
+pub(super) fn confirm_here(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
+    confirm::confirm(job, &confirm::Evaluations::default())
 }
 
 enum Job {

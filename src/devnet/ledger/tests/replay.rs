@@ -9,7 +9,7 @@ use crate::{
         TransactionEffectsV1, TransactionKind, UnchangedSharedKind,
     },
     devnet::ledger::{
-        BalanceChange, Genesis, Ledger, TransactionRecord,
+        BalanceChange, EpochRecord, Genesis, Ledger, TransactionRecord,
         epoch::{self, Change},
     },
 };
@@ -39,21 +39,35 @@ fn recordings() -> Vec<Recorded> {
 
 impl Ledger {
     /// Makes an object live that no transaction here has written.
-    pub(super) fn adopt(&mut self, object: Object) {
+    pub(in crate::devnet) fn adopt(&mut self, object: Object) {
         if object.id() == ObjectId::SYSTEM_STATE {
             let system = object.system_state().unwrap();
             self.state.set_system(std::sync::Arc::new(system.v1().clone()));
             self.running.epoch = system.v1().epoch;
+            self.running.state_at_start = self.state.shared_system();
         }
         self.state.put(object);
     }
 
-    fn replay(&mut self, data: &TransactionData) -> TransactionRecord {
+    /// The recorded transactions in their order: what has to be adopted before, and what was executed.
+    pub(in crate::devnet) fn recorded() -> Vec<(Vec<Object>, TransactionData)> {
+        let object = |text: &String| Object::from_bytes(&hex::decode(text).unwrap()).unwrap();
+        let data = |text: &String| bcs::from_bytes(&hex::decode(text).unwrap()).unwrap();
+        recordings().iter().map(|one| (one.adopt.iter().map(object).collect(), data(&one.data))).collect()
+    }
+
+    pub(in crate::devnet) fn replay(&mut self, data: &TransactionData) -> TransactionRecord {
         if let TransactionKind::ChangeEpoch { epoch, epoch_start_timestamp_ms: start_ms, fees, .. } = *data.kind() {
             let outcome = epoch::run(&self.state, data, Change { epoch, start_ms, fees });
             let summary = self.next_checkpoint(&outcome, start_ms);
-            let record = self.append(summary, data.clone(), Vec::new(), outcome, None).unwrap();
-            self.state.release_locks();
+            let next = EpochRecord {
+                epoch,
+                start_ms,
+                end_ms: None,
+                first_checkpoint: summary.sequence_number + 1,
+                state_at_start: outcome.system.clone().unwrap(),
+            };
+            let record = self.append(summary, data.clone(), Vec::new(), outcome, Some(next)).unwrap();
             return TransactionRecord::clone(&record);
         }
         let record = self.execute_verified(data, Vec::new(), 0).unwrap_or_else(|e| panic!("{e}"));
@@ -123,11 +137,10 @@ fn a_real_nodes_transactions_have_the_recorded_effects_byte_for_byte() {
     let mut ledger = Ledger::open(None, &genesis).unwrap();
     let recordings = recordings();
     assert_eq!(recordings.len(), 107);
-    for recorded in &recordings {
-        for object in &recorded.adopt {
-            ledger.adopt(Object::from_bytes(&hex::decode(object).unwrap()).unwrap());
+    for (recorded, (objects, data)) in recordings.iter().zip(Ledger::recorded()) {
+        for object in objects {
+            ledger.adopt(object);
         }
-        let data: TransactionData = bcs::from_bytes(&hex::decode(&recorded.data).unwrap()).unwrap();
         let record = ledger.replay(&data);
         assert_as_recorded(recorded, record.effects.v1(), &record.balance_changes);
         assert_eq!(ledger.transaction(&recorded.digest).as_deref(), Some(&record), "{}", recorded.label);

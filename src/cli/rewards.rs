@@ -1,0 +1,158 @@
+//! `somascope rewards`: what was filled, pending, claimed and forfeited, from the chain and from this machine.
+
+use std::path::Path;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::{
+    environment::Environment,
+    exit::Exit,
+    network::NetworkArgs,
+    order::tell_line,
+    output::{OutputArgs, Page},
+    place,
+    signer::ReaderArgs,
+};
+use crate::{
+    engine::history::{self, Entry, EntryState, JournalUse, Limits, Query, Rewards},
+    primitives::Shannons,
+};
+
+/// Show rewards, bonds and fees of a wallet.
+///
+/// Rebuilt from the chain alone, so it works on a fresh machine, as far as the node still remembers; what it found is kept, so that
+/// nothing is lost when the node forgets. On the machine that submitted it also names the files. Signs nothing.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n\n\
+    JSON: network, address, epoch, balance_shannons, complete (the sums explain the balance), gaps, journal (joined, busy, none), totals, \
+    epochs, submissions, finds. `totals`: submitted, filled, pending, claimable, claimed, forfeited, lost, rewards_shannons, \
+    expected_shannons, finder_fees_shannons, fees_shannons, bonds_locked_shannons, bonds_forfeited_shannons, received_shannons, \
+    sent_shannons. Each submission: target, state (unknown, pending, claimable, claimed, forfeited, forgotten, lost, failed), epoch, \
+    claimable_epoch, bond_shannons, fee_shannons, reward_pool_shannons, expected_shannons, paid_shannons, submit_digest, claim_digest, \
+    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note.\n\n\
+    If complete, balance = received + rewards + finder fees - fees - bonds locked - bonds forfeited - sent."
+)]
+pub struct RewardsCommand {
+    /// Ask the node for so many transactions at most; what was found is kept, so that the next run goes on from there.
+    #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_transactions: u32,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    reader: ReaderArgs,
+    #[command(flatten)]
+    network: NetworkArgs,
+}
+
+#[derive(serde::Serialize)]
+struct Shown {
+    network: String,
+    #[serde(flatten)]
+    rewards: Rewards,
+}
+
+/// Transactions between two words of progress.
+const TELL_EVERY: usize = 200;
+
+impl RewardsCommand {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        let environment = Environment::read(Path::new("."))?;
+        let network = self.network.resolve(&environment)?;
+        let address = self.reader.address(&environment)?;
+        let dir = match self.reader.address {
+            // A stranger's rewards are looked at, not kept; unless the address is our own wallet's.
+            Some(_) => place::data_dir()?.join(network.directory()).join(address.to_string()),
+            None => place::state_dir(&network, Some(address))?,
+        };
+        let query = Query {
+            rpc_url: network.rpc_url.clone(),
+            address,
+            dir: Some(dir),
+            limits: Limits { transactions: self.max_transactions as usize, ..Limits::default() },
+        };
+        let mut told = 0;
+        let progress = |asked: usize| {
+            if asked >= told + TELL_EVERY {
+                told = asked;
+                tell_line(&format!("{asked} transactions …"));
+            }
+        };
+        let rewards = super::block_on(async { Ok(history::rewards(query, progress).await?) })?;
+        let shown = Shown { network: network.title(), rewards };
+        self.output.open().show(&shown, page).context("standard output")?;
+        Ok(Exit::Ok)
+    }
+}
+
+fn page(page: &mut Page, shown: &Shown) {
+    let rewards = &shown.rewards;
+    let totals = &rewards.totals;
+    page.fact("wallet", format!("0x{} on {}, epoch {}", rewards.address, shown.network, rewards.epoch));
+    page.fact("balance", format!("{} SOMA", rewards.balance));
+    page.fact("filled", format!("{} of {} submitted, {} lost", totals.filled, totals.submitted, totals.lost));
+    page.fact("rewards", format!("{} SOMA from {} claims", totals.rewards, totals.claimed));
+    page.fact(
+        "expected",
+        format!("{} SOMA from {} pending and {} claimable", totals.expected, totals.pending, totals.claimable),
+    );
+    if totals.finder_fees > Shannons::ZERO {
+        page.fact("finder's fees", format!("{} SOMA", totals.finder_fees));
+    }
+    page.fact("fees", format!("{} SOMA", totals.fees));
+    page.fact("bonds", format!("{} SOMA locked, {} forfeited", totals.bonds_locked, totals.bonds_forfeited));
+    if !rewards.epochs.is_empty() {
+        page.line("");
+        let rows = rewards.epochs.iter().map(|epoch| {
+            vec![
+                epoch.epoch.to_string(),
+                epoch.filled.to_string(),
+                epoch.lost.to_string(),
+                epoch.claimed.to_string(),
+                epoch.earned.to_string(),
+                epoch.pending.to_string(),
+                epoch.bonds_locked.to_string(),
+                epoch.bonds_forfeited.to_string(),
+                epoch.fees.to_string(),
+            ]
+        });
+        let columns =
+            ["EPOCH", "FILLED", "LOST", "CLAIMED", "EARNED", "PENDING", "BONDS LOCKED", "BONDS FORFEITED", "FEES"];
+        page.table(&columns, rows.collect());
+    }
+    if !rewards.submissions.is_empty() {
+        page.line("");
+        let columns = ["TARGET", "STATE", "EPOCH", "CLAIMABLE", "BOND", "FEE", "PAID", "DATA"];
+        page.table(&columns, rewards.submissions.iter().map(row).collect());
+    }
+    for find in &rewards.finds {
+        let outcome = if find.succeeded { "paid" } else { "failed, paid" };
+        page.line(format!("finder's fee for 0x{} {outcome} {} SOMA, fee {}", find.target, find.paid, find.fee));
+    }
+    for gap in &rewards.gaps {
+        page.line(format!("note: {gap}"));
+    }
+    if rewards.journal == JournalUse::Busy {
+        page.line("note: a dashboard works with this wallet: its journal was not read, and nothing was kept");
+    }
+}
+
+fn row(entry: &Entry) -> Vec<String> {
+    let state = match entry.state {
+        EntryState::Claimed if entry.claimed_by_others => "claimed (by others)".to_owned(),
+        state => state.word().to_owned(),
+    };
+    let paid = entry.paid.map(|paid| paid.to_string());
+    let data = entry.source.clone().or_else(|| entry.url.clone()).unwrap_or_default();
+    vec![
+        format!("0x{}", entry.target),
+        state,
+        entry.epoch.to_string(),
+        entry.claimable_epoch.map(|epoch| epoch.to_string()).unwrap_or_default(),
+        entry.bond.to_string(),
+        entry.fee.to_string(),
+        paid.or_else(|| entry.expected.map(|expected| format!("({expected})"))).unwrap_or_default(),
+        entry.note.as_ref().map_or(data.clone(), |note| format!("{data} — {note}")),
+    ]
+}

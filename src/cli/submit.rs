@@ -1,0 +1,197 @@
+//! `somascope submit`: one file for one target, by hand.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    environment::Environment,
+    exit::Exit,
+    order::{self, Counter, OrderArgs, signed, tell, tell_line},
+    output::Page,
+};
+use crate::{
+    engine::desk::{Offer, Settled, check_data},
+    primitives::{Digest, ObjectId, Shannons},
+};
+
+/// Submit a file for a target.
+///
+/// Scores the exact bytes with every model of the target, as validators will, and shows network, target, distance against threshold,
+/// losses, bond, fee and expected reward. After your yes the bytes are uploaded to your public bucket, read back through their public
+/// URL, and the submission is signed and sent. What is uploaded is public for ever: files that look like secrets are refused.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  somascope score notes.txt --network devnet        # which open target is it nearest to?\n  \
+    somascope submit notes.txt --target 0x17df34… --network devnet\n  \
+    somascope submit notes.txt --target 0x17df34… --yes --json\n\n\
+    The bucket comes from S3_BUCKET and its companions (see .env.example); `somascope doctor` checks them. Two epochs after the fill, \
+    `somascope claim --all` gets reward and bond.\n\n\
+    JSON: network, target, epoch, claimable_epoch, file, size_bytes, checksum, model, distance, threshold, margin, losses (model, loss), \
+    reward_pool_shannons, bond_shannons, max_fee_shannons, claim_fee_shannons, expected_reward_shannons, expected_gain_shannons, \
+    status (executed, failed, refused, unknown), digest, why, fee_shannons, balance_change_shannons.\n\n\
+    Exit codes: 0 filled; 1 refused by the network (filled by others, expired, …: at most the base fee was charged); 2 the file, the \
+    distance or an option will not do, nothing was sent; 3 unreachable; 4 sent, outcome unknown: the next command settles it."
+)]
+pub struct Submit {
+    /// The file; all of its bytes are submitted.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The target's id, as `somascope targets` and `somascope score --network` show it.
+    #[arg(long, value_name = "ID")]
+    target: ObjectId,
+    /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
+    #[arg(long)]
+    heads: Option<usize>,
+    #[command(flatten)]
+    order: OrderArgs,
+}
+
+#[derive(Serialize)]
+struct Loss {
+    model: ObjectId,
+    loss: f32,
+}
+
+/// What was offered and what became of it. Field names are a contract: scripts read them.
+#[derive(Serialize)]
+struct Submitted {
+    network: String,
+    target: ObjectId,
+    epoch: u64,
+    claimable_epoch: u64,
+    file: String,
+    size_bytes: u64,
+    checksum: Digest,
+    model: ObjectId,
+    distance: f32,
+    threshold: f32,
+    margin: f32,
+    losses: Vec<Loss>,
+    reward_pool_shannons: Shannons,
+    bond_shannons: Shannons,
+    max_fee_shannons: Shannons,
+    claim_fee_shannons: Shannons,
+    expected_reward_shannons: Shannons,
+    expected_gain_shannons: i64,
+    status: Option<&'static str>,
+    digest: Option<Digest>,
+    why: Option<String>,
+    fee_shannons: Option<Shannons>,
+    balance_change_shannons: Option<i64>,
+}
+
+impl Submitted {
+    fn offered(network: String, offer: &Offer) -> Self {
+        Self {
+            network,
+            target: offer.target,
+            epoch: offer.epoch,
+            claimable_epoch: offer.epoch.saturating_add(2),
+            file: offer.path.display().to_string(),
+            size_bytes: offer.size,
+            checksum: offer.checksum,
+            model: offer.model,
+            distance: offer.distance,
+            threshold: offer.threshold,
+            margin: offer.margin(),
+            losses: offer.losses.iter().map(|(model, loss)| Loss { model: *model, loss: *loss }).collect(),
+            reward_pool_shannons: offer.reward_pool,
+            bond_shannons: offer.bond,
+            max_fee_shannons: offer.fee,
+            claim_fee_shannons: offer.claim_fee,
+            expected_reward_shannons: offer.reward,
+            expected_gain_shannons: offer.gain(),
+            status: None,
+            digest: None,
+            why: None,
+            fee_shannons: None,
+            balance_change_shannons: None,
+        }
+    }
+
+    fn settled(self, status: &'static str, settled: &Settled) -> Self {
+        let (digest, why, fee, change) = match settled {
+            Settled::Executed { digest, failure, fee, balance_change, .. } => {
+                (Some(*digest), failure.clone(), Some(*fee), Some(*balance_change))
+            }
+            Settled::Refused { why } => (None, Some(why.clone()), None, None),
+            Settled::Unknown { digest, why } => (Some(*digest), Some(why.clone()), None, None),
+        };
+        Self { status: Some(status), digest, why, fee_shannons: fee, balance_change_shannons: change, ..self }
+    }
+}
+
+impl Submit {
+    pub fn run(self) -> anyhow::Result<Exit> {
+        // What no network would change is told before anything is asked for.
+        check_data(&self.file, u64::MAX)?;
+        super::block_on(async {
+            let environment = Environment::read(Path::new("."))?;
+            let store = order::store(&environment, &self.order.network)?;
+            let mut counter = self.order.open(&environment, store, self.heads).await?;
+            let ended = self.submit(&mut counter).await;
+            counter.desk.close().await;
+            ended
+        })
+    }
+
+    async fn submit(&self, counter: &mut Counter) -> anyhow::Result<Exit> {
+        let common = &self.order.common;
+        let Counter { desk, network, .. } = counter;
+        let offer = desk.confirm(self.target, &self.file, |step| tell_line(&format!("{step} …"))).await?;
+        let submitted = Submitted::offered(network.title(), &offer);
+        let mut page = Page::default();
+        plan(&mut page, &submitted, &offer);
+        tell(&page.finish());
+        common.confirm.insist(&format!(
+            "Upload {} and submit it on {} with a bond of {} SOMA?",
+            submitted.file, submitted.network, offer.bond
+        ))?;
+        let settled = desk.submit(offer).await?;
+        let (status, exit) = order::status(&settled);
+        common.output.open().show(&submitted.settled(status, &settled), outcome).context("standard output")?;
+        Ok(exit)
+    }
+}
+
+fn plan(page: &mut Page, offered: &Submitted, offer: &Offer) {
+    page.fact("network", &offered.network);
+    page.fact("target", format!("0x{} (epoch {})", offered.target, offered.epoch));
+    page.fact("data", format!("{}, {} bytes, {}", offered.file, offered.size_bytes, offered.checksum));
+    page.fact(
+        "distance",
+        format!("{:.6} within the threshold {:.6} (margin {:.6})", offered.distance, offered.threshold, offered.margin),
+    );
+    for loss in &offered.losses {
+        let wins = if loss.model == offered.model { ", wins" } else { "" };
+        page.fact("loss", format!("{:.6} under model {}{wins}", loss.loss, loss.model.short()));
+    }
+    page.fact("bond", format!("{} SOMA, back with the claim unless validators report the data", offer.bond));
+    page.fact("fee", format!("at most {} SOMA, and {} for the claim", offer.fee, offer.claim_fee));
+    page.fact("reward", format!("{} SOMA expected, from epoch {} on", offer.reward, offered.claimable_epoch));
+    page.fact("gain", format!("{} SOMA expected, fees deducted", signed(offered.expected_gain_shannons)));
+    page.fact("balance", format!("{} SOMA", offer.balance));
+}
+
+fn outcome(page: &mut Page, submitted: &Submitted) {
+    let why = submitted.why.as_deref().unwrap_or("no reason given");
+    match submitted.status {
+        Some("executed") => page.line(format!(
+            "filled target 0x{}; reward and bond can be claimed from epoch {} on",
+            submitted.target, submitted.claimable_epoch
+        )),
+        Some("failed") => page.line(format!("the network refused it: {why}; the bond was not touched")),
+        Some("refused") => page.line(format!("never executed, nothing was charged: {why}")),
+        _ => page.line(format!("outcome unknown: {why}")),
+    };
+    if let Some(digest) = submitted.digest {
+        page.fact("transaction", digest);
+    }
+    if let (Some(fee), Some(change)) = (submitted.fee_shannons, submitted.balance_change_shannons) {
+        page.fact("fee", format!("{fee} SOMA"));
+        page.fact("balance change", format!("{} SOMA", signed(change)));
+    }
+}
