@@ -129,6 +129,21 @@ fn a_broken_connection_and_a_read_only_session_say_so() {
 }
 
 #[test]
+fn a_newer_protocol_and_a_quiet_server_are_shown_in_words() {
+    let mut snapshot = busy();
+    snapshot.network.protocol_version = 6;
+    snapshot.network.unaccepted_protocol = Some(6);
+    snapshot.network.upstreams[1].last_heard_ms = Some(NOW_MS - 75_000);
+    snapshot.network.upstreams[1].trouble = Some("the node ended the subscription".to_owned());
+    snapshot.network.trouble = Some("the network speaks protocol 6 and this program knows up to 5".to_owned());
+    insta::assert_snapshot!("newer_protocol_mono_80x24", screen_text(snapshot.clone(), MONO, (80, 24), &[]));
+    let keys = [Key::Char('v')];
+    insta::assert_snapshot!("newer_protocol_asked_80x24", screen_text(snapshot.clone(), COLOUR, (80, 24), &keys));
+    let keys = [Key::Char('1')];
+    insta::assert_snapshot!("newer_protocol_wallet_120x40", screen_text(snapshot, COLOUR, (120, 40), &keys));
+}
+
+#[test]
 fn small_and_narrow_terminals_show_the_focused_pane() {
     insta::assert_snapshot!("dashboard_busy_50x14", screen_text(busy(), COLOUR, (50, 14), &[]));
     insta::assert_snapshot!("dashboard_busy_50x60", screen_text(busy(), COLOUR, (50, 60), &[]));

@@ -157,6 +157,21 @@ fn auto_is_confirmed_and_manual_is_not() {
 }
 
 #[test]
+fn a_newer_protocol_is_accepted_only_where_there_is_one_and_only_after_a_question() {
+    let mut known = state(busy());
+    assert_eq!((commands(&keys(&mut known, "v")), known.dialog), (vec![], None));
+    assert!(known.notice.is_some_and(|notice| notice.text.contains("known")));
+    let mut snapshot = busy();
+    snapshot.network.protocol_version = 6;
+    snapshot.network.unaccepted_protocol = Some(6);
+    let mut newer = state(snapshot);
+    assert_eq!(commands(&keys(&mut newer, "v")), []);
+    assert_eq!(newer.dialog, Some(Dialog::Confirm(somascope::app::actions::Action::AcceptProtocol)));
+    assert_eq!(commands(&keys(&mut newer, "n")), []);
+    assert_eq!(commands(&keys(&mut newer, "vy")), [Command::AcceptProtocol(6)]);
+}
+
+#[test]
 fn read_only_refuses_whatever_can_sign_and_says_so() {
     for word in ["ay", "an", "aY", "m"] {
         let mut state = state(Snapshot { mode: Mode::ReadOnly, ..busy() });

@@ -187,7 +187,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         action: Action::AcceptProtocol,
         name: "accept protocol",
         keys: &[Char('v')],
-        help: "sign although the network speaks a newer protocol",
+        help: "sign despite a newer protocol",
         places: SCREENS,
         mutates: true,
         asks: Asks::Always,

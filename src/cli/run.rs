@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::Mode,
     chain::{client::Client, keys::Keypair},
-    engine::{self, COINS_AHEAD, EngineConfig, Policy},
+    engine::{self, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
 };
@@ -44,6 +44,9 @@ pub struct Run {
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
     #[arg(long, value_name = "SOMA")]
     max_epoch_bond: Option<Shannons>,
+    /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    at_once: u8,
     /// Where journal and weights are kept [default: a directory of this wallet and network in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -134,7 +137,7 @@ impl Run {
                 heads: self.heads,
                 scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
                 refresh: Duration::from_secs(15),
-                coins_ahead: COINS_AHEAD,
+                coins_ahead: self.at_once.into(),
                 accepted_protocol,
                 die_at: None,
             };

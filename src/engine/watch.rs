@@ -278,6 +278,7 @@ async fn follow(
                         _ => return Err(Stop::Broken("checkpoints pass and the subscription is silent".into())),
                     }
                 } else {
+                    backoff.reset();
                     tell(told, News::Current).await?;
                     continue;
                 }

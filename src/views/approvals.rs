@@ -222,9 +222,9 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 "Newer protocol",
                 vec![
                     format!("Sign although the network speaks protocol {spoken}?"),
-                    "This program does not know its rules: fees, bonds and checks may have changed, and what is signed"
+                    "This program does not know its rules: fees, bonds and checks may have changed, and what is signed \
+                     may fail and cost its fee. A newer version of the program is the safer answer."
                         .to_owned(),
-                    "may fail and cost its fee. A newer version of the program is the safer answer.".to_owned(),
                     "The answer is kept for this directory.".to_owned(),
                 ],
             )

@@ -134,6 +134,29 @@ async fn coins_that_the_user_merges_away_meanwhile_cost_a_retry_and_no_hit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wallet_full_of_dust_is_swept_and_the_books_still_balance() {
+    let network = Network::start(TARGETS as u64).await;
+    let (orders, friend) = (network.engine(1).await, network.engine(2).await);
+    let (keypair, client) = (friend.keypair(), Client::new(&network.devnet.rpc_url, PATIENCE).expect("a URL"));
+    let coin = client.coins(keypair.address()).await.expect("coins")[0].reference;
+    let kind = TransactionKind::PayCoins {
+        coins: vec![coin],
+        amounts: Some(vec![100; 150]),
+        recipients: vec![orders.address(); 150],
+    };
+    client.execute(&keypair.sign(TransactionData::new(kind, keypair.address(), vec![coin]))).await;
+    let start = network.balance(orders.address());
+    network.next_epoch().await;
+    let engine = Running::start(orders.config()).await;
+    until("every target is filled", async || network.filled(orders.address()).len() == TARGETS).await;
+    let last = engine.shut_down().await;
+    assert!(last.log.iter().any(|line| line.text.contains("small coins merged")), "{:?}", last.log);
+    assert!(last.wallet.coins < 30, "{:?}", last.wallet);
+    network.assert_books_balance(&orders, &last, start);
+    assert_nothing_was_wasted(&last);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_lags_is_not_believed_that_a_coin_is_gone() {
     let network = Network::start(TARGETS as u64).await;
     let start = network.balance(network.engine(1).await.address());

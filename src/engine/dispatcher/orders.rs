@@ -11,8 +11,8 @@ use crate::{
     api::{Level, Mode, SubmissionState as State},
     engine::{
         backoff::Backoff,
-        journal::{OpenOrder, OrderId, OrderKind, Outcome},
-        money::{self, Closing, Flight, SplitPlan, Ticket, Verdict},
+        journal::{JournalError, OpenOrder, OrderId, OrderKind, Outcome},
+        money::{self, Closing, CoinTrouble, Flight, SplitPlan, Ticket, Verdict},
         now_ms,
     },
     primitives::Shannons,
@@ -89,7 +89,18 @@ impl Dispatcher {
             None
         };
         let Some((kind, what, transaction, ticket)) = signed else { return Ok(()) };
-        let order = self.journal.sign_order(kind, what, &transaction, self.chain.height).await?;
+        let order = match self.journal.sign_order(kind, what, &transaction, self.chain.height).await {
+            Ok(order) => order,
+            // These very bytes have been executed: a list that lags has brought spent coins back.
+            Err(JournalError::OrderSigned(_)) => {
+                let coins: Vec<_> = transaction.data.gas_payment().iter().map(|c| (*c, CoinTrouble::Stale)).collect();
+                self.purse.release(ticket);
+                self.put_aside(&coins);
+                let text = "a coin was spent by the same order before; others are taken".to_owned();
+                return self.log(Level::Warning, text).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let id = order.id;
         self.orders.insert(id, LiveOrder::new(order, ticket));
         self.send_order(id).await

@@ -13,7 +13,7 @@ use crate::{
         types::{ObjectRef, SignedTransaction},
     },
     engine::{
-        journal::{Outcome, SignedRecord, Step, TransactionKind},
+        journal::{JournalError, Outcome, SignedRecord, Step, TransactionKind},
         money::{self, Closing, CoinTrouble, Flight, NotBuilt, Verdict},
         now_ms,
     },
@@ -147,7 +147,22 @@ impl Dispatcher {
         kind: TransactionKind,
         transaction: SignedTransaction,
     ) -> Result<(), Halt> {
-        let (submission, record) = self.journal.sign(id, kind, &transaction, self.chain.height).await?;
+        let (submission, record) = match self.journal.sign(id, kind, &transaction, self.chain.height).await {
+            Ok(signed) => signed,
+            // These very bytes have been executed: a list that lags has brought spent coins back.
+            Err(JournalError::AlreadySigned(..)) => {
+                let coins: Vec<_> = transaction.data.gas_payment().iter().map(|c| (*c, CoinTrouble::Stale)).collect();
+                self.release(id);
+                self.put_aside(&coins);
+                let text = format!(
+                    "submission {}: its coins were spent by the same {} before; others are taken",
+                    id.0,
+                    kind.word()
+                );
+                return self.log(Level::Warning, text).await;
+            }
+            Err(error) => return Err(error.into()),
+        };
         self.note_row(submission);
         if let Some(live) = self.rows.live.get_mut(&id) {
             live.record = Some(record);

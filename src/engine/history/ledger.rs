@@ -132,8 +132,9 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
         }
     }
     let mut submissions: Vec<Entry> = filled.into_values().chain(refused).collect();
+    let whole = is_whole(walked);
     for entry in &mut submissions {
-        finish(entry, walked);
+        finish(entry, walked, whole);
     }
     Rewards {
         address,
@@ -147,6 +148,16 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
         gaps: Vec::new(),
         journal: JournalUse::None,
     }
+}
+
+/// What all transactions came to.
+fn change(walked: &Walked) -> i64 {
+    walked.past.iter().fold(0, |sum, past| sum.saturating_add(past.change))
+}
+
+/// Nothing is missing: the transactions explain the balance to the last shannon.
+fn is_whole(walked: &Walked) -> bool {
+    walked.forgotten == 0 && !walked.cut && u64::try_from(change(walked)) == Ok(walked.balance.0)
 }
 
 /// A claim of what we filled, whoever sent it.
@@ -163,7 +174,7 @@ fn claimed(entry: &mut Entry, past: &Past) {
     }
     entry.claim_digest = Some(past.digest);
     entry.claimed_by_others = !past.ours;
-    // Without the pool any payment above the bond counts: a forfeit's finder's fee is far below a bond's worth of doubt.
+    // Where the target is forgotten its reward is, too: then whatever exceeds the bond was paid.
     let payment = Payment::from_received(gained(past), entry.bond, entry.reward_pool.unwrap_or_default());
     (entry.state, entry.paid) = match payment {
         Payment::Paid(paid) => (EntryState::Claimed, Some(paid)),
@@ -172,7 +183,7 @@ fn claimed(entry: &mut Entry, past: &Past) {
 }
 
 /// What follows from the state alone.
-fn finish(entry: &mut Entry, walked: &Walked) {
+fn finish(entry: &mut Entry, walked: &Walked, whole: bool) {
     if entry.state.has_filled() {
         entry.claimable_epoch = Some(entry.epoch.saturating_add(AUDITED_AFTER));
     }
@@ -181,7 +192,7 @@ fn finish(entry: &mut Entry, walked: &Walked) {
             entry.expected = entry.reward_pool.map(|pool| expected(&walked.parameters, pool));
         }
         // What others claim of reported data pays us nothing and so leaves no trace on our coins.
-        EntryState::Forgotten if walked.forgotten == 0 && !walked.cut => {
+        EntryState::Forgotten if whole => {
             entry.state = EntryState::Forfeited;
             entry.paid = Some(Shannons::ZERO);
             entry.claimed_by_others = true;
@@ -273,9 +284,7 @@ pub(super) fn sum(rewards: &mut Rewards, walked: &Walked) {
     }
     rewards.epochs = epochs.into_values().rev().collect();
     totals.finder_fees = rewards.finds.iter().map(|find| find.paid).sum();
-    let mut change = 0i64;
     for past in &walked.past {
-        change = change.saturating_add(past.change);
         if past.ours {
             totals.fees = totals.fees.saturating_add(past.fee);
         }
@@ -293,8 +302,8 @@ pub(super) fn sum(rewards: &mut Rewards, walked: &Walked) {
         }
     }
     rewards.totals = totals;
-    rewards.complete = walked.forgotten == 0 && !walked.cut && u64::try_from(change) == Ok(walked.balance.0);
-    rewards.gaps = gaps(walked, change);
+    rewards.complete = is_whole(walked);
+    rewards.gaps = gaps(walked);
 }
 
 fn add(total: &mut Shannons, epoch: &mut Shannons, amount: Shannons) {
@@ -302,7 +311,7 @@ fn add(total: &mut Shannons, epoch: &mut Shannons, amount: Shannons) {
     *epoch = epoch.saturating_add(amount);
 }
 
-fn gaps(walked: &Walked, change: i64) -> Vec<String> {
+fn gaps(walked: &Walked) -> Vec<String> {
     let oldest = walked.past.iter().min_by_key(|past| (past.epoch, past.checkpoint));
     let since = oldest.map_or_else(
         || "nothing older is known".to_owned(),
@@ -321,10 +330,11 @@ fn gaps(walked: &Walked, change: i64) -> Vec<String> {
     if walked.cut {
         gaps.push(format!("the walk ended at its limit; {since}; run it again to go on from there"));
     }
-    if gaps.is_empty() && u64::try_from(change) != Ok(walked.balance.0) {
+    if gaps.is_empty() && !is_whole(walked) {
         gaps.push(format!(
-            "the transactions that were found come to {change} shannons and the wallet holds {}: coins that were used up \
+            "the transactions that were found come to {} shannons and the wallet holds {}: coins that were used up \
              whole leave no trace to follow, and a transaction of this moment is perhaps not yet indexed",
+            change(walked),
             walked.balance.0
         ));
     }

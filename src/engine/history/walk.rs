@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{Data, Failure, Past, TargetFacts, What};
 use crate::{
     chain::{
-        client::{Client, ClientError, PastTransaction, TargetFilter},
+        client::{Client, ClientError, PastTransaction},
         types::{ExecutionStatus, ObjectIn, ObjectOut, Owner, SystemParameters, TransactionKind},
     },
     engine::money,
@@ -80,7 +80,7 @@ pub(super) async fn walk(
     let state = again(async || client.epoch_state().await).await?;
     let coins = again(async || client.coins(address).await).await?;
     // All that were filled, whether claimable or not: the list of claimable ones lags behind an epoch's turn.
-    let filled = again(async || client.targets(TargetFilter::Filled, Some(address)).await).await?;
+    let filled = again(async || client.filled_by(address).await).await?;
     let mut standing = BTreeMap::new();
     let mut roots = BTreeSet::new();
     let objects = coins.iter().map(|coin| coin.reference.id).chain(filled.iter().map(|target| target.id));

@@ -29,7 +29,7 @@ pub(in crate::engine) enum TransactionKind {
 }
 
 impl TransactionKind {
-    fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Submit => "submit",
             Self::Claim => "claim",

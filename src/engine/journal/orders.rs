@@ -218,6 +218,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_of_the_first_version_grows_orders_and_heights() {
+        use super::super::schema::{APPLICATION_ID, MIGRATIONS};
+        let dir = tempfile::tempdir().unwrap();
+        let old = rusqlite::Connection::open(dir.path().join("journal.sqlite")).unwrap();
+        old.execute_batch(MIGRATIONS[0]).unwrap();
+        old.pragma_update(None, "application_id", APPLICATION_ID).unwrap();
+        old.pragma_update(None, "user_version", 1).unwrap();
+        old.execute_batch(
+            "INSERT INTO submissions VALUES (7, 'claimable', zeroblob(32), 3, zeroblob(32), '/x', 0, 1, 0, zeroblob(32),
+                 x'', 0.5, 1.0, x'', 10, 1, 5, 20, NULL, NULL, NULL, NULL, 0)",
+        )
+        .unwrap();
+        let signed = signed(1);
+        old.execute(
+            "INSERT INTO transactions (digest, submission, kind, signed, sends, signed_at_ms) VALUES (?1, 7, 'claim', ?2, 3, 0)",
+            params![signed.digest().0, signed.to_bytes()],
+        )
+        .unwrap();
+        drop(old);
+        let journal = Journal::open(dir.path(), None).unwrap();
+        let record = journal.in_flight(crate::api::SubmissionId(7)).await.unwrap().unwrap();
+        assert_eq!((record.sends, record.height, record.transaction), (3, 0, signed.clone()));
+        assert_eq!(journal.open_orders().await.unwrap(), []);
+        // What a submission has signed is nobody's order.
+        let order = journal.sign_order(OrderKind::Claim, "claim".into(), &signed, 5).await;
+        assert!(matches!(order, Err(JournalError::OrderSigned(_))));
+    }
+
+    #[tokio::test]
     async fn bytes_that_may_execute_are_no_second_order_and_dead_ones_come_back_with_their_sendings() {
         let dir = tempfile::tempdir().unwrap();
         let journal = Journal::open(dir.path(), None).unwrap();

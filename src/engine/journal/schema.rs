@@ -7,10 +7,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::JournalError;
 
 /// `SOMA` in ASCII: marks the file as ours.
-const APPLICATION_ID: i64 = 0x534f_4d41;
+pub(super) const APPLICATION_ID: i64 = 0x534f_4d41;
 
 /// Step *n* brings `user_version` from *n* to *n* + 1.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
