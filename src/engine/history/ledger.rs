@@ -14,6 +14,10 @@ use crate::{
 /// A fill in epoch E can be claimed from epoch E + 2 on (`protocol.md §7.1`).
 const AUDITED_AFTER: u64 = 2;
 
+/// A submitter who claims gets three coins: share, finder's fee and bond. Whoever claims for others gets one, or two as the
+/// model's owner.
+const OWN_CLAIM_COINS: u32 = 3;
+
 /// The submitter's share and the finder's fee.
 fn expected(parameters: &SystemParameters, pool: Shannons) -> Shannons {
     let split = claim_split(parameters, pool);
@@ -111,10 +115,13 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
     let mut finds = Vec::new();
     for past in &past {
         let What::Claim { target } = past.what else { continue };
-        let is_ours = past.target.as_ref().is_some_and(|facts| facts.submitter == Some(address) && facts.filled);
+        let is_ours = match &past.target {
+            Some(facts) => facts.submitter == Some(address) && facts.filled,
+            None => past.ours && past.coins_created >= OWN_CLAIM_COINS,
+        };
         if is_ours && !filled.contains_key(&target) && past.failure.is_none() {
             // Its submission is forgotten; its target, as the claim found it, is not.
-            let epoch = past.target.as_ref().map_or(past.epoch, |facts| facts.epoch);
+            let epoch = past.target.as_ref().map_or(past.epoch.saturating_sub(AUDITED_AFTER), |facts| facts.epoch);
             filled.insert(target, blank(target, EntryState::Forgotten, epoch));
         }
         match filled.get_mut(&target) {
@@ -168,9 +175,15 @@ fn claimed(entry: &mut Entry, past: &Past) {
     if past.failure.is_some() {
         return;
     }
-    if let Some(facts) = &past.target {
-        describe(entry, facts);
-        entry.bond = facts.bond;
+    match &past.target {
+        Some(facts) => {
+            describe(entry, facts);
+            entry.bond = facts.bond;
+        }
+        None if entry.submit_digest.is_none() => {
+            entry.note = Some("target and submission are forgotten: its bond is counted as paid".into());
+        }
+        None => {}
     }
     entry.claim_digest = Some(past.digest);
     entry.claimed_by_others = !past.ours;

@@ -47,6 +47,8 @@ pub(in crate::engine) struct Past {
     pub fee: Shannons,
     /// What the wallet's coins gained or lost.
     pub change: i64,
+    /// Coins that it created for the wallet.
+    pub coins_created: u32,
     /// The transactions that its coins came from.
     pub parents: Vec<Digest>,
     /// Coins whose origin the node has forgotten.

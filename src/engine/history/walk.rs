@@ -242,6 +242,7 @@ fn past(transaction: &PastTransaction, address: Address) -> Past {
             Some(Failure { text: format!("{error:?}"), is_lost_race: money::is_lost_race(error) })
         }
     };
+    let created = executed.effects.created().filter(|(_, owner)| *owner == Owner::Address(address));
     Past {
         digest: transaction.digest,
         ours: transaction.sender == Some(address),
@@ -253,6 +254,7 @@ fn past(transaction: &PastTransaction, address: Address) -> Past {
         at_ms: transaction.timestamp_ms,
         fee: Shannons(executed.effects.fee.total_fee),
         change: money::change_for(executed, address),
+        coins_created: u32::try_from(created.count()).unwrap_or(u32::MAX),
         parents: Vec::new(),
         lost_parents: 0,
     }
