@@ -312,7 +312,7 @@ impl Board {
 
 impl OpenTarget {
     /// Whether data of these losses is a hit: the winner is the model of the target's own with the least loss.
-    fn hit<'a>(&'a self, losses: &[f32], embedding: impl Fn(usize) -> &'a [f32]) -> Option<Hit<'a>> {
+    fn hit<'e>(&self, losses: &[f32], embedding: impl Fn(usize) -> &'e [f32]) -> Option<Hit<'_>> {
         let own: Vec<f32> = self.models.iter().map(|model| losses[*model]).collect();
         let winner = self.models[winner(&own)?];
         let found = embedding(winner);
