@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Desk, DeskError, Settled,
-    carry::{ATTEMPTS, Attempt},
+    carry::{ATTEMPTS, Attempt, FIRST_PAUSE},
     draft::enough,
     not_confirmed,
 };
@@ -200,6 +200,12 @@ impl Desk {
             let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch, true).await;
             let transaction = match prepared {
                 Ok(transaction) => transaction,
+                // Others use the coins, or the node is behind.
+                Err(NotBuilt::Used { why: cause, .. } | NotBuilt::NotYet(cause)) => {
+                    why = cause;
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                    continue;
+                }
                 Err(error) => return self.not_built(&offer, &submission, error).await,
             };
             let height = self.wallet.client.service_info().await?.checkpoint_height;
@@ -227,10 +233,9 @@ impl Desk {
             NotBuilt::Gone(why) => DeskError::Closed { target: offer.target, why },
             NotBuilt::Deleted => DeskError::NoTarget(offer.target),
             NotBuilt::Client(error) => DeskError::Client(error),
-            error @ (NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
-                DeskError::Closed { target: offer.target, why: error.to_string() }
+            error @ (NotBuilt::Url(..) | NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
+                DeskError::Order(error.to_string())
             }
-            error @ NotBuilt::Url(..) => DeskError::Order(error.to_string()),
         })
     }
 
