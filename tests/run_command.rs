@@ -10,7 +10,6 @@ use somascope::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    model::specialist,
     primitives::SHANNONS_PER_SOMA,
 };
 
@@ -18,11 +17,14 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/corpus/prose/mob
 const SEED: [u8; 32] = [7; 32];
 
 async fn network(dir: &Path) -> Devnet {
-    let dims = specialist::Dims { embed: 16, feed_forward: 32, layers: 2 };
-    let examples = [fs::read(DATA).expect("the corpus is there")];
-    let model = |n: u64| ModelSpec {
+    let weights = [
+        &include_bytes!("data/model/small16_model_0.safetensors")[..],
+        &include_bytes!("data/model/small16_model_1.safetensors")[..],
+        &include_bytes!("data/model/small16_model_2.safetensors")[..],
+    ];
+    let model = |(n, weights): (usize, &[u8])| ModelSpec {
         name: format!("model-{n}"),
-        weights: specialist::build(dims, n, &[&examples[0]]),
+        weights: weights.to_vec(),
         embedding: None,
         stake: SHANNONS_PER_SOMA,
     };
@@ -32,7 +34,7 @@ async fn network(dir: &Path) -> Devnet {
         listen: Ports::default(),
         epoch: Some(Duration::from_secs(4)),
         genesis: GenesisOptions::v5(16),
-        models: (1..4).map(model).collect(),
+        models: weights.into_iter().enumerate().map(model).collect(),
         faucet_amount: SHANNONS_PER_SOMA,
     };
     devnet::start(config).await.expect("the network starts")

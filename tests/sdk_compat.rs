@@ -16,7 +16,6 @@ use std::{
 };
 
 use devnet::DevnetProcess;
-use somascope::model::specialist;
 
 const SDK: &str = "soma-sdk==0.1.15";
 const ADVICE: &str = "install Python 3.10 or newer with its venv module (Debian: `apt-get install python3 python3-venv`), or set \
@@ -81,8 +80,11 @@ fn models_in(dir: &Path) -> PathBuf {
     for n in 0..3 {
         fs::copy(test_model(n), models.join(format!("small-{n}.safetensors"))).expect("a copy");
     }
-    let dims = specialist::Dims { embed: 16, feed_forward: 32, layers: 1 };
-    fs::write(models.join("small-3.safetensors"), specialist::build(dims, 3, &[b"one more"])).expect("a file");
+    // The first again, but for one weight: another file, so another model.
+    let mut fourth = fs::read(test_model(0)).expect("a model");
+    let last = fourth.len() - 4;
+    fourth[last] ^= 1;
+    fs::write(models.join("small-3.safetensors"), fourth).expect("a file");
     models
 }
 

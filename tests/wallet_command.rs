@@ -13,7 +13,6 @@ use session::{Ended, Session};
 use somascope::{
     chain::{client::Client, keys::Keypair},
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    model::specialist,
     primitives::{Address, SHANNONS_PER_SOMA},
 };
 
@@ -236,14 +235,18 @@ async fn another_chain_and_a_newer_protocol_are_asked_about_and_yes_does_not_ans
 #[tokio::test(flavor = "multi_thread")]
 async fn targets_models_and_the_epoch_are_listed() {
     let place = tempfile::tempdir().expect("a place");
-    let dims = specialist::Dims { embed: 16, feed_forward: 32, layers: 2 };
-    let model = |n: u64| ModelSpec {
+    let weights = [
+        &include_bytes!("data/model/small16_model_0.safetensors")[..],
+        &include_bytes!("data/model/small16_model_1.safetensors")[..],
+        &include_bytes!("data/model/small16_model_2.safetensors")[..],
+    ];
+    let model = |(n, weights): (u64, &[u8])| ModelSpec {
         name: format!("model-{n}"),
-        weights: specialist::build(dims, n, &[b"some data for a small model"]),
+        weights: weights.to_vec(),
         embedding: None,
         stake: n * SHANNONS_PER_SOMA,
     };
-    let config = config(place.path(), 3, (1..4).map(model).collect());
+    let config = config(place.path(), 3, (1..).zip(weights).map(model).collect());
     let network = devnet::start(config).await.expect("the network starts");
     let user = User::new(&Arc::new(Session::new()), &network);
 

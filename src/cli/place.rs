@@ -17,13 +17,15 @@ use std::{
 };
 
 use anyhow::Context;
+use directories::ProjectDirs;
 
-use super::{endpoints, network::Network};
+use super::network::Network;
 use crate::{primitives::Address, wallet::Pins};
 
 /// The user's own; made on first use.
 pub fn data_dir() -> anyhow::Result<PathBuf> {
-    endpoints::data_dir()
+    ProjectDirs::from("org", "somascope", "somascope")
+        .map(|dirs| dirs.data_dir().to_owned())
         .context("this user has no home directory: set HOME, or XDG_DATA_HOME to a directory for the state")
 }
 

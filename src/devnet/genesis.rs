@@ -56,9 +56,9 @@ impl GenesisOptions {
             parameters: SystemParameters {
                 target_initial_targets_per_epoch: 40,
                 target_hits_per_epoch: 120,
-                target_initial_distance_threshold: SomaTensor::scalar(0.68),
+                target_initial_distance_threshold: SomaTensor::scalar(0.74),
                 target_min_distance_threshold: SomaTensor::scalar(0.5),
-                target_max_distance_threshold: SomaTensor::scalar(0.70),
+                target_max_distance_threshold: SomaTensor::scalar(0.76),
                 ..v5.parameters
             },
             // 12 685 185 for each of 120 targets is the 80 % of it that goes to targets.

@@ -312,7 +312,7 @@ impl Board {
 
 impl OpenTarget {
     /// Whether data of these losses is a hit: the winner is the model of the target's own with the least loss.
-    fn hit<'a>(&'a self, losses: &[f32], embedding: impl Fn(usize) -> &'a [f32]) -> Option<Hit<'a>> {
+    fn hit<'e>(&self, losses: &[f32], embedding: impl Fn(usize) -> &'e [f32]) -> Option<Hit<'_>> {
         let own: Vec<f32> = self.models.iter().map(|model| losses[*model]).collect();
         let winner = self.models[winner(&own)?];
         let found = embedding(winner);
@@ -364,7 +364,9 @@ mod tests {
         let exact = target(distance);
         let hit = exact.hit(&losses, embedding).expect("equality passes");
         assert_eq!((hit.winner, hit.distance), (2, distance));
-        assert!(target(distance.next_down()).hit(&losses, embedding).is_none());
-        assert!(target(2.0).hit(&[0.1, f32::NAN, f32::NAN], embedding).is_none(), "no model has a loss");
+        let missed = target(distance.next_down());
+        assert!(missed.hit(&losses, embedding).is_none());
+        let unscored = target(2.0);
+        assert!(unscored.hit(&[0.1, f32::NAN, f32::NAN], embedding).is_none(), "no model has a loss");
     }
 }

@@ -9,7 +9,6 @@ mod distance;
 mod error;
 mod regulariser;
 mod score;
-pub mod specialist;
 pub mod tokenizer;
 mod transformer;
 mod weights;

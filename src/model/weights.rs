@@ -1,4 +1,4 @@
-//! Weights in a safetensors file: which tensors there are, reading them with every check, writing them (`model.md §1.4, §1.6`).
+//! Weights in a safetensors file: which tensors there are, and reading them with every check (`model.md §1.4, §1.6`).
 //!
 //! Bytes to be read are hostile: nothing is allocated before the file's own header has been checked against its length, and
 //! dimensions come from shapes that the file really holds.
@@ -166,7 +166,8 @@ pub(super) fn layer_tensor(layer: usize, part: &str) -> String {
     format!("encoder.layers.{layer}.{part}")
 }
 
-/// A file of f32 tensors; `fill` gets a name and a shape and gives as many values.
+/// A file of f32 tensors, for tests; `fill` gets a name and a shape and gives as many values.
+#[cfg(test)]
 pub(super) fn write(dims: Dims, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>) -> Vec<u8> {
     let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = dims
         .tensors()

@@ -394,8 +394,10 @@ fn every_object_has_the_digest_that_the_node_computed() {
     assert_eq!(types.into_iter().collect::<Vec<_>>(), OBJECT_TYPES);
 }
 
+type Counts = (usize, usize, usize, usize);
+
 /// Whole objects; whose digest stands beside them; beside which another stands; that effects name.
-const OBJECTS: &[(Shown, (usize, usize, usize, usize))] = &[
+const OBJECTS: &[(Shown, Counts)] = &[
     (Shown::ByItself, (130, 130, 0, 116)),
     // Nodes put something else beside the objects of a transaction (`protocol-corrections.md §1`, on §2.2).
     (Shown::WithTransaction, (649, 16, 633, 649)),

@@ -1,4 +1,4 @@
-//! The demo corpus, which is part of the binary, and the specialists that are fitted to it.
+//! The demo corpus, which is part of the binary.
 
 use std::{fs, io, path::Path};
 
@@ -12,7 +12,7 @@ pub fn write(root: &Path) -> io::Result<()> {
     CORPUS.extract(root)
 }
 
-/// Each kind of bytes with its files: one specialist is fitted to each.
+/// Each kind of bytes with its files: there is one specialist for each.
 pub fn kinds() -> impl Iterator<Item = (String, Vec<&'static [u8]>)> {
     CORPUS.dirs().map(|dir| {
         let name = dir.path().file_name().map_or_else(|| "all".to_owned(), |n| n.to_string_lossy().into_owned());

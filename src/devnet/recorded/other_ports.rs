@@ -17,7 +17,7 @@ use crate::{
         types::{Address, to_bcs},
     },
     devnet::{
-        grpc,
+        Service, grpc,
         ledger::{Genesis, Ledger},
         listen::Listener,
         node::Node,
@@ -41,7 +41,7 @@ fn node() -> Node {
 }
 
 async fn listener() -> Listener {
-    Listener::bind(0, "").await.expect("a free port")
+    Listener::bind(0, Service::Rpc).await.expect("a free port")
 }
 
 async fn connect(url: String) -> Channel {

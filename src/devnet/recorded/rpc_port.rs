@@ -21,7 +21,7 @@ use crate::{
         types::{Address, Digest, Object, ObjectId, ObjectRef, TransactionData, TransactionKind},
     },
     devnet::{
-        grpc,
+        Service, grpc,
         ledger::{Genesis, Ledger},
         listen::Listener,
         node::Node,
@@ -73,7 +73,7 @@ impl Replayed {
         let adopt = recorded.into_iter().map(|(objects, data)| (data.digest(), objects)).collect();
         let node = Node::new(ledger);
         let ledger = node.ledger();
-        let listener = Listener::bind(0, "").await.expect("a free port");
+        let listener = Listener::bind(0, Service::Rpc).await.expect("a free port");
         let url = listener.url();
         let scorer = Arc::new(Scorer::new().expect("a client"));
         tokio::spawn(grpc::serve(listener, node, VALIDATOR.to_owned(), scorer, stop));

@@ -197,7 +197,7 @@ impl Desk {
                     return Err(error);
                 }
             };
-            let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch, false).await;
+            let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch, true).await;
             let transaction = match prepared {
                 Ok(transaction) => transaction,
                 Err(error) => return self.not_built(&offer, &submission, error).await,
@@ -227,9 +227,10 @@ impl Desk {
             NotBuilt::Gone(why) => DeskError::Closed { target: offer.target, why },
             NotBuilt::Deleted => DeskError::NoTarget(offer.target),
             NotBuilt::Client(error) => DeskError::Client(error),
-            error @ (NotBuilt::Url(..) | NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
-                DeskError::Order(error.to_string())
+            error @ (NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
+                DeskError::Closed { target: offer.target, why: error.to_string() }
             }
+            error @ NotBuilt::Url(..) => DeskError::Order(error.to_string()),
         })
     }
 

@@ -1,6 +1,6 @@
 //! The dispatcher under the load of a busy network, without the network.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::*;
 use crate::{
@@ -114,7 +114,6 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
     dispatcher.refreshed(Refresh { started_ms: now_ms(), service, state: state(), open, coins: None }).await.unwrap();
     assert_eq!(dispatcher.chain.open.len() as u64, OPEN);
 
-    let began = Instant::now();
     for n in 0..FILLS {
         let checkpoint = CheckpointInfo {
             sequence_number: n + 1,
@@ -131,16 +130,9 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
             dispatcher.publish();
         }
     }
-    let took = began.elapsed();
     let chain = &dispatcher.chain;
     assert_eq!(chain.open.len() as u64, OPEN);
     assert!((0..OPEN).all(|n| chain.open.contains_key(&id(FILLS + n))));
     assert_eq!(chain.height, FILLS);
     assert!(dispatcher.standings.len() as u64 <= OPEN);
-    #[expect(clippy::print_stderr, reason = "a measurement")]
-    {
-        eprintln!("{FILLS} fills in {took:?}: {:.0} a second", FILLS as f64 / took.as_secs_f64());
-    }
-    // At fifty a second they come in a hundred seconds: a fifth of that, unoptimised and on a busy machine.
-    assert!(took < Duration::from_secs(20), "{took:?}");
 }

@@ -1,0 +1,285 @@
+//! From a standing to an approved row: choice of candidates, confirmation, approval.
+
+use std::sync::Arc;
+
+use super::{Dispatcher, Done, Halt};
+use crate::{
+    api::{Level, Mode, SubmissionId, SubmissionState as State},
+    chain::{
+        client::ClientError,
+        types::{TargetStatus, TargetV1},
+    },
+    engine::{
+        journal::{Confirmation, JournalError, NewSubmission, Step},
+        matching::Candidate,
+        money::{Costs, Worth},
+        scoring::{ConfirmJob, ConfirmedHit, NotConfirmed},
+    },
+    primitives::{ObjectId, Shannons},
+};
+
+/// Candidates that are confirmed ahead: device time that a lost race would waste.
+const UNCONFIRMED: usize = 8;
+/// Rows that wait for a person.
+const WAITING: usize = 64;
+/// Rows on their way to the wallet when the policy approves by itself.
+const AUTOMATIC: usize = 16;
+
+/// States before anything was signed.
+const UNSIGNED: [State; 5] =
+    [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
+
+impl Dispatcher {
+    /// Lets rows go whose target is no longer open; nothing was signed for them.
+    pub(super) async fn expire_rows(&mut self) -> Result<(), Halt> {
+        let Some(_) = self.chain.state else { return Ok(()) };
+        let chain = &self.chain;
+        let gone = self
+            .rows
+            .ids(|live| UNSIGNED.contains(&live.state()) && !chain.open.contains_key(&live.submission.row.target));
+        for id in gone {
+            let Some(live) = self.rows.live.get(&id) else { continue };
+            let why = if live.submission.row.epoch < self.chain.newest_epoch {
+                "the target expired with its epoch"
+            } else {
+                "somebody else filled the target"
+            };
+            let step = Step::new(live.state(), State::Expired).noting(why);
+            self.advance(id, step).await?;
+        }
+        Ok(())
+    }
+
+    /// Journals the best candidates as rows, within the limits of what may wait.
+    pub(super) async fn find_hits(&mut self) -> Result<(), Halt> {
+        if !self.candidates_due || self.mode == Mode::ReadOnly || self.stopping.is_some() {
+            return Ok(());
+        }
+        let Some(state) = &self.chain.state else { return Ok(()) };
+        let found = self.rows.count(&[State::Found]);
+        let waiting = self.rows.count(&[State::Found, State::Confirmed, State::AwaitingApproval]);
+        let ahead = self.rows.count(&UNSIGNED);
+        let mut room = UNCONFIRMED.saturating_sub(found).min(WAITING.saturating_sub(waiting));
+        if self.mode == Mode::Auto {
+            room = room.min(AUTOMATIC.saturating_sub(ahead));
+        }
+        if room == 0 {
+            return Ok(());
+        }
+        self.candidates_due = false;
+        let mut choice: Vec<(Costs, ObjectId, Candidate)> = Vec::new();
+        for (id, standing) in &self.standings {
+            let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
+            let candidate = standing.candidates.iter().find(|c| !self.rows.has_failed(*id, c.checksum));
+            let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id)) else { continue };
+            let costs = Costs::estimate(&state.parameters, candidate.source.len.into(), target.reward);
+            match self.policy.judge(&costs, self.committed) {
+                Worth::Yes => {}
+                // A person may still want it.
+                Worth::Beyond(_) if self.mode == Mode::Manual => {}
+                Worth::Beyond(_) | Worth::No => continue,
+            }
+            choice.push((costs, *id, candidate.clone()));
+        }
+        // Best gain first, then the smaller bond, then the nearer.
+        choice.sort_by(|(a, _, x), (b, _, y)| {
+            let gain = b.gain().cmp(&a.gain());
+            gain.then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance))
+        });
+        for (costs, target, candidate) in choice.into_iter().take(room) {
+            self.insert_row(costs, target, candidate).await?;
+        }
+        Ok(())
+    }
+
+    async fn insert_row(&mut self, costs: Costs, id: ObjectId, candidate: Candidate) -> Result<(), Halt> {
+        let Some(target) = self.chain.open.get(&id) else { return Ok(()) };
+        let new = NewSubmission {
+            target: id,
+            epoch: target.epoch,
+            source: candidate.source,
+            checksum: candidate.checksum,
+            confirmation: Confirmation {
+                model: candidate.model,
+                distance: candidate.distance,
+                losses: candidate.losses,
+                preview: Vec::new(),
+            },
+            threshold: target.threshold,
+            bond: costs.bond,
+            fee_estimate: costs.fee,
+            expected_reward: costs.reward,
+            reward_pool: target.reward,
+        };
+        match self.journal.insert(new).await {
+            Ok(submission) => self.note_row(submission),
+            // The journal knows better than we do: an earlier run filled it.
+            Err(JournalError::Taken(target)) => {
+                self.standings.remove(&target);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Starts the confirmation of rows that have none from this run under the weights of now.
+    pub(super) fn confirm_rows(&mut self) {
+        if self.stopping.is_some() || self.mode == Mode::ReadOnly {
+            return;
+        }
+        let now = tokio::time::Instant::now();
+        let busy = self.rows.live.values().filter(|live| live.busy && live.hit.is_none()).count();
+        let mut due = self.rows.ids(|live| UNSIGNED.contains(&live.state()) && live.hit.is_none() && live.is_due(now));
+        // The farthest first: a row that was approved before a restart does not wait behind new finds.
+        due.sort_by_key(|id| std::cmp::Reverse(self.rows.live.get(id).map(|live| live.state())));
+        for id in due.into_iter().take(UNCONFIRMED.saturating_sub(busy)) {
+            let Some(live) = self.rows.live.get_mut(&id) else { continue };
+            live.busy = true;
+            let (client, done, target) = (self.client.clone(), self.done.clone(), live.submission.row.target);
+            tokio::spawn(async move {
+                let _ = done.send(Done::Target { id, result: client.target(target).await });
+            });
+        }
+    }
+
+    /// The target as the chain shows it now: if it is still open, the scorer confirms against it.
+    pub(super) async fn target_seen(
+        &mut self,
+        id: SubmissionId,
+        result: Result<Option<TargetV1>, ClientError>,
+    ) -> Result<(), Halt> {
+        let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
+        let target = match result {
+            Ok(Some(target)) if target.status == TargetStatus::Open => target,
+            Ok(_) => {
+                live.busy = false;
+                let closed = self.chain.note_closed(live.submission.row.target);
+                return self.apply(closed).await;
+            }
+            Err(error) => {
+                live.busy = false;
+                live.delay();
+                self.chain.trouble = Some(error.to_string());
+                return Ok(());
+            }
+        };
+        let mut models = Vec::with_capacity(target.model_ids.len());
+        for model in &target.model_ids {
+            let resident = self.chain.weights(model).and_then(|w| Some((*model, w, self.pipeline.resident(&w)?)));
+            models.extend(resident);
+        }
+        let (Ok(embedding), Ok(threshold)) = (target.embedding.values(), target.distance_threshold.scalar_value())
+        else {
+            let step = Step::new(live.state(), State::Failed).noting("the target's tensors do not decode");
+            return self.advance(id, step).await;
+        };
+        if models.len() != target.model_ids.len() {
+            // Weights are still on their way (after a restart), or a model has gone.
+            live.busy = false;
+            live.delay();
+            return Ok(());
+        }
+        self.scorers.confirm(ConfirmJob {
+            submission: id,
+            source: live.submission.source.clone(),
+            checksum: live.submission.row.checksum,
+            target: live.submission.row.target,
+            epoch: target.generation_epoch,
+            embedding,
+            threshold,
+            models,
+        });
+        Ok(())
+    }
+
+    pub(super) async fn confirmation(
+        &mut self,
+        id: SubmissionId,
+        result: Result<Box<ConfirmedHit>, NotConfirmed>,
+    ) -> Result<(), Halt> {
+        let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
+        live.busy = false;
+        let state = live.state();
+        if !UNSIGNED.contains(&state) {
+            return Ok(());
+        }
+        let hit: Arc<ConfirmedHit> = match result {
+            Ok(hit) => Arc::from(hit),
+            Err(why) => {
+                let step = Step::new(state, State::Failed).noting(why.to_string());
+                self.candidates_due = true;
+                return self.advance(id, step).await;
+            }
+        };
+        let is_current = self.is_current(&hit);
+        let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
+        if !is_current {
+            live.delay();
+            return Ok(());
+        }
+        live.backoff.reset();
+        live.hit = Some(hit.clone());
+        if state == State::Found {
+            let mut step = Step::new(state, State::Confirmed);
+            step.facts.confirmation = Some(Confirmation {
+                model: hit.model(),
+                distance: hit.distance(),
+                losses: hit.losses(),
+                preview: hit.data().iter().take(512).copied().collect(),
+            });
+            self.advance(id, step).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the weights that confirmed it are still those of the registry.
+    fn is_current(&self, hit: &ConfirmedHit) -> bool {
+        hit.models().iter().all(|(model, weights)| self.chain.weights(model) == Some(*weights))
+    }
+
+    /// After the registry changed: what other weights confirmed must be confirmed again.
+    pub(super) fn drop_stale_hits(&mut self) {
+        let stale = self.rows.ids(|live| live.hit.as_ref().is_some_and(|hit| !self.is_current(hit)));
+        for id in stale {
+            if let Some(live) = self.rows.live.get_mut(&id) {
+                live.hit = None;
+            }
+        }
+    }
+
+    /// Moves confirmed rows before a judge: a person, or the policy.
+    pub(super) async fn judge_rows(&mut self) -> Result<(), Halt> {
+        if self.stopping.is_some() {
+            return Ok(());
+        }
+        for id in self.rows.ids(|live| live.state() == State::Confirmed && live.hit.is_some()) {
+            self.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
+        }
+        if self.mode == Mode::Auto && self.store.is_some() {
+            for id in self.rows.ids(|live| live.state() == State::AwaitingApproval && live.hit.is_some()) {
+                self.approve_within_limits(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn costs_of(&self, id: SubmissionId) -> Option<Costs> {
+        let submission = &self.rows.live.get(&id)?.submission;
+        let parameters = &self.chain.state.as_ref()?.parameters;
+        Some(Costs::estimate(parameters, submission.row.size_bytes, submission.reward_pool))
+    }
+
+    async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
+        let Some(costs) = self.costs_of(id) else { return Ok(()) };
+        // Anew for each row: the approval of the one before has moved the sum.
+        self.review_committed().await?;
+        let why = match self.policy.judge(&costs, self.committed) {
+            Worth::Yes => {
+                return self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await;
+            }
+            Worth::Beyond(why) => why,
+            Worth::No => "the expected reward does not pay for it".into(),
+        };
+        let noted = self.rows.live.get(&id).and_then(|live| live.submission.row.note.clone());
+        if noted.as_deref() != Some(why.as_str()) {
+            let submission = self.journal.note(id, why).await?;

@@ -1,0 +1,287 @@
+//! Corpus → scoring → library: which models are in play and resident, what is still to be scored, what is scored.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{Dispatcher, Done, Halt};
+use crate::{
+    api::Level,
+    engine::{
+        backoff::Backoff,
+        corpus::{Reading, Skipped},
+        journal::{JournalError, ScoredSample},
+        matching::Ask,
+        scoring::{ScoreJob, Scored, WeightsSpec},
+    },
+    model::{Model, Score},
+    primitives::{Digest, ObjectId},
+};
+
+/// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
+const SAVED_AT_ONCE: usize = 64;
+/// Embeddings that are taken from disk into the library, for one model.
+const LOADED_BYTES: usize = 512 << 20;
+
+/// Where a model's weights are.
+pub(super) enum Residency {
+    Loading,
+    Ready(Arc<Model>),
+    Failed { why: String, retry: Instant },
+}
+
+/// Everything between the corpus and the library.
+#[derive(Default)]
+pub(super) struct Pipeline {
+    /// Model → weights: every active model that an open target has listed since the start.
+    pub in_play: BTreeMap<ObjectId, Digest>,
+    pub residents: HashMap<Digest, Residency>,
+    delays: HashMap<Digest, Backoff>,
+    /// Weights → samples scored with them, failures included.
+    scored: HashMap<Digest, HashSet<Digest>>,
+    pass: Option<Pass>,
+    /// Samples at a scorer or waiting for one.
+    pub in_scoring: u64,
+    unsaved: Vec<ScoredSample>,
+    pub failures: u64,
+    pub paused: bool,
+}
+
+/// One reading of the corpus.
+struct Pass {
+    number: u64,
+    /// Weights that it scores with.
+    weights: HashSet<Digest>,
+    /// Once listed.
+    samples: Option<u64>,
+    position: u64,
+    skipped: Skipped,
+}
+
+impl Pipeline {
+    /// Ready to score: weights on the device, and earlier scores known.
+    fn ready(&self) -> Vec<(Digest, Arc<Model>)> {
+        let weights: HashSet<&Digest> = self.in_play.values().collect();
+        weights
+            .into_iter()
+            .filter(|weights| self.scored.contains_key(*weights))
+            .filter_map(|weights| Some((*weights, self.resident(weights)?)))
+            .collect()
+    }
+
+    pub fn resident(&self, weights: &Digest) -> Option<Arc<Model>> {
+        match self.residents.get(weights)? {
+            Residency::Ready(model) => Some(model.clone()),
+            Residency::Loading | Residency::Failed { .. } => None,
+        }
+    }
+
+    /// Whether a pass listens; otherwise the reader's queue is left alone, and the reader waits.
+    pub fn wants_samples(&self, waiting: usize, threads: usize) -> bool {
+        !self.paused && self.pass.is_some() && waiting < 2 * threads
+    }
+
+    pub fn skipped(&self) -> u64 {
+        self.pass.as_ref().map_or(0, |pass| pass.skipped.total())
+    }
+
+    pub fn remaining(&self) -> Option<u64> {
+        let pass = self.pass.as_ref()?;
+        Some(pass.samples?.saturating_sub(pass.position) + self.in_scoring)
+    }
+}
+
+impl Dispatcher {
+    /// After the registry or the open targets changed: load what is in play, forget what is gone.
+    pub(super) fn review_models(&mut self) {
+        let Some(state) = &self.chain.state else { return };
+        let listed: HashSet<ObjectId> = match self.chain.open.values().flat_map(|t| &t.models).copied().collect() {
+            // Between two boards, what is active is what the next targets will list.
+            none if HashSet::is_empty(&none) && self.pipeline.in_play.is_empty() => {
+                state.models.iter().map(|model| model.id).collect()
+            }
+            listed => listed,
+        };
+        let active: BTreeMap<ObjectId, Digest> = state.models.iter().map(|m| (m.id, m.checksum)).collect();
+        let in_play: BTreeMap<ObjectId, Digest> = active
+            .iter()
+            .filter(|(id, _)| listed.contains(*id) || self.pipeline.in_play.contains_key(*id))
+            .map(|(id, weights)| (*id, *weights))
+            .collect();
+        if in_play == self.pipeline.in_play {
+            return;
+        }
+        self.pipeline.in_play = in_play;
+        let registered: Vec<Digest> = active.values().copied().collect();
+        self.pipeline.residents.retain(|weights, _| registered.contains(weights));
+        self.pipeline.scored.retain(|weights, _| registered.contains(weights));
+        self.matcher.ask(Ask::KeepWeights(registered.clone()));
+        let cache = self.weights.clone();
+        tokio::spawn(async move { cache.keep(registered).await });
+        self.load_missing();
+        self.survey_due = true;
+    }
+
+    /// Starts the loading of weights in play that are not here and whose turn (after a failure) it is.
+    pub(super) fn load_missing(&mut self) {
+        let now = Instant::now();
+        for (id, weights) in &self.pipeline.in_play {
+            match self.pipeline.residents.get(weights) {
+                None => {}
+                Some(Residency::Failed { retry, .. }) if *retry <= now => {}
+                Some(_) => continue,
+            }
+            let Some(info) = self.chain.model(id) else { continue };
+            let spec = WeightsSpec {
+                checksum: info.checksum,
+                url: info.url.clone(),
+                size: info.size,
+                key: info.decryption_key,
+            };
+            self.pipeline.residents.insert(*weights, Residency::Loading);
+            let (cache, done) = (self.weights.clone(), self.done.clone());
+            tokio::spawn(async move {
+                let result = cache.load(&spec).await.map_err(|e| e.to_string());
+                // Nobody listens after the end.
+                let _ = done.send(Done::Weights { checksum: spec.checksum, result });
+            });
+        }
+    }
+
+    pub(super) async fn weights_loaded(
+        &mut self,
+        checksum: Digest,
+        result: Result<Arc<Model>, String>,
+    ) -> Result<(), Halt> {
+        if !self.pipeline.residents.contains_key(&checksum) {
+            return Ok(());
+        }
+        match result {
+            Ok(model) => {
+                self.pipeline.delays.remove(&checksum);
+                self.pipeline.residents.insert(checksum, Residency::Ready(model));
+                let (journal, done) = (self.journal.clone(), self.done.clone());
+                tokio::spawn(async move {
+                    let loaded = async {
+                        Ok((journal.scored_with(checksum).await?, journal.load_scores(checksum, LOADED_BYTES).await?))
+                    };
+                    let _ = done.send(Done::Scores { weights: checksum, result: loaded.await });
+                });
+            }
+            Err(why) => {
+                let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
+                let delay = self.pipeline.delays.entry(checksum).or_insert_with(fresh).next_delay();
+                self.log(Level::Warning, format!("weights {checksum}: {why}")).await?;
+                let retry = Instant::now() + delay;
+                self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
+                self.start_pass_if_due();
+            }
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    pub(super) fn scores_loaded(
+        &mut self,
+        weights: Digest,
+        result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError>,
+    ) -> Result<(), Halt> {
+        let (scored, samples) = result?;
+        self.pipeline.scored.entry(weights).or_default().extend(scored);
+        if !samples.is_empty() {
+            self.matcher.ask(Ask::Scored(samples));
+        }
+        self.survey_due = true;
+        self.start_pass_if_due();
+        Ok(())
+    }
+
+    /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
+    /// at work does not score with. So a sample is scored with all models at once, not once for each that comes late.
+    fn start_pass_if_due(&mut self) {
+        let pipeline = &mut self.pipeline;
+        let undecided = |weights: &Digest| match pipeline.residents.get(weights) {
+            None | Some(Residency::Loading) => true,
+            Some(Residency::Ready(_)) => !pipeline.scored.contains_key(weights),
+            Some(Residency::Failed { .. }) => false,
+        };
+        if pipeline.in_play.values().any(undecided) {
+            return;
+        }
+        let ready: HashSet<Digest> = pipeline.ready().into_iter().map(|(weights, _)| weights).collect();
+        if ready.is_empty() || pipeline.pass.as_ref().is_some_and(|pass| ready.is_subset(&pass.weights)) {
+            return;
+        }
+        let number = self.reader.start_pass();
+        pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped: Skipped::default() });
+    }
+
+    pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
+        let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
+        match reading {
+            Reading::Listed { pass: number, samples, skipped, refused } if number == pass.number => {
+                pass.samples = Some(samples);
+                pass.skipped = skipped;
+                for path in refused {
+                    let text = format!("{} looks like a secret and is not read: uploads are public", path.display());
+                    self.log(Level::Warning, text).await?;
+                }
+                if samples == 0 {
+                    self.log(Level::Warning, "the corpus holds nothing to score".into()).await?;
+                }
+            }
+            Reading::Sample { pass: number, position, sample } if number == pass.number => {
+                pass.position = position;
+                let missing = |(weights, _): &(Digest, Arc<Model>)| {
+                    !self.pipeline.scored.get(weights).is_some_and(|scored| scored.contains(&sample.checksum))
+                };
+                let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
+                if !models.is_empty() {
+                    self.pipeline.in_scoring += 1;
+                    self.scorers.score(ScoreJob { sample, models });
+                }
+            }
+            Reading::Refused { path } => {
+                let text = format!("{} holds a private key and is not read: uploads are public", path.display());
+                self.log(Level::Warning, text).await?;
+            }
+            Reading::Finished { pass: number, skipped } if number == pass.number => {
+                pass.position = pass.samples.unwrap_or(pass.position);
+                pass.skipped = skipped;
+                self.survey_due = true;
+            }
+            // Of a pass that was given up.
+            Reading::Listed { .. } | Reading::Sample { .. } | Reading::Finished { .. } => return Ok(()),
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
+    pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {
+        match scored {
+            Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
+            Scored::Sample { checksum, source, tokens, results } => {
+                self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
+                self.meter.count(results.len() as u64, tokens);
+                let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
+                for (weights, result) in results {
+                    // Also what failed: it would fail again.
+                    if let Some(scored) = self.pipeline.scored.get_mut(&weights) {
+                        scored.insert(checksum);
+                    }
+                    match result {
+                        Ok(score) => scores.push((weights, score)),
+                        Err(why) => {
+                            self.pipeline.failures += 1;
+                            self.log(Level::Warning, format!("{}: {why}", source.label())).await?;
+                        }
+                    }
+                }
+                if !scores.is_empty() {
+                    let sample = ScoredSample { checksum, source, scores };
+                    self.matcher.ask(Ask::Scored(vec![sample.clone()]));
+                    self.pipeline.unsaved.push(sample);

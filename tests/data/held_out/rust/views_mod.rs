@@ -1,0 +1,104 @@
+//! Drawing only: the state of `app` becomes cells in a buffer. A file a pane, small widgets beside them.
+//!
+//! Never changes the state, never does I/O, never panics at any size. All text from outside goes through
+//! [`text::clean`]; every meaning has a word or a glyph, never a colour alone.
+
+mod approvals;
+mod footer;
+mod header;
+mod help;
+mod log;
+mod map;
+mod models;
+mod panes;
+mod preview;
+mod rewards;
+mod table;
+mod targets;
+mod text;
+mod theme;
+mod throughput;
+mod wallet;
+
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use crate::app::{Dialog, Life, Pane, Screen, State, layout::Area};
+use panes::Ink;
+
+/// Draws the whole screen into `buffer`.
+pub fn draw(state: &State, buffer: &mut Buffer) {
+    let frame = state.frame();
+    let ink = &mut Ink::new(state.look, buffer);
+    header::draw(state, rect(frame.header), ink);
+    footer::draw(state, rect(frame.footer), ink);
+    let body = rect(frame.body);
+    match state.screen {
+        Screen::Dashboard => dashboard(state, ink),
+        Screen::Pane(pane) => draw_pane(state, pane, body, true, ink),
+        Screen::Models => models::draw(state, body, ink),
+        Screen::Approvals => approvals::draw(state, body, ink),
+        Screen::Log => log::draw(state, body, true, ink),
+    }
+    match state.dialog {
+        _ if state.life != Life::Running => settling(state, body, ink),
+        Some(Dialog::Help) => help::draw(state, body, ink),
+        Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
+        Some(Dialog::Filter) | None => {}
+    }
+}
+
+fn dashboard(state: &State, ink: &mut Ink<'_>) {
+    let panes = state.panes();
+    for &(pane, area) in &panes.panes {
+        draw_pane(state, pane, rect(area), false, ink);
+    }
+    if let Some(area) = panes.log {
+        log::draw(state, rect(area), false, ink);
+    }
+}
+
+fn draw_pane(state: &State, pane: Pane, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
+    match pane {
+        Pane::Wallet => wallet::draw(state, area, zoomed, ink),
+        Pane::Targets => targets::draw(state, area, zoomed, ink),
+        Pane::Map => map::draw(state, area, zoomed, ink),
+        Pane::Throughput => throughput::draw(state, area, zoomed, ink),
+        Pane::Rewards => rewards::draw(state, area, zoomed, ink),
+    }
+}
+
+fn settling(state: &State, body: Rect, ink: &mut Ink<'_>) {
+    let Life::Settling { since_ms } = state.life else { return };
+    let in_flight = state
+        .snapshot
+        .submissions
+        .iter()
+        .filter(|row| {
+            use crate::api::SubmissionState::{Approved, Sent, Signed, Unknown, Uploaded};
+            matches!(row.state, Approved | Uploaded | Signed | Sent | Unknown)
+        })
+        .count();
+    let seconds = state.now_ms.saturating_sub(since_ms) / 1000;
+    let doing = match in_flight {
+        0 => "Nothing is in flight; the engine is closing its books.".to_owned(),
+        1 => "1 submission is in flight; its fate is being asked for.".to_owned(),
+        n => format!("{n} submissions are in flight; their fate is being asked for."),
+    };
+    let lines = vec![
+        Line::from(format!("settling{} {seconds} s", ink.theme.glyphs.ellipsis)),
+        Line::default(),
+        Line::from(doing),
+        Line::from("Whatever is not settled now is settled at the next start."),
+        Line::default(),
+        Line::from(Span::styled("q leaves at once", ink.theme.dim())),
+    ];
+    ink.popup("Leaving", lines, body);
+}
+
+fn rect(area: Area) -> Rect {
+    Rect::new(area.x, area.y, area.width, area.height)
+}
