@@ -6,12 +6,14 @@ mod claim;
 mod confirm;
 mod demo;
 mod devnet;
+mod doctor;
 mod endpoints;
 mod environment;
 mod epoch;
 mod exit;
 mod headless;
 mod models;
+mod near;
 mod network;
 mod order;
 mod output;
@@ -65,6 +67,7 @@ enum Command {
     Submit(submit::Submit),
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
+    Doctor(doctor::Doctor),
 }
 
 /// What every command takes.
@@ -86,6 +89,7 @@ pub fn main() -> ExitCode {
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
+        Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),
         Command::Models(command) => command.run(),

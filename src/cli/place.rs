@@ -29,9 +29,16 @@ pub fn data_dir() -> anyhow::Result<PathBuf> {
         .context("this user has no home directory: set HOME, or XDG_DATA_HOME to a directory for the state")
 }
 
-/// The directory of one wallet on one network, or of looking only; made if missing, closed to others. Which chain of that name
-/// is meant, the last permission to sign has told (see `pinning`): a journal never holds two.
+/// The directory of one wallet on one network, or of looking only; made if missing, closed to others.
 pub fn state_dir(network: &Network, wallet: Option<Address>) -> anyhow::Result<PathBuf> {
+    let dir = state_path(network, wallet)?;
+    make_private(&dir)?;
+    Ok(dir)
+}
+
+/// The same, whether it is there or not. Which chain of that name is meant, the last permission to sign has told (see
+/// `pinning`): a journal never holds two.
+pub fn state_path(network: &Network, wallet: Option<Address>) -> anyhow::Result<PathBuf> {
     let data = data_dir()?;
     let name = match wallet {
         None => "read-only".to_owned(),
@@ -43,9 +50,7 @@ pub fn state_dir(network: &Network, wallet: Option<Address>) -> anyhow::Result<P
             _ => address.to_string(),
         },
     };
-    let dir = data.join(network.directory()).join(name);
-    make_private(&dir)?;
-    Ok(dir)
+    Ok(data.join(network.directory()).join(name))
 }
 
 /// Makes the directory, and its parents, for its user only.

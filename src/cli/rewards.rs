@@ -63,7 +63,7 @@ impl RewardsCommand {
         let address = self.reader.address(&environment)?;
         let dir = match self.reader.address {
             // A stranger's rewards are looked at, not kept; unless the address is our own wallet's.
-            Some(_) => place::data_dir()?.join(network.directory()).join(address.to_string()),
+            Some(_) => place::state_path(&network, Some(address))?,
             None => place::state_dir(&network, Some(address))?,
         };
         let query = Query {

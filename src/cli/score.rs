@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::Exit;
+use super::{Exit, near, network::NetworkArgs, output::OutputArgs};
 use crate::{
     model::{self, Model},
     primitives::Digest,
@@ -19,10 +19,14 @@ use crate::{
 /// Score files with models, as the network does.
 ///
 /// Every file is scored with every model; the model with the lowest loss wins, and the winner's embedding is the file's. With a target,
-/// the cosine distance between the two is printed as well. Nothing is sent anywhere.
+/// the cosine distance between the two is printed as well. With --network instead of weights, the network's models are downloaded, and the
+/// open targets that each file is nearest to are listed, best margin first. Nothing is sent anywhere.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  somascope score notes.txt --weights prose.safetensors --weights code.safetensors --json\n\n\
+    after_help = "Examples:\n  somascope score notes.txt --weights prose.safetensors --weights code.safetensors --json\n  \
+    somascope score *.txt --network testnet --top 3\n\n\
+    JSON with --network: file, size_bytes, checksum, bond_shannons, targets (target, epoch, hit, margin, distance, threshold, model, \
+    losses, reward_pool_shannons).\n\n\
     Exit code 2 says that a file could not be used; the others are still scored."
 )]
 pub struct Score {
@@ -30,23 +34,28 @@ pub struct Score {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A model's weights: safetensors, plain or (with --key) encrypted. Repeat for several models.
-    #[arg(long, required = true, value_name = "FILE")]
+    #[arg(long, required_unless_present = "network", conflicts_with = "network", value_name = "FILE")]
     weights: Vec<PathBuf>,
     /// The Base58 key of encrypted weights, one for each --weights in the same order; `-` for a plain file.
-    #[arg(long, value_name = "BASE58")]
+    #[arg(long, value_name = "BASE58", requires = "weights")]
     key: Vec<String>,
     /// A target's embedding: a JSON array of numbers.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "weights")]
     target_file: Option<PathBuf>,
-    /// Seed of the regulariser's noise. Validators audit with 0.
+    /// Seed of the regulariser's noise. Validators audit with 0, and so does --network.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// With --network: so many targets of each file.
+    #[arg(long, default_value_t = 5, value_name = "N", requires = "network")]
+    top: usize,
     /// Attention heads of the models, which weights do not tell [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
     heads: Option<usize>,
     /// Print one JSON object a file.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 #[derive(Serialize)]
@@ -62,6 +71,11 @@ struct Scored<'a> {
 
 impl Score {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.network.network.is_some() {
+            ensure!(self.seed == 0, "--seed: hits are measured with the seed of the audit, which is 0");
+            let output = OutputArgs { json: self.json };
+            return near::rank(&self.files, &self.network, self.heads, self.top, output);
+        }
         self.score_all(&mut io::stdout().lock(), &mut io::stderr().lock())
     }
 

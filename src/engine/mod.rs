@@ -16,6 +16,7 @@ pub mod history;
 mod journal;
 mod matching;
 mod money;
+pub mod nearest;
 mod scoring;
 mod snapshot;
 mod watch;

@@ -19,6 +19,8 @@ pub enum StorageError {
     Client(String),
     #[error("upload of {key} failed: {cause}")]
     Upload { key: String, cause: String },
+    #[error("{key} cannot be deleted: {cause}")]
+    Delete { key: String, cause: String },
     #[error("{url} cannot be read: {cause}")]
     Download { url: String, cause: String },
     #[error("{url}: {found} bytes instead of {expected}")]

@@ -92,6 +92,14 @@ impl Store {
         Ok(self.public_url(key))
     }
 
+    /// Deletes an object; one that is not there is no error.
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let deleted = self.s3.delete_object().bucket(&self.bucket).key(key).send().await;
+        deleted
+            .map(drop)
+            .map_err(|e| StorageError::Delete { key: key.to_owned(), cause: DisplayErrorContext(e).to_string() })
+    }
+
     /// Downloads through the public URL and compares: what validators will see.
     pub async fn read_back(&self, url: &str, checksum: Digest, size: u64) -> Result<(), StorageError> {
         self.public.fetch(url, checksum, size).await.map(drop)

@@ -350,7 +350,7 @@ fn every_object_has_the_digest_that_the_node_computed() {
     // What a simulation wrote was never written.
     let simulated: BTreeMap<usize, BTreeMap<(ObjectId, u64), Digest>> =
         shown.simulated.iter().map(|(call, transaction)| (call.n, versions(call, transaction).collect())).collect();
-    let mut counts: BTreeMap<Shown, (usize, usize, usize, usize)> = BTreeMap::new();
+    let mut counts: BTreeMap<Shown, Counts> = BTreeMap::new();
     let mut partial = BTreeMap::<Shown, usize>::new();
     let mut types = BTreeMap::<&str, usize>::new();
     for (call, place, message) in &shown.objects {
@@ -394,9 +394,9 @@ fn every_object_has_the_digest_that_the_node_computed() {
     assert_eq!(types.into_iter().collect::<Vec<_>>(), OBJECT_TYPES);
 }
 
+/// Whole objects; whose digest stands beside them; beside which another stands; that effects name.
 type Counts = (usize, usize, usize, usize);
 
-/// Whole objects; whose digest stands beside them; beside which another stands; that effects name.
 const OBJECTS: &[(Shown, Counts)] = &[
     (Shown::ByItself, (130, 130, 0, 116)),
     // Nodes put something else beside the objects of a transaction (`protocol-corrections.md §1`, on §2.2).

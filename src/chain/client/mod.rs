@@ -7,6 +7,7 @@ mod auxiliary;
 mod checkpoints;
 mod checks;
 mod claimable;
+mod clock;
 mod execution;
 mod history;
 mod pages;

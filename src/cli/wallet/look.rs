@@ -133,12 +133,7 @@ impl Faucet {
             coins: amounts.len(),
         };
         self.common.output.open().show(&given, |page, given| {
-            page.line(format!(
-                "{} SOMA in {} coins for {}",
-                given.received_shannons,
-                given.coins,
-                given.address.to_hex_prefixed()
-            ));
+            page.line(format!("{} SOMA for {}", given.received_shannons, given.address.to_hex_prefixed()));
         })?;
         Ok(Exit::Ok)
     }

@@ -61,11 +61,13 @@ pub fn executed(record: &TransactionRecord) -> pb::ExecutedTransaction {
 
 /// The answer to SimulateTransaction: nothing was signed and nothing has a digest.
 pub fn simulated(record: &TransactionRecord) -> pb::ExecutedTransaction {
+    // Its objects come without `0x`, unlike those of ExecuteTransaction (node-capture.json, `Simulate/no mask`).
+    let objects = record.objects.iter().map(|object| object_to_proto(object, false)).collect();
     pb::ExecutedTransaction {
         digest: None,
         signatures: Vec::new(),
-        transaction: Some(transaction_to_proto(&record.data)),
-        ..executed(record)
+        objects: Some(pb::ObjectSet { objects }),
+        ..transaction(record, EffectsStyle::Execute)
     }
 }
 

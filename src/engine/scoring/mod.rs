@@ -26,7 +26,7 @@ pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed};
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
-const SEED: u64 = 0;
+pub(super) const SEED: u64 = 0;
 
 /// One sample, to be scored once with each of these models.
 pub(super) struct ScoreJob {

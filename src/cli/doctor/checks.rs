@@ -1,0 +1,252 @@
+//! The wallet, the network and the bucket.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Check;
+use crate::{
+    chain::client::{ActiveModelInfo, ClientError, KNOWN_PROTOCOL},
+    cli::{environment::Environment, exit::Exit, network::Network, place, signer::WalletArgs, time::now_ms},
+    primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash},
+    storage::Store,
+    wallet::Pins,
+};
+
+/// A checkpoint's time comes from the validators' clocks, which are allowed to differ a little.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+/// A network that plays makes checkpoints all the time.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+/// Enough for a few submissions and their claims.
+const LITTLE: Shannons = Shannons(SHANNONS_PER_SOMA / 100);
+
+/// Which wallet there is, and whether its key can be had without a person.
+pub(super) fn wallet(args: &WalletArgs, environment: &Environment, checks: &mut Vec<Check>) -> Option<Address> {
+    let found = match args.find(environment) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            checks.push(Check::warn(
+                "key",
+                "there is no wallet: nothing can be signed",
+                "make one with `somascope wallet new`, bring one with `somascope wallet import`, or set SOMA_SECRET_KEY",
+            ));
+            return None;
+        }
+        Err(error) => {
+            checks.push(Check::failed("key", &error, "mend or remove it, or choose another wallet with --wallet NAME"));
+            return None;
+        }
+    };
+    let (address, source) = (found.address, found.source.to_string());
+    let sealed = source.starts_with("wallet `");
+    if sealed && environment.passphrase().is_none() {
+        checks.push(Check::ok("key", format!("0x{address} from {source}; locked, its passphrase was not tried")));
+        return Some(address);
+    }
+    checks.push(match found.unlock(environment) {
+        Ok(keypair) if keypair.address() == address => Check::ok("key", format!("0x{address} from {source}")),
+        Ok(keypair) => Check::fail(
+            "key",
+            Exit::BadInput,
+            format!("{source} says 0x{address} and holds the key of 0x{}", keypair.address()),
+            "restore the file from a backup",
+        ),
+        Err(error) => Check::failed("key", &error, "set SOMASCOPE_PASSPHRASE to the wallet's own passphrase"),
+    });
+    Some(address)
+}
+
+/// Chain, protocol, clock and balance. Gives the active models.
+pub(super) async fn chain(
+    network: &Network,
+    wallet: Option<Address>,
+    checks: &mut Vec<Check>,
+) -> Option<Vec<ActiveModelInfo>> {
+    let unreachable = format!(
+        "is {} right, and is the network up? Another node can be named with --rpc-url; `somascope devnet` runs one here",
+        network.rpc_url
+    );
+    let client = match network.client() {
+        Ok(client) => client,
+        Err(error) => {
+            checks.push(Check::failed("chain", &error, unreachable));
+            return None;
+        }
+    };
+    let service = match client.service_info().await {
+        Ok(service) => service,
+        Err(error) => {
+            checks.push(Check::failed("chain", &error.into(), unreachable));
+            return None;
+        }
+    };
+    let known = wallet.and_then(|address| Pins::below(&place::data_dir().ok()?).of(address).ok()).unwrap_or_default();
+    let what = format!("{} ({}), epoch {}, {}", service.chain, service.chain_id, service.epoch, service.server);
+    checks.push(match known.is_empty() || known.iter().any(|pin| pin.chain_id == service.chain_id) {
+        true => Check::ok("chain", what),
+        false => Check::warn(
+            "chain",
+            format!("{what}: the wallet has never been used on it"),
+            "if this is the chain you mean, confirm it at the next signing or give --accept-chain",
+        ),
+    });
+    checks.push(match client.protocol_version().await {
+        Ok(version) if version <= KNOWN_PROTOCOL => Check::ok("protocol", format!("version {version}")),
+        Ok(version) => Check::warn(
+            "protocol",
+            format!("version {version}, and this program knows {KNOWN_PROTOCOL}"),
+            "look for a newer somascope; signing asks first, or give --accept-protocol",
+        ),
+        Err(error) => failed_call("protocol", error),
+    });
+    checks.push(match client.checkpoint_time_ms().await {
+        Ok(chain_ms) => clock(chain_ms, now_ms()),
+        Err(error) => failed_call("clock", error),
+    });
+    if let Some(address) = wallet {
+        checks.push(match client.balance(address).await.map(Shannons) {
+            Ok(Shannons::ZERO) => Check::warn("balance", "the wallet is empty", get_some(network)),
+            Ok(balance) if balance < LITTLE => {
+                Check::warn("balance", format!("{balance} SOMA: enough for little"), get_some(network))
+            }
+            Ok(balance) => Check::ok("balance", format!("{balance} SOMA")),
+            Err(error) => failed_call("balance", error),
+        });
+    }
+    match client.epoch_state().await {
+        Ok(state) if state.models.is_empty() => {
+            checks.push(Check::warn(
+                "models",
+                "no model is active, so there are no targets",
+                "wait for one: targets come with the epoch after its reveal",
+            ));
+            Some(state.models)
+        }
+        Ok(state) => {
+            let bytes: u64 = state.models.iter().map(|model| model.size).sum();
+            checks.push(Check::ok("models", format!("{} active, {bytes} bytes of weights", state.models.len())));
+            Some(state.models)
+        }
+        Err(error) => {
+            checks.push(failed_call("models", error));
+            None
+        }
+    }
+}
+
+fn get_some(network: &Network) -> &'static str {
+    match network.faucet_url {
+        Some(_) => "ask the faucet: `somascope wallet faucet`",
+        None => "send it some SOMA: `somascope wallet address` shows where to",
+    }
+}
+
+fn failed_call(name: &'static str, error: ClientError) -> Check {
+    Check::failed(name, &error.into(), "the node answered other questions: try again, or another node with --rpc-url")
+}
+
+/// A checkpoint from the future means that this clock is slow; an old one, that it is fast or that the chain stands still.
+fn clock(chain_ms: u64, now_ms: u64) -> Check {
+    let remedy = "set the clock: `timedatectl set-ntp true` keeps it right";
+    let seconds = |ms: u64| ms / 1000;
+    if chain_ms > now_ms.saturating_add(CLOCK_TOLERANCE.as_millis() as u64) {
+        let behind = seconds(chain_ms - now_ms);
+        return Check::fail("clock", Exit::BadInput, format!("this clock is {behind} s behind the chain's"), remedy);
+    }
+    let age = now_ms.saturating_sub(chain_ms);
+    if age > STALE_AFTER.as_millis() as u64 {
+        return Check::warn(
+            "clock",
+            format!("the newest checkpoint is {} s old by this clock", seconds(age)),
+            format!(
+                "either the chain is idle or its node stands still, or this clock is fast; in the last case, {remedy}"
+            ),
+        );
+    }
+    Check::ok("clock", format!("the newest checkpoint is {} s old", seconds(age)))
+}
+
+/// Write, public read-back, delete: all that a submission needs of a bucket, and no more.
+pub(super) async fn bucket(network: &Network, environment: &Environment, checks: &mut Vec<Check>) {
+    let config = match environment.store() {
+        Ok(Some(config)) => config,
+        Ok(None) => match &network.objects {
+            Some(config) => config.clone(),
+            None => {
+                checks.push(Check::warn(
+                    "bucket",
+                    "there is none: nothing can be submitted",
+                    "set S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_PUBLIC_URL (see .env.example)",
+                ));
+                return;
+            }
+        },
+        Err(error) => {
+            checks.push(Check::fail(
+                "bucket",
+                Exit::BadInput,
+                error.to_string(),
+                "see .env.example for what belongs together",
+            ));
+            return;
+        }
+    };
+    let (name, public) = (config.bucket.clone(), config.public_url.clone());
+    let store = match Store::new(config) {
+        Ok(store) => store,
+        Err(error) => {
+            checks.push(Check::fail("bucket", Exit::BadInput, error.to_string(), "correct the URL in the environment"));
+            return;
+        }
+    };
+    // New each time, so that no cache answers for the bucket.
+    let bytes = Bytes::from(format!("somascope doctor {} {}", now_ms(), std::process::id()));
+    let (key, checksum) = (format!("doctor/{}.bin", hash(&bytes)), hash(&bytes));
+    let url = match store.put(&key, bytes.clone()).await {
+        Ok(url) => url,
+        Err(error) => {
+            checks.push(Check::fail(
+                "bucket write",
+                Exit::Unreachable,
+                error.to_string(),
+                "check S3_ENDPOINT_URL, AWS_REGION, S3_BUCKET, and that the key may write (s3:PutObject)",
+            ));
+            return;
+        }
+    };
+    checks.push(Check::ok("bucket write", format!("{name}, {key}")));
+    checks.push(match store.read_back(&url, checksum, bytes.len() as u64).await {
+        Ok(()) => Check::ok("bucket public read", url),
+        Err(error) => Check::fail(
+            "bucket public read",
+            Exit::Unreachable,
+            error.to_string(),
+            format!("validators read without a key: make the bucket's objects public, and see that S3_PUBLIC_URL ({public}) leads to it"),
+        ),
+    });
+    checks.push(match store.delete(&key).await {
+        Ok(()) => Check::ok("bucket delete", "the object is gone again"),
+        Err(error) => Check::warn(
+            "bucket delete",
+            error.to_string(),
+            format!("submissions need no deleting; remove {key} yourself, or let the key delete (s3:DeleteObject)"),
+        ),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Status;
+
+    #[test]
+    fn a_slow_clock_fails_and_an_old_checkpoint_only_warns() {
+        let now = 1_800_000_000_000;
+        let verdict = |chain_ms| clock(chain_ms, now).status;
+        assert_eq!(verdict(now + 60_000), Status::Fail);
+        assert_eq!(verdict(now + 4_000), Status::Ok);
+        assert_eq!(verdict(now - 30_000), Status::Ok);
+        let old = clock(now - 3_600_000, now);
+        assert!(old.status == Status::Warn && old.what.contains("3600 s"), "{old:?}");
+    }
+}

@@ -1,0 +1,357 @@
+//! The whole game with nothing but the command line: `wallet new → faucet → score → submit → epoch → claim → rewards` against
+//! `somascope devnet`, as a script plays it.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const PASSPHRASE: &str = "correct horse battery staple";
+/// Variables of the machine that must not reach the commands.
+const FOREIGN: [&str; 6] =
+    ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE", "S3_BUCKET", "RUST_LOG"];
+
+/// A user on a machine of their own.
+struct User {
+    home: tempfile::TempDir,
+    /// Added to every command.
+    network: Vec<String>,
+}
+
+struct Ended {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl User {
+    fn new() -> Self {
+        Self { home: tempfile::tempdir().expect("a place"), network: Vec::new() }
+    }
+
+    /// Somebody who has never seen this network, and is pointed at it.
+    fn elsewhere(ready: &Value) -> Self {
+        let option = |name: &str, field: &str| [name.to_owned(), ready[field].as_str().expect("a URL").to_owned()];
+        let network = [option("--network", "rpc_url"), option("--faucet-url", "faucet_url")].concat();
+        Self { network, ..Self::new() }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
+        command.current_dir(self.home.path()).args(args).stdin(Stdio::null());
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.home.path()).env("XDG_DATA_HOME", self.home.path().join("data"));
+        command.env("SOMASCOPE_PASSPHRASE", PASSPHRASE);
+        command
+    }
+
+    fn run_offline(&self, args: &[&str]) -> Ended {
+        let output = self.command(args).output().expect("the binary runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+        let ended = Ended {
+            code: output.status.code().expect("no signal"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        };
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+        ended
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        let network = self.network.iter().map(String::as_str);
+        self.run_offline(&args.iter().copied().chain(network).collect::<Vec<_>>())
+    }
+
+    /// The one JSON object of a command that goes well.
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        let lines = self.lines(args);
+        assert_eq!(lines.len(), 1, "{args:?}: {lines:?}");
+        lines.into_iter().next().unwrap_or_default()
+    }
+
+    /// One JSON object a line.
+    #[track_caller]
+    fn lines(&self, args: &[&str]) -> Vec<Value> {
+        self.run(&[args, &["--json"]].concat()).ends(0).lines()
+    }
+
+    #[track_caller]
+    fn balance(&self) -> u64 {
+        number(&self.json(&["wallet", "balance"]), "balance_shannons")
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.home.path().join(name);
+        fs::write(&path, bytes).expect("writable");
+        path
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, words: &str) -> Self {
+        assert!(self.stderr.contains(words), "`{words}` is not in: {}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn lines(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        self.stdout.lines().map(line).collect()
+    }
+}
+
+/// `somascope devnet`, stopped as a user stops it.
+struct Network {
+    child: Child,
+    ready: Value,
+}
+
+impl Network {
+    fn start(user: &User) -> Self {
+        let mut command = user.command(&["devnet", "--port-base", "0", "--epoch-seconds", "0", "--json"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the binary runs");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it speaks");
+        let ready = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not ready: {e}: {line}"));
+        Self { child, ready }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // Already ended, if it failed.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+fn number(value: &Value, name: &str) -> u64 {
+    value[name].as_u64().unwrap_or_else(|| panic!("{name} is no number in {value}"))
+}
+
+#[track_caller]
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("{name} is no text in {value}"))
+}
+
+/// A window of each file of the demo corpus: what somebody's data might be.
+fn data(user: &User) -> Vec<String> {
+    let mut kinds: Vec<_> = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/corpus"))
+        .expect("the corpus is there")
+        .flatten()
+        .collect();
+    kinds.sort_by_key(|kind| kind.path());
+    let mut files = Vec::new();
+    for kind in kinds {
+        let mut entries: Vec<_> = fs::read_dir(kind.path()).expect("readable").flatten().collect();
+        entries.sort_by_key(|entry| entry.path());
+        for entry in entries.iter().take(3) {
+            let bytes = fs::read(entry.path()).expect("readable");
+            let name = format!("{}.part", entry.file_name().to_string_lossy());
+            user.file(&name, &bytes[2048.min(bytes.len() / 2)..][..1024.min(bytes.len() / 2)]);
+            files.push(name);
+        }
+    }
+    files
+}
+
+/// (file, target) pairs by the command line's own scores: hits of different files and targets, and one miss.
+fn hits_and_a_miss(scored: &[Value], count: usize) -> (Vec<(String, Value)>, (String, Value)) {
+    let all = scored.iter().flat_map(|file| {
+        let targets = file["targets"].as_array().expect("a list").iter();
+        targets.map(|target| (text(file, "file").to_owned(), target.clone()))
+    });
+    let (hits, misses): (Vec<_>, Vec<_>) = all.partition(|(_, target)| target["hit"] == true);
+    let mut chosen: Vec<(String, Value)> = Vec::new();
+    for (file, target) in hits {
+        let is_new = |(f, t): &(String, Value)| *f != file && t["target"] != target["target"];
+        if chosen.len() < count && chosen.iter().all(is_new) {
+            chosen.push((file, target));
+        }
+    }
+    assert_eq!(chosen.len(), count, "the demo's data hits the demo's targets");
+    (chosen, misses.into_iter().next().expect("not everything hits everything"))
+}
+
+#[test]
+fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
+    let mut user = User::new();
+    let network = Network::start(&user);
+    // The network is found by its name on its own machine.
+    user.network = vec!["--network".to_owned(), "devnet".to_owned()];
+
+    let wallet = user.run_offline(&["wallet", "new", "--json"]).ends(0).lines().remove(0);
+    let address = text(&wallet, "address").to_owned();
+    user.run(&["wallet", "faucet", "--json"]).ends(0);
+    let start = user.balance();
+    assert_eq!(start, number(&network.ready, "faucet_amount_shannons"));
+
+    let healthy = user.json(&["doctor", "--data", "."]);
+    assert_eq!((number(&healthy, "failures"), text(&healthy, "network")), (0, "devnet"), "{healthy}");
+    let checked: Vec<&str> = healthy["checks"].as_array().expect("a list").iter().map(|c| text(c, "name")).collect();
+    for name in ["key", "chain", "clock", "balance", "bucket write", "bucket public read", "bucket delete", "memory"] {
+        assert!(checked.contains(&name), "{name}: {checked:?}");
+    }
+
+    let open = user.lines(&["targets"]);
+    assert!(!open.is_empty());
+    let files = data(&user);
+    let score: Vec<&str> =
+        ["score"].into_iter().chain(files.iter().map(String::as_str)).chain(["--top", "1000"]).collect();
+    let scored = user.lines(&score);
+    assert_eq!(scored.len(), files.len());
+    assert!(scored.iter().all(|file| file["targets"].as_array().is_some_and(|found| found.len() == open.len())));
+    let (hits, (far_file, far)) = hits_and_a_miss(&scored, 2);
+
+    // What will not do is refused before anything is sent.
+    let far_target = text(&far, "target");
+    user.run(&["submit", &far_file, "--target", far_target, "--yes"]).ends(2).says("beyond the threshold");
+    user.file("id_ed25519", b"not even a key");
+    user.run(&["submit", "id_ed25519", "--target", far_target, "--yes"]).ends(2).says("looks like a secret");
+    user.file("empty", b"");
+    user.run(&["submit", "empty", "--target", far_target, "--yes"]).ends(2).says("empty");
+    let (file, target) = (&hits[0].0, text(&hits[0].1, "target"));
+    user.run(&["submit", file, "--target", target]).ends(2).says("--yes");
+    user.run(&["submit", file, "--target", &"7".repeat(64), "--yes"]).ends(1).says("not on the chain");
+    assert_eq!(user.balance(), start);
+
+    let (mut fees, mut bonds) = (0, 0);
+    for (file, near) in &hits {
+        let target = text(near, "target");
+        let done = user.json(&["submit", file, "--target", target, "--yes"]);
+        assert_eq!((text(&done, "status"), text(&done, "target")), ("executed", target), "{done}");
+        assert_eq!((&done["distance"], &done["model"]), (&near["distance"], &near["model"]), "as it was scored");
+        let (fee, bond) = (number(&done, "fee_shannons"), number(&done, "bond_shannons"));
+        assert!(fee <= number(&done, "max_fee_shannons"), "{done}");
+        let change = done["balance_change_shannons"].as_i64().expect("a number");
+        assert_eq!(change, -i64::try_from(fee + bond).expect("small"));
+        (fees, bonds) = (fees + fee, bonds + bond);
+    }
+    assert_eq!(user.balance(), start - fees - bonds);
+    user.run(&["submit", file, "--target", target, "--yes"]).ends(1).says("already filled by this wallet");
+    user.run(&["claim", target, "--yes"]).ends(1).says("can be claimed from epoch");
+    assert!(user.lines(&["claim", "--all", "--yes"]).is_empty(), "nothing is due");
+    let waiting = user.json(&["rewards"]);
+    let totals = &waiting["totals"];
+    assert_eq!((number(totals, "pending"), number(totals, "bonds_locked_shannons")), (2, bonds), "{waiting}");
+
+    for _ in 0..2 {
+        user.run(&["epoch", "--advance", "--yes", "--json"]).ends(0);
+    }
+    let claims = user.lines(&["claim", "--all", "--yes"]);
+    assert_eq!(claims.len(), 2);
+    let mut rewards = 0;
+    for claim in &claims {
+        assert_eq!((text(claim, "status"), text(claim, "kind")), ("executed", "ours"), "{claim}");
+        assert_eq!(claim["fee_shannons"], claim["cost_shannons"], "the cost was exact");
+        fees += number(claim, "fee_shannons");
+        rewards += number(claim, "gain_shannons");
+    }
+    let end = user.balance();
+    assert_eq!(end, start + rewards - fees, "bonds are back, rewards are here, fees are paid");
+    assert!(end > start);
+
+    let told = user.json(&["rewards"]);
+    let totals = &told["totals"];
+    assert_eq!((number(totals, "filled"), number(totals, "claimed"), number(totals, "claimable")), (2, 2, 0));
+    assert_eq!((number(totals, "rewards_shannons"), number(totals, "fees_shannons")), (rewards, fees));
+    assert_eq!((&told["complete"], number(&told, "balance_shannons")), (&Value::Bool(true), end), "{told}");
+    let submissions = told["submissions"].as_array().expect("a list");
+    assert!(
+        submissions.iter().all(|entry| text(entry, "state") == "claimed" && text(entry, "source").ends_with(".part"))
+    );
+
+    // The chain alone tells another machine the same.
+    let elsewhere = User::elsewhere(&network.ready);
+    let fresh = elsewhere.json(&["rewards", "--address", &address]);
+    let comparable = |rewards: &Value| {
+        let mut rewards = rewards.clone();
+        for name in ["network", "journal"] {
+            rewards[name].take();
+        }
+        for entry in rewards["submissions"].as_array_mut().into_iter().flatten() {
+            entry["source"].take();
+        }
+        rewards
+    };
+    assert_eq!(comparable(&fresh), comparable(&told));
+
+    // A stranger takes the finder's fees of what nobody filled.
+    elsewhere.run_offline(&["wallet", "new", "--json"]).ends(0);
+    elsewhere.run(&["wallet", "faucet", "--json"]).ends(0);
+    let before = elsewhere.balance();
+    let found = elsewhere.lines(&["claim", "--finder", "--limit", "3", "--yes"]);
+    assert_eq!(found.len(), 3);
+    let mut earned = 0;
+    for claim in &found {
+        assert_eq!((text(claim, "status"), text(claim, "kind")), ("executed", "expired"), "{claim}");
+        assert!(number(claim, "gain_shannons") > number(claim, "cost_shannons"), "{claim}");
+        earned += number(claim, "gain_shannons") - number(claim, "fee_shannons");
+    }
+    assert_eq!(elsewhere.balance(), before + earned);
+    let finds = elsewhere.json(&["rewards"]);
+    assert_eq!(finds["finds"].as_array().map(Vec::len), Some(3));
+    assert_eq!(finds["complete"], true, "{finds}");
+    drop(network);
+    user.run(&["rewards"]).ends(3);
+}
+
+#[test]
+fn a_network_that_does_not_answer_is_unreachable_and_the_doctor_says_what_to_do() {
+    let user = User { network: vec!["--network".to_owned(), "http://127.0.0.1:1".to_owned()], ..User::new() };
+    user.run_offline(&["wallet", "new", "--json"]).ends(0);
+    user.file("notes.txt", b"some data");
+    let target = "1".repeat(64);
+    for args in [
+        &["rewards"][..],
+        &["claim", "--all", "--yes"],
+        &["submit", "notes.txt", "--target", &target, "--yes"],
+        &["score", "notes.txt"],
+    ] {
+        user.run(args).ends(3).says("unreachable");
+    }
+    let told = user.run(&["doctor", "--json"]).ends(3).lines().remove(0);
+    let chain = told["checks"].as_array().expect("a list").iter().find(|check| check["name"] == "chain");
+    let chain = chain.expect("it is checked");
+    assert_eq!(text(chain, "status"), "fail");
+    assert!(text(chain, "remedy").contains("--rpc-url"), "{chain}");
+
+    // A secret that others may read is found, and the rest of the checks still made.
+    let env = user.file(".env", b"SOMA_SECRET_KEY=0000\n");
+    fs::set_permissions(&env, fs::Permissions::from_mode(0o644)).expect("ours");
+    let told = user.run(&["doctor", "--json", "--data", "notes.txt"]).ends(2).lines().remove(0);
+    let checks = told["checks"].as_array().expect("a list");
+    let modes = checks.iter().find(|check| check["name"] == "file modes").expect("it is checked");
+    assert!(text(modes, "remedy").contains("chmod 600 .env"), "{modes}");
+    assert!(checks.iter().any(|check| check["name"] == "data" && check["status"] == "ok"), "{told}");
+    assert!(!told.to_string().contains("0000\\n"));
+}
+
+#[test]
+fn help_teaches_every_money_command_with_examples_and_exit_codes() {
+    let user = User::new();
+    for command in ["submit", "claim", "rewards", "doctor"] {
+        let help = user.run_offline(&[command, "--help"]).ends(0).stdout;
+        assert!(help.contains("Examples:") && help.contains("JSON"), "{command}: {help}");
+    }
+    user.run_offline(&["claim"]).ends(2);
+    user.run_offline(&["claim", "--all", &"1".repeat(64)]).ends(2);
+}
