@@ -233,9 +233,10 @@ impl Desk {
             NotBuilt::Gone(why) => DeskError::Closed { target: offer.target, why },
             NotBuilt::Deleted => DeskError::NoTarget(offer.target),
             NotBuilt::Client(error) => DeskError::Client(error),
-            error @ (NotBuilt::Url(..) | NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
-                DeskError::Order(error.to_string())
+            error @ (NotBuilt::Used { .. } | NotBuilt::NotYet(_)) => {
+                DeskError::Closed { target: offer.target, why: error.to_string() }
             }
+            error @ NotBuilt::Url(..) => DeskError::Order(error.to_string()),
         })
     }
 
