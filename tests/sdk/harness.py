@@ -217,13 +217,15 @@ def digest_of(refusal):
 
 
 async def costs_the_base_fee(client, key, call, *words):
-    """The call is executed, fails with these words, and costs the sender the base fee and nothing else."""
+    """The call is executed, fails with these words, and costs the sender the base fee and nothing else.
+    Gives the SDK's words."""
     before = await client.get_balance(key.address())
     text = await refused(call(), "Transaction failed", *words)
     equal(shannons(await client.get_balance(key.address())), shannons(before) - BASE_FEE)
     effects = (await client.get_transaction(digest_of(text))).V1
     true(effects.status != "Success", effects.status)
     equal((effects.transaction_fee.total_fee, effects.transaction_fee.base_fee), (BASE_FEE, BASE_FEE))
+    return text
 
 
 def play(scenario):

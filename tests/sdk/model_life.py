@@ -136,14 +136,27 @@ async def given_up(client, network, owner, stranger, submitter, model_id):
     await refused(client.deactivate_model(stranger, model_id), "NotModelOwner")
     succeeded(await client.deactivate_model(owner, model_id))
     equal(await client.get_active_models(), [])
-    await costs_the_base_fee(client, submitter, lambda: client.submit_data(submitter, **hit.arguments()), "ModelNotActive")
-    await refused(client.add_stake_to_model(submitter, model_id, 0.1), "ModelAlreadyInactive")
+    before = {coin.id: coin.version for coin in await coins(client, submitter)}
+    equal(len(before), 2)
+    text = await costs_the_base_fee(
+        client, submitter, lambda: client.submit_data(submitter, **hit.arguments()), "ModelNotActive"
+    )
+    # A node was seen to keep the bond as it was, and locked until the epoch ends.
+    (bond,) = [coin for coin in await coins(client, submitter) if coin.version == before[coin.id]]
+    (gas,) = [coin for coin in await coins(client, submitter) if coin.id != bond.id]
+    unsigned = transaction(transfer(bond, "a1" * 32, 5), submitter, [gas])
+    await refused(
+        client.execute_transaction(submitter.sign(unsigned)),
+        f"already locked by a different transaction: TransactionDigest({digest_of(text)})",
+    )
+    await refused(client.add_stake_to_model(stranger, model_id, 0.1), "ModelAlreadyInactive")
     # The stake comes home.
     (staked,) = await client.list_owned_objects(owner.address(), "StakedSoma")
     before = await balance(client, owner)
     fee = succeeded(await client.withdraw_stake(owner, staked.id)).transaction_fee
     equal(await balance(client, owner), before + SOMA - fee.total_fee)
     equal(await client.advance_epoch(), 6)
+    succeeded(await client.execute_transaction(submitter.sign(unsigned)))
     equal(await client.get_targets(), [])
 
 
