@@ -1,6 +1,6 @@
 //! Several transactions at once: their coins, their crashes, their speed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use somascope::{
     api::{Command, Event, Mode, Snapshot, SubmissionState as State},
