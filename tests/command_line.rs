@@ -1,16 +1,22 @@
 //! The whole game with nothing but the command line: `wallet new → faucet → score → submit → epoch → claim → rewards` against
 //! `somascope devnet`, as a script plays it.
 
+#[path = "engine/relay.rs"]
+mod relay;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
+use relay::Relay;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use somascope::{chain::client::Client, primitives::Address};
 
 const PASSPHRASE: &str = "correct horse battery staple";
 /// Variables of the machine that must not reach the commands.
@@ -343,6 +349,58 @@ fn a_network_that_does_not_answer_is_unreachable_and_the_doctor_says_what_to_do(
     assert!(text(modes, "remedy").contains("chmod 600 .env"), "{modes}");
     assert!(checks.iter().any(|check| check["name"] == "data" && check["status"] == "ok"), "{told}");
     assert!(!told.to_string().contains("0000\\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_it_paid_once() {
+    let user = User::new();
+    let network = Network::start(&user);
+    let (node, faucet) = (text(&network.ready, "rpc_url").to_owned(), text(&network.ready, "faucet_url").to_owned());
+    user.run_offline(&["wallet", "new", "--json"]).ends(0);
+    user.run_offline(&["wallet", "faucet", "--network", &node, "--faucet-url", &faucet, "--json"]).ends(0);
+    let relay = Relay::start(&node).await;
+    let (recipient, amount) = (Address([7; 32]), 123_456_789);
+    let through = relay.url();
+    // The same network by name: one journal, whatever the way to the node.
+    let send = |rpc_url: &str| {
+        let recipient = recipient.to_hex_prefixed();
+        let amount = format!("{amount}sh");
+        user.command(&[
+            "wallet",
+            "send",
+            &recipient,
+            &amount,
+            "--network",
+            "devnet",
+            "--rpc-url",
+            rpc_url,
+            "--yes",
+            "--json",
+        ])
+    };
+    let mut command = send(&through);
+    let sending = tokio::task::spawn_blocking(move || command.output().expect("the binary runs"));
+    let client = Client::new(&node, Duration::from_secs(10)).expect("a URL");
+    while client.balance(recipient).await.expect("it answers") == 0 {
+        assert!(!sending.is_finished(), "it ended before it paid");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The answer is still on its way through the slow relay.
+    relay.cut();
+    let unknown = sending.await.expect("it ends");
+    let stderr = String::from_utf8_lossy(&unknown.stderr);
+    assert_eq!(unknown.status.code(), Some(4), "{stderr}");
+    let told: Value = serde_json::from_slice(&unknown.stdout).expect("JSON");
+    assert_eq!(told["status"], "unknown");
+    let digest = text(&told, "digest").to_owned();
+
+    // Whatever signs next with this wallet settles it first; it was paid, and it was paid once.
+    let next = user.run_offline(&["claim", "--all", "--yes", "--network", "devnet", "--rpc-url", &node]).ends(0);
+    assert!(next.stderr.contains(&digest) && next.stderr.contains("executed"), "{}", next.stderr);
+    assert_eq!(client.balance(recipient).await.expect("it answers"), amount);
+    let rewards =
+        user.run_offline(&["rewards", "--json", "--network", "devnet", "--rpc-url", &node]).ends(0).lines().remove(0);
+    assert_eq!((number(&rewards["totals"], "sent_shannons"), &rewards["complete"]), (amount, &Value::Bool(true)));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use somascope::{
     chain::{
-        client::{self, Client, ClientError, Executed, Execution, TargetFilter, TargetInfo},
+        client::{self, Client, ClientError, Executed, Execution, Preflight, TargetFilter, TargetInfo},
         keys::Keypair,
         proto::soma::rpc::{
             self as pb, ledger_service_client::LedgerServiceClient, state_service_client::StateServiceClient,
@@ -251,6 +251,53 @@ async fn the_whole_game_is_played_and_the_balance_adds_up() {
 
     let audit = eventually("the audit", async || network.audits().pop()).await;
     assert_eq!((audit.target, audit.verdict), (target.id, Verdict::Honest));
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_tells_at_once_and_the_rpc_port_gives_what_was_published() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let network = devnet::start(config(dir.path())).await.expect("a network");
+    let player = Player::join(&network, 1).await;
+    let (target, scored) = player.find_hit(TEXT).await;
+    let coin = player.coin().await;
+    let submission = TransactionData::new(
+        TransactionKind::SubmitData(SubmitData {
+            target_id: target.id,
+            data_manifest: scored.manifest.clone(),
+            model_id: scored.model_id,
+            embedding: SomaTensor::vector(&scored.embedding),
+            distance_score: SomaTensor::scalar(scored.distance),
+            loss_score: SomaTensor::scalar(scored.loss),
+            bond_coin: coin,
+        }),
+        player.address(),
+        vec![coin],
+    );
+    player.client.preflight(&submission).await.expect("nothing speaks against it");
+    let sent = executed(player.client.execute(&player.keypair.sign(submission.clone())).await);
+    assert_eq!(sent.effects.status, ExecutionStatus::Success);
+    let refused = player.client.preflight(&submission).await.expect_err("the coin was used");
+    assert!(matches!(refused, Preflight::Stale { id, .. } if id == coin.id), "{refused}");
+    let claim = TransactionData::new(
+        TransactionKind::ClaimRewards { target_id: target.id },
+        player.address(),
+        vec![player.coin().await],
+    );
+    let refused = player.client.preflight(&claim).await.expect_err("the reports' epoch is to come");
+    assert!(matches!(refused, Preflight::TooEarly { claimable_from: 4, current_epoch: 2, .. }), "{refused}");
+
+    // Data and encrypted weights, for who cannot reach where they were published.
+    let get = async |path: String| {
+        let answer = reqwest::get(format!("{}{path}", network.rpc_url)).await.expect("an answer");
+        (answer.status().as_u16(), answer.bytes().await.expect("a body"))
+    };
+    assert_eq!(get(format!("/data/{}", target.id)).await, (200, Bytes::from_static(TEXT)));
+    let model = player.client.epoch_state().await.expect("a state").models[0].clone();
+    let (status, weights) = get(format!("/model/{}", model.id.to_hex_prefixed())).await;
+    assert_eq!((status, weights.len() as u64, hash(&weights)), (200, model.size, model.checksum));
+    let open = player.open_targets().await[0].id;
+    assert_eq!(get(format!("/data/{open}")).await.0, 502, "nothing was published for it");
     network.shutdown().await;
 }
 

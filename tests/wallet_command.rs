@@ -228,6 +228,8 @@ async fn another_chain_and_a_newer_protocol_are_asked_about_and_yes_does_not_ans
     upgraded.run(&["wallet", "balance"]).await.ok();
     upgraded.run(&pay).await.ends(2).says(&["version 6", "--accept-protocol 6"]);
     upgraded.run(&[&pay[..], &["--accept-protocol", "6"]].concat()).await.ok();
+    // Another URL, the same chain, the same journal: one of each chain.
+    assert_eq!(session.files("journal.sqlite").len(), 2, "{:?}", session.files("journal.sqlite"));
     home.shutdown().await;
     other.shutdown().await;
 }

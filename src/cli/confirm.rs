@@ -82,10 +82,11 @@ pub fn secret(prompt: &str, option: &str) -> anyhow::Result<SecretString> {
         return Err(Exit::BadInput.because(format!("there is no terminal to ask for the {prompt}: {option}")));
     }
     let mut terminal = terminal().context("the terminal")?;
-    write!(terminal, "{}: ", clean(prompt)).and_then(|()| terminal.flush()).context("the terminal")?;
     let keys = Keys(terminal.try_clone().context("the terminal")?);
     let reading = rpassword::ConfigBuilder::new().input_reader(keys).output_discard().build();
+    // Before the prompt: who is quick, or pastes, must not be shown either.
     let hidden = Hidden::begin().context("the terminal")?;
+    write!(terminal, "{}: ", clean(prompt)).and_then(|()| terminal.flush()).context("the terminal")?;
     let typed = rpassword::read_password_with_config(reading);
     drop(hidden);
     writeln!(terminal).context("the terminal")?;

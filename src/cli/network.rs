@@ -170,14 +170,15 @@ impl Network {
         if self.name == "custom" { self.rpc_url.clone() } else { self.name.clone() }
     }
 
-    /// The name of its directory. A custom network is known by its node's URL.
+    /// The name of its directory.
     pub fn directory(&self) -> String {
-        if self.name == "custom" {
-            self.rpc_url.trim_end_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-")
-        } else {
-            self.name.clone()
-        }
+        directory(&self.title())
     }
+}
+
+/// The directory of a network with this title; URLs become file names.
+pub fn directory(title: &str) -> String {
+    title.trim_end_matches('/').replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 /// URLs are shown and logged, so they must hold no secret.

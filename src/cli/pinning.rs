@@ -64,7 +64,7 @@ impl AcceptArgs {
             Ok(allowed) => Ok(Some(allowed)),
             Err(error) if Exit::of(&error) == Exit::Unreachable => {
                 let pins = Pins::below(&place::data_dir()?);
-                if pins.of(wallet)?.is_empty() || pins.current(wallet, &network.title())?.is_some() {
+                if pins.of(wallet)?.is_empty() || pins.home(wallet, &network.title())?.is_some() {
                     return Ok(None);
                 }
                 Err(error.context(format!(

@@ -19,7 +19,7 @@ use std::{
 use anyhow::Context;
 use directories::ProjectDirs;
 
-use super::network::Network;
+use super::network::{self, Network};
 use crate::{primitives::Address, wallet::Pins};
 
 /// The user's own; made on first use.
@@ -36,21 +36,19 @@ pub fn state_dir(network: &Network, wallet: Option<Address>) -> anyhow::Result<P
     Ok(dir)
 }
 
-/// The same, whether it is there or not. Which chain of that name is meant, the last permission to sign has told (see
-/// `pinning`): a journal never holds two.
+/// The same, whether it is there or not. A journal never holds two chains, and a chain never has two journals: the last
+/// permission to sign has told which chain the network's name means now (see `pinning`).
 pub fn state_path(network: &Network, wallet: Option<Address>) -> anyhow::Result<PathBuf> {
     let data = data_dir()?;
-    let name = match wallet {
-        None => "read-only".to_owned(),
-        Some(address) => match Pins::below(&data).current(address, &network.title())? {
-            Some((pin, false)) => {
-                let chain: String = pin.chain_id.chars().filter(char::is_ascii_alphanumeric).collect();
-                format!("{address}-{chain}")
-            }
-            _ => address.to_string(),
-        },
-    };
-    Ok(data.join(network.directory()).join(name))
+    let Some(address) = wallet else { return Ok(data.join(network.directory()).join("read-only")) };
+    Ok(match Pins::below(&data).home(address, &network.title())? {
+        None => data.join(network.directory()).join(address.to_string()),
+        Some(home) => {
+            let chain: String = home.chain_id.chars().filter(char::is_ascii_alphanumeric).collect();
+            let name = if home.is_first { address.to_string() } else { format!("{address}-{chain}") };
+            data.join(network::directory(&home.network)).join(name)
+        }
+    })
 }
 
 /// Makes the directory, and its parents, for its user only.

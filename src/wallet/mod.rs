@@ -15,7 +15,7 @@ use std::{io, path::PathBuf};
 pub use cli_config::{CliConfig, CliEnv, keys_in_keystore};
 pub use hardening::forbid_core_files;
 pub use key_file::{KdfCost, KeyFile, KeyFileError};
-pub use pins::{Pin, Pins};
+pub use pins::{Home, Pin, Pins};
 pub use private_file::read_private;
 pub use vault::{Vault, WalletFile};
 

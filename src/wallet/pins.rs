@@ -29,6 +29,17 @@ pub struct Pin {
     pub last_used_ms: u64,
 }
 
+/// Where a wallet's state on one chain is kept: one place, whatever the network is called today, so that one journal knows of
+/// everything that is in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// What the network was called when the wallet was first used on the chain.
+    pub network: String,
+    pub chain_id: String,
+    /// No other chain was used under that name before: a local network that is started anew is another chain.
+    pub is_first: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {
@@ -75,15 +86,21 @@ impl Pins {
         private_file::write(&self.path, text.as_bytes(), Overwrite::Replace).map_err(unwritable)
     }
 
-    /// The chain that a wallet was last used on in a network of this name, and whether it was the first one there: a local
-    /// network that is started anew is another chain under the same name.
-    pub fn current(&self, wallet: Address, network: &str) -> Result<Option<(Pin, bool)>, WalletError> {
-        let mut pins = self.of(wallet)?;
-        pins.retain(|pin| pin.network == network);
-        let first = pins.first().map(|pin| pin.chain_id.clone());
+    /// Where a wallet's state on the chain lives that it was last used on in a network of this name. `None`: it has not been
+    /// used there.
+    pub fn home(&self, wallet: Address, network: &str) -> Result<Option<Home>, WalletError> {
+        let pins = self.of(wallet)?;
         // The later of two in the same millisecond.
-        let last = pins.into_iter().max_by_key(|pin| pin.last_used_ms);
-        Ok(last.map(|pin| (pin.clone(), first.is_some_and(|first| first == pin.chain_id))))
+        let Some(last) = pins.iter().filter(|pin| pin.network == network).max_by_key(|pin| pin.last_used_ms) else {
+            return Ok(None);
+        };
+        let origin = pins.iter().find(|pin| pin.chain_id == last.chain_id).unwrap_or(last);
+        let first = pins.iter().find(|pin| pin.network == origin.network).unwrap_or(origin);
+        Ok(Some(Home {
+            network: origin.network.clone(),
+            chain_id: origin.chain_id.clone(),
+            is_first: first.chain_id == origin.chain_id,
+        }))
     }
 
     fn read(&self) -> Result<Known, WalletError> {
@@ -123,12 +140,28 @@ mod tests {
         }
         assert_eq!(chains(&pins), ["a", "b"]);
         assert!(pins.of(Address([8; 32])).expect("another wallet").is_empty());
-        let (pin, first) = pins.current(WALLET, "testnet").expect("readable").expect("used");
-        assert_eq!((pin.chain_id.as_str(), pin.first_used_ms, pin.last_used_ms, first), ("a", 5, 7, true));
-        pins.note(WALLET, "b", "testnet", 8).expect("written");
-        let (pin, first) = pins.current(WALLET, "testnet").expect("readable").expect("used");
-        assert_eq!((pin.chain_id.as_str(), first), ("b", false));
-        assert_eq!(pins.current(WALLET, "localnet").expect("readable"), None);
+    }
+
+    #[test]
+    fn a_chain_has_one_home_whatever_its_network_is_called() {
+        let dir = tempfile::tempdir().expect("a place");
+        let pins = Pins::below(dir.path());
+        let home = |network: &str| {
+            let home = pins.home(WALLET, network).expect("readable")?;
+            Some((home.network, home.chain_id, home.is_first))
+        };
+        let expected = |network: &str, chain: &str, first| Some((network.to_owned(), chain.to_owned(), first));
+        assert_eq!(home("localnet"), None);
+        pins.note(WALLET, "a", "localnet", 1).expect("written");
+        assert_eq!(home("localnet"), expected("localnet", "a", true));
+        // Started anew, and the old one once more.
+        pins.note(WALLET, "b", "localnet", 2).expect("written");
+        assert_eq!(home("localnet"), expected("localnet", "b", false));
+        pins.note(WALLET, "a", "localnet", 3).expect("written");
+        assert_eq!(home("localnet"), expected("localnet", "a", true));
+        // The same chain by its URL.
+        pins.note(WALLET, "b", "http://127.0.0.1:9000", 4).expect("written");
+        assert_eq!(home("http://127.0.0.1:9000"), expected("localnet", "b", false));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The desk: exact costs, and nothing paid or submitted twice whatever dies when.
 
 use std::{
+    collections::HashSet,
     path::PathBuf,
     process::{Command, Stdio},
 };
@@ -18,6 +19,7 @@ use somascope::{
 };
 
 use crate::{
+    forgetful,
     network::{Network, Orders, PATIENCE},
     process::{Process, Running},
 };
@@ -384,6 +386,61 @@ async fn the_chain_alone_tells_a_fresh_machine_what_the_journal_knows() {
     };
     let cut = history::rewards(query, |_| ()).await.expect("rewards");
     assert!(!cut.complete && cut.gaps[0].contains("limit"), "{:?}", cut.gaps);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_has_pruned_its_past_is_asked_for_what_it_still_has_and_the_rest_is_told_as_forgotten() {
+    let network = Network::start(2).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let mut desk = self::desk(&orders).await;
+    for n in [1, 2] {
+        let target = open_target(&network).await;
+        let offer = desk.confirm(target, &sample(&orders, n), |_| ()).await.expect("a hit");
+        fee_of(&desk.submit(offer).await.expect("an outcome"));
+        let to = Address([n as u8; 32]);
+        as_drafted(&network, &mut desk, Order::Send { payments: vec![(to, Shannons(1000))] }).await;
+    }
+    network.next_epoch().await;
+    network.next_epoch().await;
+    for claim in desk.claimable(Whose::Ours, usize::MAX).await.expect("a list") {
+        as_drafted(&network, &mut desk, Order::Claim { target: claim.target }).await;
+    }
+    desk.close().await;
+    let whole = rewards(&network, &orders, false).await;
+    assert_eq!((whole.complete, whole.totals.claimed, whole.totals.sent), (true, 2, Shannons(2000)));
+    let ask = async |node: &str, dir: Option<PathBuf>| {
+        let query = Query { rpc_url: node.to_owned(), address: orders.address(), dir, limits: Limits::default() };
+        history::rewards(query, |_| ()).await.expect("rewards")
+    };
+
+    // Old objects are gone and transactions are not: those tell whose successors they are.
+    let node = forgetful::start(&network.devnet.rpc_url, HashSet::new()).await;
+    let without_objects = ask(&node, None).await;
+    assert_eq!((without_objects.totals, without_objects.complete), (whole.totals, true), "{:?}", without_objects.gaps);
+
+    // The faucet's transaction and the first submission are gone, too.
+    let first = &whole.submissions.iter().min_by_key(|entry| entry.submitted_at_ms).expect("two").submit_digest;
+    let faucet = network.with_ledger(|ledger| {
+        let latest = ledger.checkpoint(None).expect("a chain has checkpoints").summary.sequence_number;
+        let all = (0..=latest).filter_map(|number| ledger.checkpoint(Some(number)));
+        let mut transactions = all.flat_map(|checkpoint| checkpoint.transactions.clone());
+        let ours = transactions.find(|record| record.balance_changes.iter().any(|c| c.address == orders.address()));
+        ours.expect("the faucet gave").data.digest()
+    });
+    let forgotten = HashSet::from([first.expect("it is known"), faucet]);
+    let node = forgetful::start(&network.devnet.rpc_url, forgotten).await;
+    let pruned = ask(&node, None).await;
+    assert!(!pruned.complete && pruned.gaps[0].contains("forgotten"), "{:?}", pruned.gaps);
+    assert_eq!((pruned.totals.claimed, pruned.finds.len()), (2, 0));
+    let half_known: Vec<_> = pruned.submissions.iter().filter(|entry| entry.submit_digest.is_none()).collect();
+    assert!(matches!(half_known[..], [entry] if entry.note.is_some()), "{half_known:?}");
+    assert_eq!(pruned.totals.bonds_forfeited, Shannons::ZERO);
+
+    // What was once found is kept.
+    ask(&network.devnet.rpc_url, Some(orders.dir.clone())).await;
+    let kept = ask(&node, Some(orders.dir.clone())).await;
+    assert_eq!((kept.totals, kept.complete), (whole.totals, true), "{:?}", kept.gaps);
 }
 
 #[tokio::test(flavor = "multi_thread")]

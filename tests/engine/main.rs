@@ -3,6 +3,7 @@
 mod crash;
 mod desk;
 mod flight;
+mod forgetful;
 mod health;
 mod money;
 mod network;

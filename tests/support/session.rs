@@ -71,6 +71,14 @@ impl Session {
         ended
     }
 
+    /// Every file of this name below the home.
+    pub fn files(&self, name: &str) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        walk(self.home(), &mut files);
+        files.retain(|file| file.file_name().is_some_and(|found| found == name));
+        files
+    }
+
     /// Everything that was printed, and the bytes of every file, have none of these.
     #[track_caller]
     pub fn assert_never_seen(&self, secrets: &[String]) {

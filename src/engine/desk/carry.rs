@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// How long an outcome that nobody knows is asked for, after the node has had its own time to answer.
-const PATIENCE: Duration = Duration::from_secs(45);
-const FIRST_PAUSE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(400);
 const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 /// Transactions that are built for one order while others use up its coins.
 pub(super) const ATTEMPTS: u32 = 3;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Desk, DeskError, Settled,
-    carry::{ATTEMPTS, Attempt},
+    carry::{ATTEMPTS, Attempt, FIRST_PAUSE},
     draft::enough,
     not_confirmed,
 };
@@ -200,6 +200,12 @@ impl Desk {
             let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch, true).await;
             let transaction = match prepared {
                 Ok(transaction) => transaction,
+                // Others use the coins, or the node is behind.
+                Err(NotBuilt::Used { why: cause, .. } | NotBuilt::NotYet(cause)) => {
+                    why = cause;
+                    tokio::time::sleep(FIRST_PAUSE).await;
+                    continue;
+                }
                 Err(error) => return self.not_built(&offer, &submission, error).await,
             };
             let height = self.wallet.client.service_info().await?.checkpoint_height;

@@ -147,7 +147,6 @@ impl Dispatcher {
     pub(super) async fn order_settled(&mut self, id: OrderId, verdict: Verdict) -> Result<(), Halt> {
         let Some(live) = self.orders.get_mut(&id) else { return Ok(()) };
         live.busy = false;
-        self.watch.poke();
         if let Verdict::Unknown(_) = verdict {
             live.retry = Some(Instant::now() + live.backoff.next_delay());
             return Ok(());
@@ -156,7 +155,9 @@ impl Dispatcher {
         self.purse.release(ticket);
         let (outcome, fee, change, level, text) = match verdict {
             Verdict::Executed(executed) => {
-                self.purse.executed(&order.transaction.data, &executed, &[], now_ms());
+                if !self.purse.executed(&order.transaction.data, &executed, &[], now_ms()) {
+                    self.watch.poke();
+                }
                 let fee = Shannons(executed.effects.fee.total_fee);
                 let change = self.address.map_or(0, |address| money::change_for(&executed, address));
                 match money::failure(&executed.effects) {

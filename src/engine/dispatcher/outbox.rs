@@ -231,7 +231,6 @@ impl Dispatcher {
         live.busy = false;
         let Some(record) = live.record.clone() else { return Ok(()) };
         let (bond, pool) = (live.submission.row.bond, live.submission.reward_pool);
-        self.watch.poke();
         match &verdict {
             Verdict::Executed(executed) => {
                 let mut hints = vec![bond];
@@ -239,14 +238,19 @@ impl Dispatcher {
                     let split = rewards::claim_split(&state.parameters, pool);
                     hints.extend([split.submitter, split.claimer, split.model_owner]);
                 }
-                self.purse.executed(&record.transaction.data, executed, &hints, now_ms());
+                let all_known = self.purse.executed(&record.transaction.data, executed, &hints, now_ms());
                 self.release(id);
+                if all_known {
+                    self.note_balance().await?;
+                } else {
+                    self.watch.poke();
+                }
             }
             Verdict::Dead { coins, .. } => {
                 self.release(id);
                 self.put_aside(coins);
             }
-            Verdict::Unknown(_) => {}
+            Verdict::Unknown(_) => self.watch.poke(),
         }
         match record.kind {
             TransactionKind::Submit => self.submit_settled(id, record, verdict).await,

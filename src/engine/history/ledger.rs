@@ -14,6 +14,10 @@ use crate::{
 /// A fill in epoch E can be claimed from epoch E + 2 on (`protocol.md §7.1`).
 const AUDITED_AFTER: u64 = 2;
 
+/// A submitter who claims gets three coins: share, finder's fee and bond. Whoever claims for others gets one, or two as the
+/// model's owner.
+const OWN_CLAIM_COINS: u32 = 3;
+
 /// The submitter's share and the finder's fee.
 fn expected(parameters: &SystemParameters, pool: Shannons) -> Shannons {
     let split = claim_split(parameters, pool);
@@ -111,10 +115,13 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
     let mut finds = Vec::new();
     for past in &past {
         let What::Claim { target } = past.what else { continue };
-        let is_ours = past.target.as_ref().is_some_and(|facts| facts.submitter == Some(address) && facts.filled);
+        let is_ours = match &past.target {
+            Some(facts) => facts.submitter == Some(address) && facts.filled,
+            None => past.ours && past.coins_created >= OWN_CLAIM_COINS,
+        };
         if is_ours && !filled.contains_key(&target) && past.failure.is_none() {
             // Its submission is forgotten; its target, as the claim found it, is not.
-            let epoch = past.target.as_ref().map_or(past.epoch, |facts| facts.epoch);
+            let epoch = past.target.as_ref().map_or(past.epoch.saturating_sub(AUDITED_AFTER), |facts| facts.epoch);
             filled.insert(target, blank(target, EntryState::Forgotten, epoch));
         }
         match filled.get_mut(&target) {
@@ -132,8 +139,9 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
         }
     }
     let mut submissions: Vec<Entry> = filled.into_values().chain(refused).collect();
+    let whole = is_whole(walked);
     for entry in &mut submissions {
-        finish(entry, walked);
+        finish(entry, walked, whole);
     }
     Rewards {
         address,
@@ -149,6 +157,16 @@ pub(super) fn rewards(address: Address, walked: &Walked) -> Rewards {
     }
 }
 
+/// What all transactions came to.
+fn change(walked: &Walked) -> i64 {
+    walked.past.iter().fold(0, |sum, past| sum.saturating_add(past.change))
+}
+
+/// Nothing is missing: the transactions explain the balance to the last shannon.
+fn is_whole(walked: &Walked) -> bool {
+    walked.forgotten == 0 && !walked.cut && u64::try_from(change(walked)) == Ok(walked.balance.0)
+}
+
 /// A claim of what we filled, whoever sent it.
 fn claimed(entry: &mut Entry, past: &Past) {
     if past.ours {
@@ -157,13 +175,19 @@ fn claimed(entry: &mut Entry, past: &Past) {
     if past.failure.is_some() {
         return;
     }
-    if let Some(facts) = &past.target {
-        describe(entry, facts);
-        entry.bond = facts.bond;
+    match &past.target {
+        Some(facts) => {
+            describe(entry, facts);
+            entry.bond = facts.bond;
+        }
+        None if entry.submit_digest.is_none() => {
+            entry.note = Some("target and submission are forgotten: its bond is counted as paid".into());
+        }
+        None => {}
     }
     entry.claim_digest = Some(past.digest);
     entry.claimed_by_others = !past.ours;
-    // Without the pool any payment above the bond counts: a forfeit's finder's fee is far below a bond's worth of doubt.
+    // Where the target is forgotten its reward is, too: then whatever exceeds the bond was paid.
     let payment = Payment::from_received(gained(past), entry.bond, entry.reward_pool.unwrap_or_default());
     (entry.state, entry.paid) = match payment {
         Payment::Paid(paid) => (EntryState::Claimed, Some(paid)),
@@ -172,7 +196,7 @@ fn claimed(entry: &mut Entry, past: &Past) {
 }
 
 /// What follows from the state alone.
-fn finish(entry: &mut Entry, walked: &Walked) {
+fn finish(entry: &mut Entry, walked: &Walked, whole: bool) {
     if entry.state.has_filled() {
         entry.claimable_epoch = Some(entry.epoch.saturating_add(AUDITED_AFTER));
     }
@@ -181,7 +205,7 @@ fn finish(entry: &mut Entry, walked: &Walked) {
             entry.expected = entry.reward_pool.map(|pool| expected(&walked.parameters, pool));
         }
         // What others claim of reported data pays us nothing and so leaves no trace on our coins.
-        EntryState::Forgotten if walked.forgotten == 0 && !walked.cut => {
+        EntryState::Forgotten if whole => {
             entry.state = EntryState::Forfeited;
             entry.paid = Some(Shannons::ZERO);
             entry.claimed_by_others = true;
@@ -273,9 +297,7 @@ pub(super) fn sum(rewards: &mut Rewards, walked: &Walked) {
     }
     rewards.epochs = epochs.into_values().rev().collect();
     totals.finder_fees = rewards.finds.iter().map(|find| find.paid).sum();
-    let mut change = 0i64;
     for past in &walked.past {
-        change = change.saturating_add(past.change);
         if past.ours {
             totals.fees = totals.fees.saturating_add(past.fee);
         }
@@ -293,8 +315,8 @@ pub(super) fn sum(rewards: &mut Rewards, walked: &Walked) {
         }
     }
     rewards.totals = totals;
-    rewards.complete = walked.forgotten == 0 && !walked.cut && u64::try_from(change) == Ok(walked.balance.0);
-    rewards.gaps = gaps(walked, change);
+    rewards.complete = is_whole(walked);
+    rewards.gaps = gaps(walked);
 }
 
 fn add(total: &mut Shannons, epoch: &mut Shannons, amount: Shannons) {
@@ -302,7 +324,7 @@ fn add(total: &mut Shannons, epoch: &mut Shannons, amount: Shannons) {
     *epoch = epoch.saturating_add(amount);
 }
 
-fn gaps(walked: &Walked, change: i64) -> Vec<String> {
+fn gaps(walked: &Walked) -> Vec<String> {
     let oldest = walked.past.iter().min_by_key(|past| (past.epoch, past.checkpoint));
     let since = oldest.map_or_else(
         || "nothing older is known".to_owned(),
@@ -321,10 +343,11 @@ fn gaps(walked: &Walked, change: i64) -> Vec<String> {
     if walked.cut {
         gaps.push(format!("the walk ended at its limit; {since}; run it again to go on from there"));
     }
-    if gaps.is_empty() && u64::try_from(change) != Ok(walked.balance.0) {
+    if gaps.is_empty() && !is_whole(walked) {
         gaps.push(format!(
-            "the transactions that were found come to {change} shannons and the wallet holds {}: coins that were used up \
+            "the transactions that were found come to {} shannons and the wallet holds {}: coins that were used up \
              whole leave no trace to follow, and a transaction of this moment is perhaps not yet indexed",
+            change(walked),
             walked.balance.0
         ));
     }

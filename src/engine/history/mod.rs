@@ -47,6 +47,8 @@ pub(in crate::engine) struct Past {
     pub fee: Shannons,
     /// What the wallet's coins gained or lost.
     pub change: i64,
+    /// Coins that it created for the wallet.
+    pub coins_created: u32,
     /// The transactions that its coins came from.
     pub parents: Vec<Digest>,
     /// Coins whose origin the node has forgotten.
@@ -310,11 +312,30 @@ pub async fn rewards(query: Query, progress: impl FnMut(usize)) -> Result<Reward
             Err(error) => return Err(error.into()),
         },
     };
-    let found = joined(&client, &query, journal.as_ref(), progress).await;
+    let found = async {
+        let (ours, using) = match &journal {
+            Some(opened) if is_ours(&client, &query, opened).await? => (Some(opened), using),
+            Some(_) => (None, JournalUse::None),
+            None => (None, using),
+        };
+        let rewards = joined(&client, &query, ours, progress).await?;
+        Ok(Rewards { journal: using, ..rewards })
+    };
+    let found = found.await;
     if let Some(journal) = journal {
         journal.close().await;
     }
-    found.map(|rewards| Rewards { journal: using, ..rewards })
+    found
+}
+
+/// Whether the journal belongs to this wallet and chain: a local network that was started anew is another chain.
+async fn is_ours(client: &Client, query: &Query, journal: &Journal) -> Result<bool, EngineError> {
+    let dir = query.dir.clone().unwrap_or_default();
+    match super::identify(journal, client, &dir, &query.rpc_url, query.address).await {
+        Ok(_) => Ok(true),
+        Err(EngineError::OtherChain { .. } | EngineError::OtherWallet { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 async fn joined(
@@ -326,8 +347,6 @@ async fn joined(
     let mut known = BTreeMap::new();
     let mut rows = Vec::new();
     if let Some(journal) = journal {
-        let dir = query.dir.clone().unwrap_or_default();
-        super::identify(journal, client, &dir, &query.rpc_url, query.address).await?;
         known = journal.remembered().await?.into_iter().map(|past| (past.digest, past)).collect();
         rows = journal.signed_rows().await?;
     }

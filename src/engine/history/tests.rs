@@ -42,6 +42,7 @@ fn past(n: u8, ours: bool, epoch: u64, what: What, fee: u64, change: i64) -> Pas
         at_ms: Some(u64::from(n) * 1000),
         fee: Shannons(fee),
         change,
+        coins_created: 0,
         parents: Vec::new(),
         lost_parents: 0,
     }
@@ -185,6 +186,21 @@ fn a_claim_whose_submission_is_forgotten_still_names_what_was_filled() {
     let entry = &told(&walked).submissions[0];
     assert_eq!((entry.state, entry.epoch, entry.bond), (EntryState::Claimed, 5, Shannons(BOND)));
     assert_eq!((entry.paid, entry.submit_digest), (Some(Shannons(BOTH_SHARES)), None));
+}
+
+#[test]
+fn a_claim_of_which_all_else_is_forgotten_is_told_from_a_find_by_its_coins() {
+    let claimed = |coins_created| {
+        let claim = claim(4, target(1), true, 7, (BOTH_SHARES + BOND) as i64, None);
+        let mut walked = walked(9, vec![funded(), Past { target: None, coins_created, ..claim }]);
+        walked.forgotten = 2;
+        told(&walked)
+    };
+    let ours = claimed(3);
+    let entry = &ours.submissions[0];
+    assert_eq!((entry.state, entry.epoch, ours.finds.len()), (EntryState::Claimed, 5, 0));
+    assert!(entry.note.as_ref().is_some_and(|note| note.contains("bond is counted as paid")));
+    assert_eq!(claimed(1).finds.len(), 1);
 }
 
 #[test]

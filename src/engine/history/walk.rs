@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{Data, Failure, Past, TargetFacts, What};
 use crate::{
     chain::{
-        client::{Client, ClientError, PastTransaction, TargetFilter},
+        client::{Client, ClientError, PastTransaction},
         types::{ExecutionStatus, ObjectIn, ObjectOut, Owner, SystemParameters, TransactionKind},
     },
     engine::money,
@@ -80,7 +80,7 @@ pub(super) async fn walk(
     let state = again(async || client.epoch_state().await).await?;
     let coins = again(async || client.coins(address).await).await?;
     // All that were filled, whether claimable or not: the list of claimable ones lags behind an epoch's turn.
-    let filled = again(async || client.targets(TargetFilter::Filled, Some(address)).await).await?;
+    let filled = again(async || client.filled_by(address).await).await?;
     let mut standing = BTreeMap::new();
     let mut roots = BTreeSet::new();
     let objects = coins.iter().map(|coin| coin.reference.id).chain(filled.iter().map(|target| target.id));
@@ -242,6 +242,7 @@ fn past(transaction: &PastTransaction, address: Address) -> Past {
             Some(Failure { text: format!("{error:?}"), is_lost_race: money::is_lost_race(error) })
         }
     };
+    let created = executed.effects.created().filter(|(_, owner)| *owner == Owner::Address(address));
     Past {
         digest: transaction.digest,
         ours: transaction.sender == Some(address),
@@ -253,6 +254,7 @@ fn past(transaction: &PastTransaction, address: Address) -> Past {
         at_ms: transaction.timestamp_ms,
         fee: Shannons(executed.effects.fee.total_fee),
         change: money::change_for(executed, address),
+        coins_created: u32::try_from(created.count()).unwrap_or(u32::MAX),
         parents: Vec::new(),
         lost_parents: 0,
     }

@@ -271,8 +271,9 @@ impl Purse {
 
     /// Takes over what an executed transaction of ours did to coins. A balance that effects do not tell is worked out and
     /// proved by the object's digest; `hints` are amounts that it may have moved. What cannot be proved is left out until
-    /// the node lists it.
-    pub fn executed(&mut self, data: &TransactionData, executed: &Executed, hints: &[Shannons], now_ms: u64) {
+    /// the node lists it. Gives whether everything could be.
+    pub fn executed(&mut self, data: &TransactionData, executed: &Executed, hints: &[Shannons], now_ms: u64) -> bool {
+        let mut all_proved = true;
         let (effects, owner) = (&executed.effects, data.sender());
         let (mut made, mut before) = (hints.to_vec(), Some(Shannons::ZERO));
         let moved = match data.kind() {
@@ -321,6 +322,7 @@ impl Purse {
                         }
                         // Whatever it is now, the version that we knew is gone.
                         None => {
+                            all_proved = false;
                             if let Some(held) = self.coins.remove(id) {
                                 let version = held.coin.reference.version;
                                 self.aside.insert(*id, Aside { version, until: u64::MAX });
@@ -333,6 +335,7 @@ impl Purse {
                 }
             }
         }
+        all_proved
     }
 
     /// A reference that was refused: not offered again at this version.

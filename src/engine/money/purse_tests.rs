@@ -150,7 +150,7 @@ fn a_signed_transaction_of_an_earlier_run_keeps_its_coins_even_before_they_are_l
     purse.refreshed(1, &coins);
     assert_eq!(purse.reserve(Shannons(60), Want::Bond), Err(Short::Busy));
     assert_eq!(purse.reserve(Shannons(50), Want::Bond).unwrap().coins, [coins[1].reference]);
-    purse.executed(&data, &executed, &[Shannons(REWARD)], 2);
+    assert!(purse.executed(&data, &executed, &[Shannons(REWARD)], 2));
     purse.release(ticket);
     assert_eq!(purse.reserve(Shannons(60), Want::Bond).unwrap().coins, [after[1].reference]);
 }
@@ -162,7 +162,7 @@ fn a_balance_that_effects_do_not_prove_waits_for_the_node() {
     let mut purse = purse(4, &[]);
     purse.refreshed(1, &coins);
     // Without the hint nobody knows what the new coin holds.
-    purse.executed(&data, &executed, &[], 2);
+    assert!(!purse.executed(&data, &executed, &[], 2));
     assert_eq!((purse.len(), purse.balance()), (1, Shannons(90)));
     // The old list is of before, the new one is of after.
     purse.refreshed(1, &coins);

@@ -158,6 +158,8 @@ pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<Con
     if !is_hit {
         return Err(NotConfirmed::Miss { distance, threshold: job.threshold });
     }
+    // An exact match may come out a rounding below zero, which is no distance.
+    let distance = distance.max(0.0);
     Ok(ConfirmedHit {
         data: data.into(),
         checksum: job.checksum,
