@@ -82,10 +82,9 @@ fn models_in(dir: &Path) -> PathBuf {
     for n in 0..3 {
         fs::copy(test_model(n), models.join(format!("small-{n}.safetensors"))).expect("a copy");
     }
-    // The first again, but for one weight: another file, so another model.
+    // The first again with the signs of its last weights turned: another model with other losses.
     let mut fourth = fs::read(test_model(0)).expect("a model");
-    let last = fourth.len() - 4;
-    fourth[last] ^= 1;
+    fourth.rchunks_exact_mut(4).take(64).for_each(|weight| weight[3] ^= 0x80);
     fs::write(models.join("small-3.safetensors"), fourth).expect("a file");
     models
 }
