@@ -61,6 +61,8 @@ pub struct TargetList {
     /// Lower case; empty shows everything.
     pub filter: String,
     pub selected: Option<ObjectId>,
+    /// A person went to the selected row, so it is followed wherever it moves; else the selection stays on the first.
+    is_chosen: bool,
     /// Indices into the snapshot's targets: what is shown, in order.
     pub rows: Vec<usize>,
 }
@@ -70,7 +72,8 @@ impl TargetList {
         let targets = &snapshot.targets;
         self.rows = (0..targets.len()).filter(|&i| self.shows(&targets[i], &snapshot.models)).collect();
         self.rows.sort_by(|&a, &b| self.sort.compare(&targets[a], &targets[b]));
-        if self.position(targets).is_none() {
+        if !self.is_chosen || self.position(targets).is_none() {
+            self.is_chosen = false;
             self.selected = self.rows.first().map(|&i| targets[i].id);
         }
     }
@@ -108,6 +111,7 @@ impl TargetList {
         if let Some(last) = self.rows.len().checked_sub(1) {
             let to = self.position(targets).unwrap_or(0).saturating_add_signed(by).min(last);
             self.selected = Some(targets[self.rows[to]].id);
+            self.is_chosen = to > 0;
         }
     }
 }

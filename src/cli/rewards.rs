@@ -86,13 +86,24 @@ impl RewardsCommand {
     }
 }
 
+/// Finder's fees that people see, newest first; there may be thousands.
+const FINDS_SHOWN: usize = 10;
+
 fn page(page: &mut Page, shown: &Shown) {
     let rewards = &shown.rewards;
     let totals = &rewards.totals;
     page.fact("wallet", format!("0x{} on {}, epoch {}", rewards.address, shown.network, rewards.epoch));
     page.fact("balance", format!("{} SOMA", rewards.balance));
     page.fact("filled", format!("{} of {} submitted, {} lost", totals.filled, totals.submitted, totals.lost));
-    page.fact("rewards", format!("{} SOMA from {} claims", totals.rewards, totals.claimed));
+    page.fact(
+        "rewards",
+        format!(
+            "{} SOMA from {} {}",
+            totals.rewards,
+            totals.claimed,
+            if totals.claimed == 1 { "claim" } else { "claims" }
+        ),
+    );
     page.fact(
         "expected",
         format!("{} SOMA from {} pending and {} claimable", totals.expected, totals.pending, totals.claimable),
@@ -126,9 +137,16 @@ fn page(page: &mut Page, shown: &Shown) {
         let columns = ["TARGET", "STATE", "EPOCH", "CLAIMABLE", "BOND", "FEE", "PAID", "DATA"];
         page.table(&columns, rewards.submissions.iter().map(row).collect());
     }
-    for find in &rewards.finds {
-        let outcome = if find.succeeded { "paid" } else { "failed, paid" };
-        page.line(format!("finder's fee for 0x{} {outcome} {} SOMA, fee {}", find.target, find.paid, find.fee));
+    if !rewards.finds.is_empty() {
+        page.line("");
+        let rows = rewards.finds.iter().take(FINDS_SHOWN).map(|find| {
+            let outcome = if find.succeeded { "paid" } else { "failed" };
+            vec![format!("0x{}", find.target), outcome.to_owned(), find.paid.to_string(), find.fee.to_string()]
+        });
+        page.table(&["FOUND TARGET", "CLAIM", "PAID", "FEE"], rows.collect());
+        if let Some(more @ 1..) = rewards.finds.len().checked_sub(FINDS_SHOWN) {
+            page.line(format!("and {more} more finder's fees: --json lists all"));
+        }
     }
     for gap in &rewards.gaps {
         page.line(format!("note: {gap}"));
