@@ -392,6 +392,8 @@ async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_i
     assert_eq!(unknown.status.code(), Some(4), "{stderr}");
     let told: Value = serde_json::from_slice(&unknown.stdout).expect("JSON");
     assert_eq!(told["status"], "unknown");
+    // Nobody knows what it cost, so nothing is said.
+    assert_eq!((&told["fee_shannons"], &told["balance_change_shannons"]), (&Value::Null, &Value::Null), "{told}");
     let digest = text(&told, "digest").to_owned();
 
     // Whatever signs next with this wallet settles it first; it was paid, and it was paid once.
@@ -401,6 +403,14 @@ async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_i
     let rewards =
         user.run_offline(&["rewards", "--json", "--network", "devnet", "--rpc-url", &node]).ends(0).lines().remove(0);
     assert_eq!((number(&rewards["totals"], "sent_shannons"), &rewards["complete"]), (amount, &Value::Bool(true)));
+
+    // A result that cannot be printed is no reason to pay again.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let unprinted = send(&node).stdout(full).output().expect("the binary runs");
+    let stderr = String::from_utf8_lossy(&unprinted.stderr);
+    assert_eq!(unprinted.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("what was done is done"), "{stderr}");
+    assert_eq!(client.balance(recipient).await.expect("it answers"), 2 * amount);
 }
 
 #[test]

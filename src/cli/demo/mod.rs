@@ -142,6 +142,7 @@ impl Demo {
             network_name: "devnet".to_owned(),
             rpc_url: network.rpc_url.clone(),
             keypair: Some(keypair),
+            chain: None,
             policy: Policy { mode: if self.auto { Mode::Auto } else { Mode::Manual }, ..Policy::default() },
             store: Some(store),
             corpus: vec![data],

@@ -174,7 +174,7 @@ fn keep(
     let wallet = vault.create(name, keypair, passphrase, KdfCost::default(), now_ms())?;
     let active = vault.active()?.as_deref() == Some(name);
     let created = Created { name: wallet.name, address: keypair.address(), path: wallet.path, active };
-    common.output.open().show(&created, |page: &mut Page, created| {
+    common.output.open_done().show(&created, |page: &mut Page, created| {
         page.fact("address", created.address.to_hex_prefixed());
         page.fact("wallet", format!("{} ({})", created.name, created.path.display()));
         if !created.active {
@@ -209,7 +209,7 @@ impl Export {
         if let Some(path) = &self.out {
             secrets::write_new(path, &secret)?;
             let written = Written { address, path: path.clone(), form: self.form };
-            self.common.output.open().show(&written, |page, written| {
+            self.common.output.open_done().show(&written, |page, written| {
                 page.line(format!("wrote {}", written.path.display()));
             })?;
             return Ok(Exit::Ok);
@@ -310,7 +310,7 @@ impl Use {
         let vault = Vault::below(&place::data_dir()?);
         let address = vault.read(&self.name)?.file.address();
         vault.set_active(&self.name)?;
-        self.common.output.open().show(&Used { name: self.name, address }, |page, used| {
+        self.common.output.open_done().show(&Used { name: self.name, address }, |page, used| {
             page.line(format!("{} ({}) is the active wallet now", used.name, used.address.to_hex_prefixed()));
         })?;
         Ok(Exit::Ok)

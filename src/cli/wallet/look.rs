@@ -132,7 +132,7 @@ impl Faucet {
             received_shannons: amounts.iter().copied().map(Shannons).sum(),
             coins: amounts.len(),
         };
-        self.common.output.open().show(&given, |page, given| {
+        self.common.output.open_done().show(&given, |page, given| {
             page.line(format!("{} SOMA for {}", given.received_shannons, given.address.to_hex_prefixed()));
         })?;
         Ok(Exit::Ok)
