@@ -14,10 +14,10 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    Exit,
+    CommonArgs, Exit,
     demo::corpus,
     endpoints,
-    output::{OutputArgs, Page},
+    output::Page,
     place, specialists,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub struct Devnet {
     #[arg(long, default_value = "2", value_name = "SOMA")]
     faucet_amount: Shannons,
     #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
 }
 
 /// Printed when the network is ready. Field names are a contract: scripts read them.
@@ -175,7 +175,7 @@ impl Devnet {
             endpoints_file: published.as_ref().map(|published| published.path().to_owned()),
             pid: std::process::id(),
         };
-        self.output.open().show(&ready, Ready::lines)?;
+        self.common.output.open().show(&ready, Ready::lines)?;
 
         tokio::select! {
             _ = interrupt.recv() => {}

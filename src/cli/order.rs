@@ -55,7 +55,7 @@ impl OrderArgs {
         let address = found.address;
         let allowed = self.accept.ensure_signing_allowed(&network, &network.client()?, address).await?;
         let keypair = found.unlock(environment)?;
-        let dir = place::state_dir(&network, Some(address))?;
+        let dir = place::state_dir(&network, address)?;
         let rpc_url = network.rpc_url.clone();
         let desk = Desk::open(DeskConfig { dir, rpc_url, keypair, store, heads }).await?;
         for leftover in desk.leftovers() {
@@ -92,13 +92,9 @@ impl OrderArgs {
     }
 }
 
-/// Where submissions are uploaded: the bucket of the environment, else the one that comes with the network.
+/// Where submissions are uploaded.
 pub fn store(environment: &Environment, network: &NetworkArgs) -> anyhow::Result<Option<Store>> {
-    let config = match environment.store()? {
-        Some(config) => Some(config),
-        None => network.resolve(environment)?.objects,
-    };
-    Ok(config.map(Store::new).transpose()?)
+    Ok(network.resolve(environment)?.bucket(environment)?.map(Store::new).transpose()?)
 }
 
 /// A plan is for the person who is asked, not part of the result. A closed standard error must not stop the work.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::Mode,
-    chain::{client::Client, keys::Keypair},
+    chain::client::Client,
     engine::{self, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
@@ -75,11 +75,7 @@ impl Run {
         self.play.check()?;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
-        let mut store = environment.store()?;
-        if store.is_none() {
-            store.clone_from(&network.objects);
-        }
-        let store = store.map(Store::new).transpose()?;
+        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
@@ -104,20 +100,27 @@ impl Run {
         super::block_on(async {
             // A closed standard error must not stop the work.
             let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+            let client = Client::new(&network.rpc_url, PATIENCE)?;
             let (mut balance_start, mut accepted_protocol) = (None, None);
-            if let Some(keypair) = &keypair {
-                let client = Client::new(&network.rpc_url, PATIENCE)?;
-                let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
-                accepted_protocol = allowed.map(|allowed| allowed.protocol_version).or(self.accept.accept_protocol);
-                // A node that is away is no reason not to start: the engine says so and keeps trying.
-                balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
-            }
+            // A node that is away is no reason not to start: the engine says so and keeps trying.
+            let chain = match &keypair {
+                Some(keypair) => {
+                    let start = self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?;
+                    accepted_protocol = start.accepted_protocol;
+                    balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
+                    Some(start.chain_id)
+                }
+                None => client.service_info().await.ok().map(|service| service.chain_id),
+            };
             let dir = match self.dir {
                 Some(dir) => {
                     place::make_private(&dir)?;
                     dir
                 }
-                None => place::state_dir(&network, keypair.as_ref().map(Keypair::address))?,
+                None => match &keypair {
+                    Some(keypair) => place::state_dir(&network, keypair.address())?,
+                    None => place::read_only_dir(&network, chain.as_deref())?,
+                },
             };
             super::log_to(&dir.join("somascope.log"))?;
             let defaults = Policy::default();
@@ -126,6 +129,7 @@ impl Run {
                 network_name: network.title(),
                 rpc_url: network.rpc_url.clone(),
                 keypair,
+                chain,
                 policy: Policy {
                     mode,
                     max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
