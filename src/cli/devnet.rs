@@ -13,13 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{
-    CommonArgs, Exit,
-    demo::corpus,
-    endpoints,
-    output::Page,
-    place, specialists,
-};
+use super::{CommonArgs, Exit, demo::corpus, endpoints, output::Page, place, specialists};
 use crate::{
     devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, Rivals, recorded},
     model::Model,

@@ -1,4 +1,4 @@
-//! `somascope score --network`: the open targets that files are nearest to.
+//! `somascope score` with the network's models: the open targets that files are nearest to.
 
 use std::path::{Path, PathBuf};
 

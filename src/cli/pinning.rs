@@ -71,10 +71,7 @@ impl AcceptArgs {
         let away = match self.ensure_signing_allowed(network, client, wallet).await {
             Ok(Allowed { service, protocol_version }) => {
                 let spoken = (protocol_version > KNOWN_PROTOCOL).then_some(protocol_version);
-                return Ok(Start {
-                    chain_id: service.chain_id,
-                    accepted_protocol: spoken.or(self.accept_protocol),
-                });
+                return Ok(Start { chain_id: service.chain_id, accepted_protocol: spoken.or(self.accept_protocol) });
             }
             Err(error) if Exit::of(&error) == Exit::Unreachable => error,
             Err(error) => return Err(error),

@@ -6,13 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
-    CommonArgs,
-    environment::Environment,
-    exit::Exit,
-    network::NetworkArgs,
-    order::tell_line,
-    output::Page,
-    place,
+    CommonArgs, environment::Environment, exit::Exit, network::NetworkArgs, order::tell_line, output::Page, place,
     signer::ReaderArgs,
 };
 use crate::{

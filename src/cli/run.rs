@@ -30,7 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// otherwise.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope run --network testnet --data ~/corpus\n  \
-    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5")]
+    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n\
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
+    bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
+    Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a key, file or option will not do; 3 the node is away, and which \
+    chain may be signed on is not known; 4 a submission's outcome is not known yet: the next start settles it.")]
 pub struct Run {
     /// A directory or file to score. Repeat for several. What hits is uploaded, so it becomes public.
     #[arg(long, required = true, value_name = "PATH")]

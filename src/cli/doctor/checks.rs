@@ -7,7 +7,14 @@ use bytes::Bytes;
 use super::Check;
 use crate::{
     chain::client::{ActiveModelInfo, ClientError, KNOWN_PROTOCOL, scoring_health},
-    cli::{environment::Environment, exit::{self, Exit}, network::Network, place, signer::WalletArgs, time::now_ms},
+    cli::{
+        environment::Environment,
+        exit::{self, Exit},
+        network::Network,
+        place,
+        signer::WalletArgs,
+        time::now_ms,
+    },
     primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash},
     storage::Store,
     wallet::Pins,
@@ -138,7 +145,8 @@ pub(super) async fn chain(
 /// The scoring service, where one is known. This program scores by itself: without the service only others go without.
 pub(super) async fn scoring(network: &Network) -> Option<Check> {
     let url = network.scoring_url.as_deref()?;
-    let remedy = "somascope does not need it; clients that score through it do: see that it runs, or correct --scoring-url";
+    let remedy =
+        "somascope does not need it; clients that score through it do: see that it runs, or correct --scoring-url";
     Some(match scoring_health(url).await {
         Ok(true) => Check::ok("scoring", format!("{url} is ready")),
         Ok(false) => Check::warn("scoring", format!("{url} says that it is not ready"), remedy),

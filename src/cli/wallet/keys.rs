@@ -23,7 +23,7 @@ use super::{
 use crate::{
     chain::keys::Keypair,
     primitives,
-    wallet::{KdfCost, Vault},
+    wallet::{KdfCost, Vault, write_secret},
 };
 
 /// The name of a wallet that nobody named.
@@ -62,7 +62,8 @@ pub struct Import {
 
 /// Show the secret key itself.
 ///
-/// Asks to type the end of the address, also with --yes. Without a terminal, and for any other place than one, --confirm says it instead.
+/// Asks you to type the last six characters of the address first; --yes does not answer that. A script gives them with --confirm, and so
+/// does everybody who wants the key on a standard output that is no terminal.
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
@@ -207,7 +208,7 @@ impl Export {
             Form::Keystore => keypair.to_keystore_entry(),
         };
         if let Some(path) = &self.out {
-            secrets::write_new(path, &secret)?;
+            write_secret(path, &secret)?;
             let written = Written { address, path: path.clone(), form: self.form };
             self.common.output.open_done().show(&written, |page, written| {
                 page.line(format!("wrote {}", written.path.display()));

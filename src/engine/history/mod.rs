@@ -14,7 +14,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineError, journal::Journal};
+use super::{
+    EngineError,
+    journal::{self, Journal},
+};
 use crate::{
     api::SubmissionState,
     chain::{
@@ -304,7 +307,7 @@ pub struct Query {
 /// `progress` hears how many transactions have been looked at.
 pub async fn rewards(query: Query, progress: impl FnMut(usize)) -> Result<Rewards, EngineError> {
     let client = Client::new(&query.rpc_url, CALL)?;
-    let (journal, using) = match query.dir.as_deref().filter(|dir| dir.is_dir()) {
+    let (journal, using) = match query.dir.as_deref().filter(|dir| dir.join(journal::FILE).is_file()) {
         None => (None, JournalUse::None),
         Some(dir) => match Journal::open(dir, None) {
             Ok(journal) => (Some(journal), JournalUse::Joined),
