@@ -68,15 +68,11 @@ impl Environment {
             Err(e) => return Err(unreadable(e.to_string())),
         };
         let bytes = fs::read(&path).map(Zeroizing::new).map_err(|e| unreadable(e.to_string()))?;
-        let mut file = HashMap::new();
-        for line in dotenvy::from_read_iter(&bytes[..]) {
+        let file = parse(&bytes).map_err(|wrong| match wrong {
             // The parser's own message repeats the line, which may hold a secret.
-            let (name, value) = line.map_err(|_| unreadable("a line is not NAME=value".to_owned()))?;
-            file.insert(name, SecretString::from(value));
-        }
-        if let Some(name) = altered(&bytes, &file) {
-            return Err(EnvironmentError::Dollar(path, name));
-        }
+            None => unreadable("a line is not NAME=value".to_owned()),
+            Some(name) => EnvironmentError::Dollar(path.clone(), name),
+        })?;
         let secret = |name: &&str| file.get(*name).is_some_and(|value| !value.expose_secret().is_empty());
         if metadata.permissions().mode() & 0o077 != 0 && SECRETS.iter().any(secret) {
             return Err(EnvironmentError::Exposed(path));
@@ -139,23 +135,40 @@ fn is_no_text(name: &str) -> bool {
     matches!(env::var(name), Err(env::VarError::NotUnicode(_)))
 }
 
-/// The secret whose value the parser has not taken as it is written: outside of single quotes it puts a variable's value in the
-/// place of `$NAME`. Found by reading the file once more with signs in the place of `$` that mean nothing to it.
-fn altered(bytes: &[u8], file: &HashMap<String, SecretString>) -> Option<&'static str> {
-    const ESCAPED: &str = "\u{fdd0}";
-    const PLAIN: &str = "\u{fdd1}";
-    let text = Zeroizing::new(String::from_utf8_lossy(bytes).replace("\\$", ESCAPED).replace('$', PLAIN));
-    let mut written: HashMap<String, Vec<Zeroizing<String>>> = HashMap::new();
-    for (name, value) in dotenvy::from_read_iter(text.as_bytes()).flatten() {
-        let value = Zeroizing::new(value.replace(PLAIN, "$"));
-        // `\$` is a `$`, and in single quotes what it is.
-        let both = ["$", "\\$"].map(|dollar| Zeroizing::new(value.replace(ESCAPED, dollar)));
-        written.insert(name, both.into());
+/// What a file says. Outside of single quotes the parser puts a variable's value in the place of `$NAME`; a secret must be taken
+/// as it is written. So each line is read once more, with signs in the place of `$` that mean nothing to the parser.
+///
+/// # Errors
+/// The secret with a `$` that stands for something else; `None`: a line that is none.
+fn parse(bytes: &[u8]) -> Result<HashMap<String, SecretString>, Option<&'static str>> {
+    const BACKSLASH: &str = "\u{fdd0}";
+    const ESCAPED: &str = "\u{fdd1}";
+    const PLAIN: &str = "\u{fdd2}";
+    let text = String::from_utf8_lossy(bytes).replace("\\\\", BACKSLASH).replace("\\$", ESCAPED).replace('$', PLAIN);
+    let text = Zeroizing::new(text);
+    let mut written = dotenvy::from_read_iter(text.as_bytes());
+    let mut file = HashMap::new();
+    for line in dotenvy::from_read_iter(bytes) {
+        let written = written.next().and_then(Result::ok).map(|(name, value)| (name, Zeroizing::new(value)));
+        let secret = |name: &str| SECRETS.into_iter().find(|secret| *secret == name);
+        let Ok((name, value)) = line else {
+            return Err(written.filter(|(_, value)| value.contains(PLAIN)).and_then(|(name, _)| secret(&name)));
+        };
+        // Escapes mean what they stand for, and in single quotes what they are.
+        let is_as_written = |written: &str| {
+            [("\\", "$"), ("\\\\", "\\$")].iter().any(|(backslash, dollar)| {
+                let meant = written.replace(PLAIN, "$").replace(ESCAPED, dollar).replace(BACKSLASH, backslash);
+                *Zeroizing::new(meant) == value
+            })
+        };
+        if let Some(secret) = secret(&name)
+            && !written.is_some_and(|(_, written)| is_as_written(&written))
+        {
+            return Err(Some(secret));
+        }
+        file.insert(name, SecretString::from(value));
     }
-    SECRETS.into_iter().find(|name| {
-        let Some(value) = file.get(*name) else { return false };
-        !written.get(*name).is_some_and(|both| both.iter().any(|one| one.as_str() == value.expose_secret()))
-    })
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -195,6 +208,8 @@ mod tests {
             ("\"a\\$b\"", "a$b"),
             ("a\\$b", "a$b"),
             ("'a\\$b'", "a\\$b"),
+            ("'\\\\$'", "\\\\$"),
+            ("a\\\\b", "a\\b"),
             ("'it'\\''s$b'", "it's$b"),
             ("ab", "ab"),
         ] {

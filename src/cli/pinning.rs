@@ -21,7 +21,7 @@ pub struct AcceptArgs {
     /// Sign on the chain with this id, and on no other, even if the wallet has not been used on it before.
     #[arg(long, value_name = "CHAIN_ID")]
     pub accept_chain: Option<String>,
-    /// Sign although the network speaks this protocol version, which is newer than what this program knows.
+    /// Sign although the network speaks this protocol version, which is newer than what this program knows; and no other newer one.
     #[arg(long, value_name = "VERSION")]
     pub accept_protocol: Option<u64>,
 }
