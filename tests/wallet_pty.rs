@@ -18,6 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PASSPHRASE: &str = "correct horse";
 
 fn wallet(home: &Path, args: &[&str]) -> Pty {
+    wallet_of(home, args, (100, 30))
+}
+
+fn wallet_of(home: &Path, args: &[&str], size: (u16, u16)) -> Pty {
     let data = home.join("data");
     let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
     let environment = [("HOME", text(home)), ("XDG_DATA_HOME", text(&data)), ("SOMA_CONFIG_DIR", text(&data))];
@@ -25,7 +29,7 @@ fn wallet(home: &Path, args: &[&str]) -> Pty {
     // Empty is not set.
     environment.extend(["SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"].map(|name| (name, "")));
     let args = [&["wallet"], args].concat();
-    Pty::spawn(env!("CARGO_BIN_EXE_somascope"), &args, &environment, (100, 30))
+    Pty::spawn(env!("CARGO_BIN_EXE_somascope"), &args, &environment, size)
 }
 
 fn vault(home: &Path) -> Vault {
@@ -63,26 +67,30 @@ fn a_new_passphrase_is_asked_for_twice_and_never_shown() {
 
 #[test]
 fn the_words_of_a_new_wallet_are_shown_once_and_taken_off_the_screen() {
-    let home = tempfile::tempdir().expect("a place");
-    let mut new = wallet(home.path(), &["new", "--mnemonic"]);
-    for prompt in ["new passphrase:", "again:"] {
-        new.wait_for(prompt, PATIENCE);
-        new.send("correct horse\r");
+    // On a narrow screen, too, where the words and the question take more lines.
+    for size in [(100, 30), (43, 40)] {
+        let home = tempfile::tempdir().expect("a place");
+        let mut new = wallet_of(home.path(), &["new", "--mnemonic"], size);
+        for prompt in ["new passphrase:", "again:"] {
+            new.wait_for(prompt, PATIENCE);
+            new.send("correct horse\r");
+        }
+        new.wait_for("Show them now?", PATIENCE);
+        assert!(!new.text().contains("24 "), "nothing before the yes:\n{}", new.text());
+        new.send("y\r");
+        new.wait_for("on paper?", PATIENCE);
+        let words = words(&new.text());
+        assert_eq!(words.split(' ').count(), 24, "{}", new.text());
+        new.send("y\r");
+        assert!(new.wait_exit(PATIENCE).success(), "{}", new.text());
+        for word in ["23 ", "24 "] {
+            assert!(!new.text().contains(word), "the words are gone:\n{}", new.text());
+        }
+        let expected = Keypair::from_mnemonic(&SecretString::from(words)).expect("a mnemonic");
+        let key =
+            vault(home.path()).read("default").expect("written").unlock(&PASSPHRASE.into()).expect("its passphrase");
+        assert_eq!(key.address(), expected.address());
     }
-    new.wait_for("Show them now?", PATIENCE);
-    assert!(!new.text().contains("24 "), "nothing before the yes:\n{}", new.text());
-    new.send("y\r");
-    new.wait_for("on paper?", PATIENCE);
-    let words = words(&new.text());
-    assert_eq!(words.split(' ').count(), 24, "{}", new.text());
-    new.send("y\r");
-    assert!(new.wait_exit(PATIENCE).success(), "{}", new.text());
-    for word in ["23 ", "24 "] {
-        assert!(!new.text().contains(word), "the words are gone:\n{}", new.text());
-    }
-    let expected = Keypair::from_mnemonic(&SecretString::from(words)).expect("a mnemonic");
-    let key = vault(home.path()).read("default").expect("written").unlock(&PASSPHRASE.into()).expect("its passphrase");
-    assert_eq!(key.address(), expected.address());
 }
 
 /// `1 word 2 word …`, as the screen has them.
