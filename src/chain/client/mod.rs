@@ -84,6 +84,8 @@ pub struct ServiceInfo {
     pub chain: String,
     pub epoch: u64,
     pub checkpoint_height: u64,
+    /// The node has forgotten the transactions before it; `None`: it does not say.
+    pub lowest_available_checkpoint: Option<u64>,
     pub server: String,
 }
 
@@ -199,6 +201,7 @@ impl Client {
             chain: excerpt(&present("chain", info.chain)?, 100),
             epoch: present("epoch", info.epoch)?,
             checkpoint_height: present("checkpoint_height", info.checkpoint_height)?,
+            lowest_available_checkpoint: info.lowest_available_checkpoint,
             server: excerpt(&info.server.unwrap_or_default(), 100),
         })
     }
