@@ -373,19 +373,17 @@ async fn the_chain_alone_tells_a_fresh_machine_what_the_journal_knows() {
         rpc_url: network.devnet.rpc_url.clone(),
         address: orders.address(),
         dir: Some(orders.dir.clone()),
-        limits: Limits { transactions: 0, at_once: 1 },
+        limits: Limits { transactions: 0, at_once: 1, ..Limits::default() },
     };
     let kept = history::rewards(query, |_| ()).await.expect("rewards");
     assert_eq!((kept.totals, kept.complete), (joined.totals, true));
     // And one that may ask little says that it knows little.
-    let query = Query {
-        rpc_url: network.devnet.rpc_url.clone(),
-        address: orders.address(),
-        dir: None,
-        limits: Limits { transactions: 1, at_once: 1 },
-    };
-    let cut = history::rewards(query, |_| ()).await.expect("rewards");
-    assert!(!cut.complete && cut.gaps[0].contains("limit"), "{:?}", cut.gaps);
+    for few in [Limits { transactions: 1, ..Limits::default() }, Limits { calls: 20, ..Limits::default() }] {
+        let limits = Limits { at_once: 1, ..few };
+        let query = Query { rpc_url: network.devnet.rpc_url.clone(), address: orders.address(), dir: None, limits };
+        let cut = history::rewards(query, |_| ()).await.expect("rewards");
+        assert!(!cut.complete && cut.gaps[0].contains("limit"), "{:?}", cut.gaps);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

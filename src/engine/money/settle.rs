@@ -10,14 +10,11 @@ use crate::chain::{
     types::{Address, ObjectId, ObjectRef, SignedTransaction, TargetStatus, TransactionKind},
 };
 
-use super::CoinTrouble;
+use super::{CoinTrouble, MOST};
 
 /// How often a node is asked for a digest that a refusal hides.
 const ASKED: u32 = 3;
 const BETWEEN: Duration = Duration::from_millis(700);
-
-/// All shannons that there are, tenfold: no true amount is larger.
-const SUPPLY: i128 = 100_000_000_000_000_000;
 
 /// What became of a signed transaction.
 #[derive(Debug)]
@@ -59,9 +56,10 @@ pub(in crate::engine) enum Closing {
 /// What our coins gained or lost.
 pub(in crate::engine) fn change_for(executed: &Executed, owner: Address) -> i64 {
     let ours = executed.balance_changes.iter().filter(|change| change.address == owner);
-    // The supply is 1e16 shannons: nothing honest is cut off, and no sum of a lying node wraps round.
+    // Nothing honest is cut off, and no sum of a lying node wraps round.
     let sum = ours.fold(0i128, |sum, change| sum.saturating_add(change.amount));
-    i64::try_from(sum.clamp(-SUPPLY, SUPPLY)).unwrap_or_default()
+    let most = i128::from(MOST.0);
+    i64::try_from(sum.clamp(-most, most)).unwrap_or_default()
 }
 
 /// Nothing was wrong with the transaction itself: another one used its coins, or it never reached the node.
@@ -296,6 +294,15 @@ mod tests {
             changed_objects: vec![],
             unchanged_shared_objects: vec![],
         };
-        assert_eq!(change_for(&Executed { effects, balance_changes }, Address([1; 32])), 3);
+        let executed = Executed { effects, balance_changes };
+        assert_eq!(change_for(&executed, Address([1; 32])), 3);
+
+        // No node makes us add up to nonsense.
+        let of = |amount: i128, times: usize| {
+            let change = BalanceChange { address: Address([1; 32]), amount };
+            change_for(&Executed { balance_changes: vec![change; times], ..executed.clone() }, Address([1; 32]))
+        };
+        let most = i64::try_from(MOST.0).unwrap();
+        assert_eq!((of(i128::MIN, 2), of(i128::MAX, 3), of(i128::from(i64::MIN), 1)), (-most, most, -most));
     }
 }
