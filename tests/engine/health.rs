@@ -1,6 +1,6 @@
 //! What the engine shows of the network, and what it does when the node is not what it was.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use somascope::{
     api::{Command, Mode, ServerName, Snapshot, SubmissionState as State},
@@ -70,8 +70,9 @@ async fn a_node_that_serves_another_chain_stops_all_work_until_it_serves_ours_ag
     .await;
     engine.command(Command::ApproveAll).await;
     until("they are approved", async || engine.0.snapshot.borrow().approvals.is_empty()).await;
-    let before_it = relay.heard();
-    until("the other chain was looked at again and again", async || relay.heard() >= before_it + 10).await;
+    let heard = || relay.heard.load(Ordering::Relaxed);
+    let before_it = heard();
+    until("the other chain was looked at again and again", async || heard() >= before_it + 10).await;
     let meanwhile = engine.0.snapshot.borrow().clone();
     assert_eq!(
         (&meanwhile.targets.len(), &meanwhile.wallet),

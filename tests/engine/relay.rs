@@ -28,7 +28,8 @@ struct Line {
 pub struct Relay {
     port: u16,
     line: Arc<Mutex<Line>>,
-    heard: Arc<AtomicU32>,
+    /// How often clients have said something.
+    pub heard: Arc<AtomicU32>,
 }
 
 impl Relay {
@@ -66,11 +67,6 @@ impl Relay {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
-    }
-
-    /// How often clients have said something.
-    pub fn heard(&self) -> u32 {
-        self.heard.load(Ordering::Relaxed)
     }
 
     fn switch(&self, node: Option<String>) {
