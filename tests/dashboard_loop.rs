@@ -19,7 +19,7 @@ use std::{
 use crossterm::event::{Event as Input, KeyCode, KeyEvent, KeyModifiers};
 use emulator::{Emulator, Shared};
 use futures::stream;
-use pty::Pty;
+use pty::{Pty, Signal};
 use somascope::{
     api::{Command, EngineHandle, Event, Level, LogLine, Mode, Snapshot, SubmissionId},
     app::Look,
@@ -318,11 +318,13 @@ fn control_c_quits_like_q() {
 
 #[test]
 fn signals_restore_the_terminal() {
-    for (name, end) in
-        [("TERM", "ended with Ok(Signal(15))"), ("HUP", "ended with Ok(Signal(1))"), ("INT", "ended with Ok(Settled)")]
-    {
+    for (signal, end) in [
+        (Signal::TERM, "ended with Ok(Signal(15))"),
+        (Signal::HUP, "ended with Ok(Signal(1))"),
+        (Signal::INT, "ended with Ok(Settled)"),
+    ] {
         let pty = start("quiet");
-        pty.signal(name);
+        pty.signal(signal);
         ends(pty, end);
     }
 }
@@ -351,11 +353,11 @@ fn stopping_gives_the_terminal_to_the_shell_and_continuing_takes_it_back() {
         if by_key {
             pty.send("\x1a");
         } else {
-            pty.signal("TSTP");
+            pty.signal(Signal::TSTP);
         }
         pty.wait_until("the shell's screen", PATIENCE, |screen| !screen.alternate_screen());
         pty.assert_restored();
-        pty.signal("CONT");
+        pty.signal(Signal::CONT);
         pty.wait_for("3 to approve: press a", PATIENCE);
         pty.send("q");
         ends(pty, "ended with Ok(Settled)");

@@ -8,7 +8,7 @@ mod svg;
 
 use std::time::Duration;
 
-use pty::Pty;
+use pty::{Pty, Signal};
 
 /// A debug build on a busy machine starts its network and finds its first hit within this.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -81,7 +81,7 @@ fn a_terminated_demo_gives_the_terminal_back_and_keeps_its_state() {
     let path = dir.path().to_str().expect("UTF-8");
     let mut first = demo((80, 24), &["--epoch-seconds", "600", "--dir", path]);
     first.wait_for("to approve", PATIENCE);
-    first.signal("TERM");
+    first.signal(Signal::TERM);
     assert!(!first.wait_exit(PATIENCE).success(), "a signal is no success");
     first.assert_restored();
 

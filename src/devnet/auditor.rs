@@ -349,21 +349,8 @@ mod tests {
     fn a_fill_is_audited_once_and_only_while_it_can_be_reported() {
         let fill = |n: u8, fill_epoch| {
             let target = TargetV1 {
-                embedding: SomaTensor::vector(&[1.0]),
-                model_ids: Vec::new(),
-                distance_threshold: SomaTensor::scalar(1.0),
-                reward_pool: 1,
-                generation_epoch: fill_epoch,
                 status: TargetStatus::Filled { fill_epoch },
-                submitter: None,
-                winning_model_id: None,
-                winning_model_owner: None,
-                bond_amount: 0,
-                winning_data_manifest: None,
-                winning_embedding: None,
-                winning_distance_score: None,
-                winning_loss_score: None,
-                submission_reports: Default::default(),
+                ..TargetV1::open(SomaTensor::vector(&[1.0]), Vec::new(), SomaTensor::scalar(1.0), 1, fill_epoch)
             };
             Fill::of(ObjectId([n; 32]), &target).expect("it is filled")
         };

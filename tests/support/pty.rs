@@ -10,6 +10,8 @@ use std::{
 };
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+pub use rustix::process::Signal;
+use rustix::process::{Pid, kill_process};
 
 const POLL: Duration = Duration::from_millis(10);
 
@@ -99,11 +101,10 @@ impl Pty {
         self.child.process_id().expect("the child was started")
     }
 
-    /// Sends a signal by its name, `TERM` for one.
     #[track_caller]
-    pub fn signal(&self, name: &str) {
-        let status = std::process::Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status();
-        assert!(status.is_ok_and(|status| status.success()), "kill -{name}");
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits for the child's end and for its last words.

@@ -183,3 +183,32 @@ pub struct TargetV1 {
     pub winning_loss_score: Option<SomaTensor>,
     pub submission_reports: BTreeSet<Address>,
 }
+
+impl TargetV1 {
+    /// A target as it is generated: nobody has answered it yet.
+    pub fn open(
+        embedding: SomaTensor,
+        model_ids: Vec<ObjectId>,
+        distance_threshold: SomaTensor,
+        reward_pool: u64,
+        generation_epoch: u64,
+    ) -> Self {
+        Self {
+            embedding,
+            model_ids,
+            distance_threshold,
+            reward_pool,
+            generation_epoch,
+            status: TargetStatus::Open,
+            submitter: None,
+            winning_model_id: None,
+            winning_model_owner: None,
+            bond_amount: 0,
+            winning_data_manifest: None,
+            winning_embedding: None,
+            winning_distance_score: None,
+            winning_loss_score: None,
+            submission_reports: BTreeSet::new(),
+        }
+    }
+}

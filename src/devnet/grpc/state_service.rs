@@ -256,21 +256,8 @@ mod tests {
 
     fn target(status: TargetStatus, generation_epoch: u64) -> TargetV1 {
         TargetV1 {
-            embedding: SomaTensor::vector(&[1.0]),
-            model_ids: Vec::new(),
-            distance_threshold: SomaTensor::scalar(1.0),
-            reward_pool: 1,
-            generation_epoch,
             status,
-            submitter: None,
-            winning_model_id: None,
-            winning_model_owner: None,
-            bond_amount: 0,
-            winning_data_manifest: None,
-            winning_embedding: None,
-            winning_distance_score: None,
-            winning_loss_score: None,
-            submission_reports: Default::default(),
+            ..TargetV1::open(SomaTensor::vector(&[1.0]), Vec::new(), SomaTensor::scalar(1.0), 1, generation_epoch)
         }
     }
 

@@ -6,8 +6,7 @@ use super::{
 };
 use crate::{
     chain::types::{
-        ExecutionFailure, Model, ModelV1, ObjectId, ObjectType, Owner, SomaTensor, SystemStateV1, TargetStatus,
-        TargetV1, to_bcs,
+        ExecutionFailure, Model, ModelV1, ObjectId, ObjectType, Owner, SomaTensor, SystemStateV1, TargetV1, to_bcs,
     },
     model::{arrgen, select_models},
 };
@@ -64,22 +63,12 @@ impl Generator {
         let models: Vec<(&[f32], u64)> = self.models.iter().map(|(_, e, stake)| (e.as_slice(), *stake)).collect();
         let count = usize::try_from(system.parameters.target_models_per_target).unwrap_or(usize::MAX);
         let chosen = select_models(&embedding, &models, count.min(models.len()));
-        TargetV1 {
-            embedding: SomaTensor::vector(&embedding),
-            model_ids: chosen.iter().filter_map(|index| self.models.get(*index)).map(|(id, ..)| *id).collect(),
-            distance_threshold: system.target_state.distance_threshold.clone(),
-            reward_pool: system.target_state.reward_per_target,
-            generation_epoch: system.epoch,
-            status: TargetStatus::Open,
-            submitter: None,
-            winning_model_id: None,
-            winning_model_owner: None,
-            bond_amount: 0,
-            winning_data_manifest: None,
-            winning_embedding: None,
-            winning_distance_score: None,
-            winning_loss_score: None,
-            submission_reports: Default::default(),
-        }
+        TargetV1::open(
+            SomaTensor::vector(&embedding),
+            chosen.iter().filter_map(|index| self.models.get(*index)).map(|(id, ..)| *id).collect(),
+            system.target_state.distance_threshold.clone(),
+            system.target_state.reward_per_target,
+            system.epoch,
+        )
     }
 }

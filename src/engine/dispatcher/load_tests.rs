@@ -42,21 +42,8 @@ fn listed(n: u64) -> TargetInfo {
 
 fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
     let target = TargetV1 {
-        embedding: SomaTensor::vector(&embedding(n)),
-        model_ids: vec![MODEL],
-        distance_threshold: SomaTensor::scalar(1.05),
-        reward_pool: 12_685_185,
-        generation_epoch: 3,
         status,
-        submitter: None,
-        winning_model_id: None,
-        winning_model_owner: None,
-        bond_amount: 0,
-        winning_data_manifest: None,
-        winning_embedding: None,
-        winning_distance_score: None,
-        winning_loss_score: None,
-        submission_reports: Default::default(),
+        ..TargetV1::open(SomaTensor::vector(&embedding(n)), vec![MODEL], SomaTensor::scalar(1.05), 12_685_185, 3)
     };
     (id(n), target)
 }

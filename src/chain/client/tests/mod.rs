@@ -259,23 +259,13 @@ fn target_message(id: &str) -> rpc::Target {
 }
 
 fn target(threshold: f32) -> TargetV1 {
-    TargetV1 {
-        embedding: SomaTensor::vector(&[0.5, -0.25]),
-        model_ids: vec![ObjectId([5; 32])],
-        distance_threshold: SomaTensor::scalar(threshold),
-        reward_pool: 12_685_185,
-        generation_epoch: 2,
-        status: TargetStatus::Open,
-        submitter: None,
-        winning_model_id: None,
-        winning_model_owner: None,
-        bond_amount: 0,
-        winning_data_manifest: None,
-        winning_embedding: None,
-        winning_distance_score: None,
-        winning_loss_score: None,
-        submission_reports: Default::default(),
-    }
+    TargetV1::open(
+        SomaTensor::vector(&[0.5, -0.25]),
+        vec![ObjectId([5; 32])],
+        SomaTensor::scalar(threshold),
+        12_685_185,
+        2,
+    )
 }
 
 fn target_object(id: u8, threshold: f32, previous: Digest) -> Object {
