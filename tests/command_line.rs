@@ -5,9 +5,10 @@
 mod relay;
 
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader},
-    os::unix::fs::PermissionsExt,
+    os::unix::{ffi::OsStrExt, fs::PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -93,6 +94,20 @@ impl User {
     #[track_caller]
     fn balance(&self) -> u64 {
         number(&self.json(&["wallet", "balance"]), "balance_shannons")
+    }
+
+    /// Somewhere below the home.
+    fn has(&self, name: &str) -> bool {
+        let mut dirs = vec![self.home.path().to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).expect("readable").flatten() {
+                if entry.file_name() == name {
+                    return true;
+                }
+                dirs.extend(entry.path().is_dir().then(|| entry.path()));
+            }
+        }
+        false
     }
 
     fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
@@ -213,9 +228,15 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     let healthy = user.json(&["doctor", "--data", "."]);
     assert_eq!((number(&healthy, "failures"), text(&healthy, "network")), (0, "devnet"), "{healthy}");
     let checked: Vec<&str> = healthy["checks"].as_array().expect("a list").iter().map(|c| text(c, "name")).collect();
-    for name in ["key", "chain", "clock", "balance", "bucket write", "bucket public read", "bucket delete", "memory"] {
+    for name in
+        ["key", "chain", "clock", "balance", "scoring", "bucket write", "bucket public read", "bucket delete", "memory"]
+    {
         assert!(checked.contains(&name), "{name}: {checked:?}");
     }
+
+    // Who looks leaves no journal, which would belong to a chain.
+    assert_eq!(user.json(&["rewards", "--yes"])["journal"], "none");
+    assert!(!user.has("journal.sqlite"));
 
     let open = user.lines(&["targets"]);
     assert!(!open.is_empty());
@@ -340,6 +361,27 @@ fn a_network_that_does_not_answer_is_unreachable_and_the_doctor_says_what_to_do(
     assert_eq!(text(chain, "status"), "fail");
     assert!(text(chain, "remedy").contains("--rpc-url"), "{chain}");
 
+    // A service that only others need is a warning.
+    let scoring = ["doctor", "--json", "--scoring-url", "http://127.0.0.1:1", "--yes"];
+    let told = user.run(&scoring).ends(3).lines().remove(0);
+    let scoring = told["checks"].as_array().expect("a list").iter().find(|check| check["name"] == "scoring");
+    let scoring = scoring.expect("it is checked");
+    assert_eq!(text(scoring, "status"), "warn");
+    assert!(text(scoring, "remedy").contains("--scoring-url"), "{scoring}");
+
+    // A variable that is no text is not one that is not set.
+    for args in [&["wallet", "address"][..], &["doctor"], &["run", "--headless", "--data", "notes.txt"]] {
+        let mut command = user.command(args);
+        let output =
+            command.env("SOMA_SECRET_KEY", OsStr::from_bytes(b"hunter2\xff")).output().expect("the binary runs");
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{printed}");
+        assert!(
+            printed.contains("SOMA_SECRET_KEY") && printed.contains("UTF-8") && !printed.contains("hunter2"),
+            "{printed}"
+        );
+    }
+
     // A secret that others may read is found, and the rest of the checks still made.
     let env = user.file(".env", b"SOMA_SECRET_KEY=0000\n");
     fs::set_permissions(&env, fs::Permissions::from_mode(0o644)).expect("ours");
@@ -392,6 +434,8 @@ async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_i
     assert_eq!(unknown.status.code(), Some(4), "{stderr}");
     let told: Value = serde_json::from_slice(&unknown.stdout).expect("JSON");
     assert_eq!(told["status"], "unknown");
+    // Nobody knows what it cost, so nothing is said.
+    assert_eq!((&told["fee_shannons"], &told["balance_change_shannons"]), (&Value::Null, &Value::Null), "{told}");
     let digest = text(&told, "digest").to_owned();
 
     // Whatever signs next with this wallet settles it first; it was paid, and it was paid once.
@@ -401,15 +445,39 @@ async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_i
     let rewards =
         user.run_offline(&["rewards", "--json", "--network", "devnet", "--rpc-url", &node]).ends(0).lines().remove(0);
     assert_eq!((number(&rewards["totals"], "sent_shannons"), &rewards["complete"]), (amount, &Value::Bool(true)));
+
+    // A result that cannot be printed is no reason to pay again.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
+    let unprinted = send(&node).stdout(full).output().expect("the binary runs");
+    let stderr = String::from_utf8_lossy(&unprinted.stderr);
+    assert_eq!(unprinted.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("what was done is done"), "{stderr}");
+    assert_eq!(client.balance(recipient).await.expect("it answers"), 2 * amount);
 }
 
 #[test]
 fn help_teaches_every_money_command_with_examples_and_exit_codes() {
     let user = User::new();
-    for command in ["submit", "claim", "rewards", "doctor"] {
-        let help = user.run_offline(&[command, "--help"]).ends(0).stdout;
-        assert!(help.contains("Examples:") && help.contains("JSON"), "{command}: {help}");
+    // Without its line breaks.
+    let help = |args: &[&str]| {
+        let help = user.run_offline(args).ends(0).stdout;
+        help.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    for command in ["run", "demo", "submit", "claim", "rewards", "doctor"] {
+        let help = help(&[command, "--help"]);
+        for part in ["Examples:", "JSON", "Exit codes: 0 ", "; 1 ", "; 2 "] {
+            assert!(help.contains(part), "{command} lacks `{part}`: {help}");
+        }
     }
+    for command in ["send", "merge", "split"] {
+        let help = help(&["wallet", command, "--help"]);
+        for part in ["Example", "JSON", "Exit codes: 0 ", "; 1 ", "; 2 ", "; 3 ", "; 4 "] {
+            assert!(help.contains(part), "wallet {command} lacks `{part}`: {help}");
+        }
+    }
+    assert!(help(&["wallet", "faucet", "--help"]).contains("Who gets the coins"));
+    let rewards = help(&["rewards", "--help"]);
+    assert!(rewards.contains("earned_shannons") && rewards.contains("succeeded"), "{rewards}");
     user.run_offline(&["claim"]).ends(2);
     user.run_offline(&["claim", "--all", &"1".repeat(64)]).ends(2);
 }

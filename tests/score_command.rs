@@ -1,6 +1,6 @@
 //! `somascope score` against the golden numbers, plain and encrypted.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ fn the_small_models_give_the_references_losses_winner_and_distance() {
     ]);
     let golden = golden("seq_len_plus_1_text");
     assert_eq!(scored["winner"], golden["winner"]);
-    assert_eq!(scored["size"], 1025);
+    assert_eq!(scored["size_bytes"], 1025);
     assert_eq!(scored["distance"], Value::Null);
     for (i, loss) in scored["losses"].as_array().expect("losses").iter().enumerate() {
         let (got, want) = (loss.as_f64().expect("a number"), golden["models"][i]["loss"].as_f64().expect("a number"));
@@ -80,7 +80,39 @@ fn encrypted_weights_score_as_the_plain_ones() {
     let with = |extra: &[&str]| score(&[&[input.as_str(), "--heads", "4"], extra].concat());
     let expected = with(&["--weights", &plain]);
     assert_eq!(with(&["--weights", &encrypted, "--key", &key]), expected);
+    // A key that is a secret comes in a file of its user's own.
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("key");
+    fs::write(&file, format!("{key}\n")).expect("writable");
+    let at = format!("@{}", file.display());
+    for (mode, code) in [(0o600, 0), (0o644, 2)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
+        let args = ["score", &input, "--heads", "4", "--weights", &encrypted, "--key", &at, "--json"];
+        let output = Command::new(env!("CARGO_BIN_EXE_somascope")).args(args).output().expect("the binary runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{stderr}");
+        match code {
+            0 => assert_eq!(serde_json::from_slice::<Value>(&output.stdout).expect("one JSON line"), expected),
+            _ => assert!(stderr.contains("chmod 600") && !stderr.contains(&key), "{stderr}"),
+        }
+    }
     let both = with(&["--weights", &plain, "--weights", &encrypted, "--key", "-", "--key", &key]);
     assert_eq!(both["losses"], serde_json::json!([expected["losses"][0], expected["losses"][0]]));
     assert_eq!(both["winner"], 0, "the first of equals wins");
+}
+
+#[test]
+fn a_file_name_commands_no_terminal() {
+    let place = tempfile::tempdir().expect("a place");
+    let file = place.path().join("\u{1b}[2J\u{202e}x");
+    fs::write(&file, b"A").expect("writable");
+    let weights = format!("{DATA}/small16_model_0.safetensors");
+    for json in [&[][..], &["--json"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
+        command.arg("score").arg(&file).args(["/no/\u{1b}[2J", "--weights", &weights]).args(json);
+        let output = command.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(2));
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");
+        assert!(text.contains("[2J") && !text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
 }

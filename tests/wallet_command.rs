@@ -213,6 +213,11 @@ async fn another_chain_and_a_newer_protocol_are_asked_about_and_yes_does_not_ans
     abroad.run(&run).await.ends(2).says(&["--accept-chain"]);
     let nowhere = [&run[..], &["--network", "http://127.0.0.1:1"]].concat();
     user.offline(&nowhere).await.ends(3).says(&["has not been used on", "read-only"]);
+    // The chain that was accepted while the node was away is what counts: here for the journal of another one.
+    let state = session.files("journal.sqlite").remove(0);
+    let state = state.parent().and_then(Path::to_str).expect("UTF-8");
+    let accepts = ["--rpc-url", "http://127.0.0.1:1", "--accept-chain", "elsewhere", "--dir", state];
+    user.run(&[&run[..], &accepts].concat()).await.ends(2).says(&["belongs to the chain", &here, "elsewhere"]);
     let wrong = [&pay[..], &["--accept-chain", &here]].concat();
     abroad.run(&wrong).await.ends(2).says(&[&there]);
     let accepted = [&pay[..], &["--accept-chain", &there]].concat();

@@ -9,12 +9,12 @@ use serde::Serialize;
 use super::{
     environment::Environment,
     exit::Exit,
-    order::{self, Counter, OrderArgs, signed, tell, tell_line},
+    order::{self, Counter, Ended, OrderArgs, signed, tell, tell_line},
     output::Page,
 };
 use crate::{
     engine::desk::{Claimable, ClaimableKind, Desk, DeskError, Order, Settled, Trouble, Whose},
-    primitives::{Digest, ObjectId, Shannons},
+    primitives::{ObjectId, Shannons},
 };
 
 /// Claim rewards: your own, and for a finder's fee those that others leave lying.
@@ -58,15 +58,12 @@ struct Claimed {
     bond_shannons: Shannons,
     /// As drafted; `fee_shannons` is what was charged.
     cost_shannons: Shannons,
-    status: &'static str,
-    digest: Option<Digest>,
-    why: Option<String>,
-    fee_shannons: Option<Shannons>,
-    balance_change_shannons: Option<i64>,
+    #[serde(flatten)]
+    ended: Ended,
 }
 
 impl Claimed {
-    fn new(claim: &Claimable, status: &'static str) -> Self {
+    fn new(claim: &Claimable, ended: Ended) -> Self {
         Self {
             target: claim.target,
             kind: claim.kind.word(),
@@ -75,26 +72,7 @@ impl Claimed {
             gain_shannons: claim.gain,
             bond_shannons: claim.bond,
             cost_shannons: claim.fee,
-            status,
-            digest: None,
-            why: None,
-            fee_shannons: None,
-            balance_change_shannons: None,
-        }
-    }
-
-    fn settled(claim: &Claimable, status: &'static str, settled: &Settled) -> Self {
-        let new = Self::new(claim, status);
-        match settled {
-            Settled::Executed { digest, failure, fee, balance_change, .. } => Self {
-                digest: Some(*digest),
-                why: failure.clone(),
-                fee_shannons: Some(*fee),
-                balance_change_shannons: Some(*balance_change),
-                ..new
-            },
-            Settled::Refused { why } => Self { why: Some(why.clone()), ..new },
-            Settled::Unknown { digest, why } => Self { digest: Some(*digest), why: Some(why.clone()), ..new },
+            ended,
         }
     }
 }
@@ -114,10 +92,9 @@ impl Claim {
         let common = &self.order.common;
         let Counter { desk, network, .. } = counter;
         let claims = self.claims(desk).await?;
-        let mut output = common.output.open();
         if claims.is_empty() {
             tell_line("nothing to claim now: `somascope rewards` shows what waits, and for which epoch");
-            output.list(&[] as &[Claimed], COLUMNS, row).context("standard output")?;
+            common.output.open().list(&[] as &[Claimed], COLUMNS, row).context("standard output")?;
             return Ok(Exit::Ok);
         }
         let sum = |amount: fn(&Claimable) -> Shannons| claims.iter().map(amount).sum::<Shannons>();
@@ -140,28 +117,37 @@ impl Claim {
             claims.len(),
             network.title()
         ))?;
-        let (mut exit, mut done) = (Exit::Ok, Vec::new());
+        let mut output = common.output.open_done();
+        let (mut ended, mut done) = (Ok(Exit::Ok), Vec::new());
         for claim in &claims {
-            let (claimed, ended) = self.claim_one(desk, claim).await?;
+            let claimed = match self.claim_one(desk, claim).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    // What was claimed before it is told nevertheless.
+                    ended = Err(error);
+                    break;
+                }
+            };
             if common.output.json {
                 // At once: who reads along sees each as it comes.
-                output.list(std::slice::from_ref(&claimed), COLUMNS, row).context("standard output")?;
+                output.list(std::slice::from_ref(&claimed), COLUMNS, row)?;
             } else {
-                tell_line(&format!("{} 0x{}", claimed.status, claimed.target));
+                tell_line(&format!("{} 0x{}", claimed.ended.status, claimed.target));
             }
+            let exit = claimed.ended.exit;
             done.push(claimed);
-            if ended != Exit::Ok {
-                exit = ended;
+            if exit != Exit::Ok {
+                ended = Ok(exit);
             }
             // Its coins are spoken for until it is settled.
-            if ended == Exit::Unknown {
+            if exit == Exit::Unknown {
                 break;
             }
         }
-        if !common.output.json {
-            output.list(&done, COLUMNS, row).context("standard output")?;
+        if !common.output.json && (ended.is_ok() || !done.is_empty()) {
+            output.list(&done, COLUMNS, row)?;
         }
-        Ok(exit)
+        ended
     }
 
     async fn claims(&self, desk: &Desk) -> Result<Vec<Claimable>, DeskError> {
@@ -184,18 +170,17 @@ impl Claim {
     }
 
     /// Drafted anew, so that costs and state are those of the moment.
-    async fn claim_one(&self, desk: &mut Desk, claim: &Claimable) -> anyhow::Result<(Claimed, Exit)> {
+    async fn claim_one(&self, desk: &mut Desk, claim: &Claimable) -> anyhow::Result<Claimed> {
         let asked_for = !self.targets.is_empty();
         let gone = |why: String| {
-            let claimed = Claimed { why: Some(why), ..Claimed::new(claim, "gone") };
-            (claimed, if asked_for { Exit::Refused } else { Exit::Ok })
+            let exit = if asked_for { Exit::Refused } else { Exit::Ok };
+            Claimed::new(claim, Ended::without("gone", exit, Some(why)))
         };
         let draft = match desk.draft(Order::Claim { target: claim.target }).await {
             Ok(draft) => draft,
             Err(error @ DeskError::NoTarget(_)) => return Ok(gone(error.to_string())),
             Err(error) if error.trouble() == Trouble::Refused => {
-                let claimed = Claimed { why: Some(error.to_string()), ..Claimed::new(claim, "refused") };
-                return Ok((claimed, Exit::Refused));
+                return Ok(Claimed::new(claim, Ended::without("refused", Exit::Refused, Some(error.to_string()))));
             }
             Err(error) => return Err(error.into()),
         };
@@ -212,8 +197,8 @@ impl Claim {
         {
             return Ok(gone(why.clone()));
         }
-        let (status, exit) = order::status(&settled);
-        Ok((Claimed::settled(claim, status, &settled), exit))
+        order::advise(&settled);
+        Ok(Claimed::new(claim, Ended::from(&settled)))
     }
 }
 
@@ -223,9 +208,9 @@ fn row(claimed: &Claimed) -> Vec<String> {
     vec![
         format!("0x{}", claimed.target),
         claimed.kind.to_owned(),
-        claimed.status.to_owned(),
-        claimed.balance_change_shannons.map(signed).unwrap_or_default(),
-        claimed.fee_shannons.map(|fee| fee.to_string()).unwrap_or_default(),
-        claimed.why.clone().unwrap_or_default(),
+        claimed.ended.status.to_owned(),
+        claimed.ended.balance_change_shannons.map(signed).unwrap_or_default(),
+        claimed.ended.fee_shannons.map(|fee| fee.to_string()).unwrap_or_default(),
+        claimed.ended.why.clone().unwrap_or_default(),
     ]
 }

@@ -13,13 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{
-    Exit,
-    demo::corpus,
-    endpoints,
-    output::{OutputArgs, Page},
-    place, specialists,
-};
+use super::{CommonArgs, Exit, demo::corpus, endpoints, output::Page, place, specialists};
 use crate::{
     devnet::{self, DevnetConfig, DevnetError, Facts, GenesisOptions, ModelSpec, Ports, Recorded, Rivals, recorded},
     model::Model,
@@ -75,7 +69,7 @@ pub struct Devnet {
     #[arg(long, default_value = "2", value_name = "SOMA")]
     faucet_amount: Shannons,
     #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
 }
 
 /// Printed when the network is ready. Field names are a contract: scripts read them.
@@ -175,7 +169,7 @@ impl Devnet {
             endpoints_file: published.as_ref().map(|published| published.path().to_owned()),
             pid: std::process::id(),
         };
-        self.output.open().show(&ready, Ready::lines)?;
+        self.common.output.open().show(&ready, Ready::lines)?;
 
         tokio::select! {
             _ = interrupt.recv() => {}

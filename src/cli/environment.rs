@@ -8,6 +8,7 @@ use std::{
 };
 
 use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::{
     chain::keys::{KeyError, Keypair},
@@ -24,12 +25,23 @@ pub enum EnvironmentError {
     Exposed(PathBuf),
     #[error("{0} is not set, although {1} is: set it, or neither of them")]
     Missing(&'static str, &'static str),
+    #[error(
+        "{0}: the value of {1} has a `$`, which stands for another variable there: put the value in single quotes, \
+         {1}='…' (a single quote in it is written '\\'')"
+    )]
+    Dollar(PathBuf, &'static str),
+    #[error("{0} of the environment is no UTF-8 text: set it anew, or unset it")]
+    NotText(&'static str),
     #[error("SOMA_SECRET_KEY: {0}")]
     Key(KeyError),
 }
 
 /// The variables that must not be read by others.
 const SECRETS: [&str; 4] = ["SOMA_SECRET_KEY", "SOMASCOPE_PASSPHRASE", "S3_SECRET_ACCESS_KEY", "HF_TOKEN"];
+
+/// All the others that are read here.
+const OTHERS: [&str; 6] =
+    ["SOMASCOPE_NETWORK", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_ENDPOINT_URL", "S3_PUBLIC_URL", "AWS_REGION"];
 
 /// A source of variables; values stay secret until they are used.
 pub struct Environment {
@@ -43,6 +55,10 @@ impl Environment {
     /// Secrets come in here first, so core files are forbidden here.
     pub fn read(dir: &Path) -> Result<Self, EnvironmentError> {
         forbid_core_files();
+        // What is there and cannot be read must not count as not set: another key might be taken instead.
+        if let Some(name) = SECRETS.into_iter().chain(OTHERS).find(|name| is_no_text(name)) {
+            return Err(EnvironmentError::NotText(name));
+        }
         let process = |name: &str| env::var(name).ok();
         let path = dir.join(".env");
         let unreadable = |cause: String| EnvironmentError::Unreadable(path.clone(), cause);
@@ -51,12 +67,12 @@ impl Environment {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Self { file: HashMap::new(), process }),
             Err(e) => return Err(unreadable(e.to_string())),
         };
-        let mut file = HashMap::new();
-        for line in dotenvy::from_path_iter(&path).map_err(|e| unreadable(e.to_string()))? {
+        let bytes = fs::read(&path).map(Zeroizing::new).map_err(|e| unreadable(e.to_string()))?;
+        let file = parse(&bytes).map_err(|wrong| match wrong {
             // The parser's own message repeats the line, which may hold a secret.
-            let (name, value) = line.map_err(|_| unreadable("a line is not NAME=value".to_owned()))?;
-            file.insert(name, SecretString::from(value));
-        }
+            None => unreadable("a line is not NAME=value".to_owned()),
+            Some(name) => EnvironmentError::Dollar(path.clone(), name),
+        })?;
         let secret = |name: &&str| file.get(*name).is_some_and(|value| !value.expose_secret().is_empty());
         if metadata.permissions().mode() & 0o077 != 0 && SECRETS.iter().any(secret) {
             return Err(EnvironmentError::Exposed(path));
@@ -115,6 +131,46 @@ impl Environment {
     }
 }
 
+fn is_no_text(name: &str) -> bool {
+    matches!(env::var(name), Err(env::VarError::NotUnicode(_)))
+}
+
+/// What a file says. Outside of single quotes the parser puts a variable's value in the place of `$NAME`; a secret must be taken
+/// as it is written. So each line is read once more, with signs in the place of `$` that mean nothing to the parser.
+///
+/// # Errors
+/// The secret with a `$` that stands for something else; `None`: a line that is none.
+fn parse(bytes: &[u8]) -> Result<HashMap<String, SecretString>, Option<&'static str>> {
+    const BACKSLASH: &str = "\u{fdd0}";
+    const ESCAPED: &str = "\u{fdd1}";
+    const PLAIN: &str = "\u{fdd2}";
+    let text = String::from_utf8_lossy(bytes).replace("\\\\", BACKSLASH).replace("\\$", ESCAPED).replace('$', PLAIN);
+    let text = Zeroizing::new(text);
+    let mut written = dotenvy::from_read_iter(text.as_bytes());
+    let mut file = HashMap::new();
+    for line in dotenvy::from_read_iter(bytes) {
+        let written = written.next().and_then(Result::ok).map(|(name, value)| (name, Zeroizing::new(value)));
+        let secret = |name: &str| SECRETS.into_iter().find(|secret| *secret == name);
+        let Ok((name, value)) = line else {
+            return Err(written.filter(|(_, value)| value.contains(PLAIN)).and_then(|(name, _)| secret(&name)));
+        };
+        // Escapes mean what they stand for, and in single quotes what they are.
+        let is_as_written = |written: &str| {
+            [("\\", "$"), ("\\\\", "\\$")].iter().any(|(backslash, dollar)| {
+                let meant = written.replace(PLAIN, "$").replace(ESCAPED, dollar).replace(BACKSLASH, backslash);
+                *Zeroizing::new(meant) == value
+            })
+        };
+        if let Some(secret) = secret(&name)
+            && !written.is_some_and(|(_, written)| is_as_written(&written))
+        {
+            return Err(Some(secret));
+        }
+        file.insert(name, SecretString::from(value));
+    }
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +195,38 @@ mod tests {
         let environment = environment("SOMA_SECRET_KEY=verysecretbutwrong\n", 0o600).expect("readable");
         let error = environment.keypair().err().expect("no key").to_string();
         assert!(error.contains("SOMA_SECRET_KEY") && !error.contains("verysecret"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_is_what_is_written_or_an_error_that_says_how_to_write_it() {
+        let passphrase = |line: &str| {
+            let read = environment(&format!("HOME_OF=x\n{line}\nS3_BUCKET=$HOME_OF\n"), 0o600);
+            read.map(|read| read.passphrase().map(|text| text.expose_secret().to_owned()))
+        };
+        for (written, meant) in [
+            ("'a$b'", "a$b"),
+            ("\"a\\$b\"", "a$b"),
+            ("a\\$b", "a$b"),
+            ("'a\\$b'", "a\\$b"),
+            ("'\\\\$'", "\\\\$"),
+            ("a\\\\b", "a\\b"),
+            ("'it'\\''s$b'", "it's$b"),
+            ("ab", "ab"),
+        ] {
+            let read = passphrase(&format!("SOMASCOPE_PASSPHRASE={written}")).expect("readable");
+            assert_eq!(read.as_deref(), Some(meant), "{written}");
+        }
+        for altered in
+            ["hunter2$b", "\"hunter2$b\"", "hunter2${HOME_OF}", "hunter2$", "\"hunter2\\\\$b\"", "'x'hunter2$b"]
+        {
+            let error = passphrase(&format!("export SOMASCOPE_PASSPHRASE={altered}")).expect_err(altered);
+            let text = error.to_string();
+            assert!(matches!(error, EnvironmentError::Dollar(..)), "{altered}: {text}");
+            assert!(text.contains("SOMASCOPE_PASSPHRASE='…'") && !text.contains("hunter2"), "{text}");
+        }
+        // What is no secret may be made of others.
+        let environment = environment("A=b\nS3_BUCKET=$A\n", 0o600).expect("readable");
+        assert_eq!(environment.text("S3_BUCKET").as_deref(), Some("b"));
     }
 
     #[test]

@@ -108,7 +108,10 @@ impl Epoch {
             block_on(async { Ok(advance_epoch(admin).await?) })?;
         }
         let shown = block_on(look(&network))?;
-        self.common.output.open().show(&shown, show)?;
+        // A turned epoch stays turned.
+        let output = &self.common.output;
+        let mut output = if self.advance { output.open_done() } else { output.open() };
+        output.show(&shown, show)?;
         Ok(Exit::Ok)
     }
 }

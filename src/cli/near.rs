@@ -1,4 +1,4 @@
-//! `somascope score --network`: the open targets that files are nearest to.
+//! `somascope score` with the network's models: the open targets that files are nearest to.
 
 use std::path::{Path, PathBuf};
 
@@ -89,8 +89,14 @@ pub fn rank(
     let network = network.resolve(&environment)?;
     // Where a later submission looks for the same weights.
     let wallet = WalletArgs::default().find(&environment)?.map(|found| found.address);
-    let dir = place::state_dir(&network, wallet)?;
     let field = super::block_on(async {
+        let dir = match wallet {
+            Some(wallet) => place::state_dir(&network, wallet)?,
+            None => {
+                let chain_id = network.client()?.service_info().await?.chain_id;
+                place::read_only_dir(&network, Some(&chain_id))?
+            }
+        };
         let progress = |step: &str| tell_line(&format!("{step} …"));
         Ok(Field::survey(&network.rpc_url, &dir, heads, progress).await?)
     })?;

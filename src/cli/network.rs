@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{
     endpoints::{self, Endpoints},
-    environment::Environment,
+    environment::{Environment, EnvironmentError},
     exit::Exit,
 };
 use crate::{
@@ -145,6 +145,11 @@ impl Network {
             admin_url: None,
             objects: None,
         }
+    }
+
+    /// Where submissions are uploaded: the bucket of the environment, else the one that comes with the network.
+    pub fn bucket(&self, environment: &Environment) -> Result<Option<StoreConfig>, EnvironmentError> {
+        Ok(environment.store()?.or_else(|| self.objects.clone()))
     }
 
     pub fn client(&self) -> anyhow::Result<Client> {

@@ -55,7 +55,7 @@ impl OrderArgs {
         let address = found.address;
         let allowed = self.accept.ensure_signing_allowed(&network, &network.client()?, address).await?;
         let keypair = found.unlock(environment)?;
-        let dir = place::state_dir(&network, Some(address))?;
+        let dir = place::state_dir(&network, address)?;
         let rpc_url = network.rpc_url.clone();
         let desk = Desk::open(DeskConfig { dir, rpc_url, keypair, store, heads }).await?;
         for leftover in desk.leftovers() {
@@ -74,9 +74,17 @@ impl OrderArgs {
             tell(&plan(&draft, &network, &allowed, address));
             self.common.confirm.insist("Sign and send this?")?;
             let what = draft.what.clone();
-            let outcome = Outcome::new(what, &network, &allowed, address, desk.carry_out(draft).await?);
-            self.common.output.open().show(&outcome, Outcome::show)?;
-            Ok(outcome.exit)
+            let settled = desk.carry_out(draft).await?;
+            advise(&settled);
+            let ended = Ended::from(&settled);
+            let (network, chain_id) = (network.title(), allowed.service.chain_id);
+            let created = match settled {
+                Settled::Executed { created, .. } => created,
+                Settled::Refused { .. } | Settled::Unknown { .. } => Vec::new(),
+            };
+            let outcome = Outcome { what, network, chain_id, address, created, ended };
+            self.common.output.open_done().show(&outcome, Outcome::show)?;
+            Ok(outcome.ended.exit)
         };
         let worked = worked.await;
         desk.close().await;
@@ -84,13 +92,9 @@ impl OrderArgs {
     }
 }
 
-/// Where submissions are uploaded: the bucket of the environment, else the one that comes with the network.
+/// Where submissions are uploaded.
 pub fn store(environment: &Environment, network: &NetworkArgs) -> anyhow::Result<Option<Store>> {
-    let config = match environment.store()? {
-        Some(config) => Some(config),
-        None => network.resolve(environment)?.objects,
-    };
-    Ok(config.map(Store::new).transpose()?)
+    Ok(network.resolve(environment)?.bucket(environment)?.map(Store::new).transpose()?)
 }
 
 /// A plan is for the person who is asked, not part of the result. A closed standard error must not stop the work.
@@ -128,70 +132,82 @@ pub fn plan(draft: &Draft, network: &Network, allowed: &Allowed, address: Addres
     page.finish()
 }
 
-/// What became of an order.
+/// How something ended, as JSON output says it and as the exit code does.
 #[derive(Serialize)]
-pub struct Outcome {
+pub struct Ended {
     /// `executed`, `failed` (executed in vain, the fee was charged), `refused` (nothing was charged), or `unknown`.
     pub status: &'static str,
-    pub what: String,
-    pub network: String,
-    pub chain_id: String,
-    pub address: Address,
     pub digest: Option<Digest>,
     pub why: Option<String>,
-    pub fee_shannons: Shannons,
-    pub balance_change_shannons: i64,
-    pub created: Vec<ObjectId>,
+    /// What was charged; `None`: nothing was executed, or nobody can say yet.
+    pub fee_shannons: Option<Shannons>,
+    pub balance_change_shannons: Option<i64>,
     #[serde(skip)]
     pub exit: Exit,
 }
 
-impl Outcome {
-    pub fn new(what: String, network: &Network, allowed: &Allowed, address: Address, settled: Settled) -> Self {
-        let mut outcome = Self {
-            status: "refused",
-            what,
-            network: network.title(),
-            chain_id: allowed.service.chain_id.clone(),
-            address,
-            digest: None,
-            why: None,
-            fee_shannons: Shannons::ZERO,
-            balance_change_shannons: 0,
-            created: Vec::new(),
-            exit: Exit::Refused,
-        };
+impl Ended {
+    /// Nothing was executed.
+    pub fn without(status: &'static str, exit: Exit, why: Option<String>) -> Self {
+        Self { status, digest: None, why, fee_shannons: None, balance_change_shannons: None, exit }
+    }
+}
+
+impl From<&Settled> for Ended {
+    fn from(settled: &Settled) -> Self {
         match settled {
-            Settled::Executed { digest, success, failure, fee, balance_change, created } => {
-                (outcome.status, outcome.exit) =
-                    if success { ("executed", Exit::Ok) } else { ("failed", Exit::Refused) };
-                (outcome.digest, outcome.why) = (Some(digest), failure);
-                (outcome.fee_shannons, outcome.balance_change_shannons) = (fee, balance_change);
-                outcome.created = created;
-            }
-            Settled::Refused { why } => outcome.why = Some(why),
+            Settled::Executed { digest, success, failure, fee, balance_change, .. } => Self {
+                digest: Some(*digest),
+                fee_shannons: Some(*fee),
+                balance_change_shannons: Some(*balance_change),
+                ..match success {
+                    true => Self::without("executed", Exit::Ok, failure.clone()),
+                    false => Self::without("failed", Exit::Refused, failure.clone()),
+                }
+            },
+            Settled::Refused { why } => Self::without("refused", Exit::Refused, Some(why.clone())),
             Settled::Unknown { digest, why } => {
-                (outcome.status, outcome.exit) = ("unknown", Exit::Unknown);
-                (outcome.digest, outcome.why) = (Some(digest), Some(why));
+                Self { digest: Some(*digest), ..Self::without("unknown", Exit::Unknown, Some(why.clone())) }
             }
         }
-        outcome
     }
+}
 
-    pub fn show(page: &mut Page, outcome: &Self) {
-        page.fact(outcome.status, &outcome.what);
-        if let Some(why) = &outcome.why {
+/// What became of an order.
+#[derive(Serialize)]
+struct Outcome {
+    what: String,
+    network: String,
+    chain_id: String,
+    address: Address,
+    created: Vec<ObjectId>,
+    #[serde(flatten)]
+    ended: Ended,
+}
+
+impl Outcome {
+    fn show(page: &mut Page, outcome: &Self) {
+        let ended = &outcome.ended;
+        page.fact(ended.status, &outcome.what);
+        if let Some(why) = &ended.why {
             page.fact("why", why);
         }
-        if let Some(digest) = outcome.digest {
+        if let Some(digest) = ended.digest {
             page.fact("transaction", digest);
         }
-        page.fact("fee", format!("{} SOMA", outcome.fee_shannons));
-        if outcome.exit == Exit::Unknown {
-            page.line(
-                "Nobody can say yet what became of it. The next signing command asks again before it signs anything.",
-            );
+        if let Some(fee) = ended.fee_shannons {
+            page.fact("fee", format!("{fee} SOMA"));
         }
+    }
+}
+
+/// What there is to do about an outcome that nobody knows.
+pub fn advise(settled: &Settled) {
+    if let Settled::Unknown { digest, why } = settled {
+        tell_line(&format!(
+            "Nobody can say yet what became of transaction {digest} ({why}). Its bytes are kept: the next signing command asks \
+             again and, if need be, sends the same bytes again, which can never pay twice."
+        ));
     }
 }
 
@@ -200,22 +216,6 @@ pub fn tell_line(line: &str) {
     let mut page = Page::default();
     page.line(line);
     tell(&page.finish());
-}
-
-/// The outcome as JSON output says it, how a command ends after it, and what there is to do about an unknown one.
-pub fn status(settled: &Settled) -> (&'static str, Exit) {
-    match settled {
-        Settled::Executed { success: true, .. } => ("executed", Exit::Ok),
-        Settled::Executed { .. } => ("failed", Exit::Refused),
-        Settled::Refused { .. } => ("refused", Exit::Refused),
-        Settled::Unknown { digest, why } => {
-            tell_line(&format!(
-                "Nobody can say yet what became of transaction {digest} ({why}). Its bytes are kept: the next signing command asks \
-                 again and, if need be, sends the same bytes again, which can never pay twice."
-            ));
-            ("unknown", Exit::Unknown)
-        }
-    }
 }
 
 /// A signed amount of SOMA for people.

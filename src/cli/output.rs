@@ -23,7 +23,13 @@ pub struct OutputArgs {
 
 impl OutputArgs {
     pub fn open(self) -> Output<io::Stdout> {
-        Output { json: self.json, to: Some(io::stdout()) }
+        Output { json: self.json, to: Some(io::stdout()), is_done: false }
+    }
+
+    /// For the result of what cannot be undone: if it cannot be printed, that is a warning. An error would say that nothing
+    /// was done, and a script would do it again.
+    pub fn open_done(self) -> Output<io::Stdout> {
+        Output { is_done: true, ..self.open() }
     }
 }
 
@@ -32,6 +38,7 @@ pub struct Output<W> {
     json: bool,
     /// `None`: the reader has gone.
     to: Option<W>,
+    is_done: bool,
 }
 
 impl<W: Write> Output<W> {
@@ -67,9 +74,23 @@ impl<W: Write> Output<W> {
                 self.to = None;
                 Ok(())
             }
+            Err(error) if self.is_done => {
+                self.to = None;
+                warn_unprinted(&error);
+                Ok(())
+            }
             result => result,
         }
     }
+}
+
+/// What was done stays done, whether its result can be printed or not.
+pub fn warn_unprinted(error: &dyn std::fmt::Display) {
+    let _ = writeln!(
+        io::stderr(),
+        "warning: the result could not be printed ({}); what was done is done, do not repeat it",
+        clean(&error.to_string())
+    );
 }
 
 /// One line. What could command a terminal is escaped: the same JSON, safe to look at.
@@ -167,7 +188,7 @@ mod tests {
 
     fn printed(json: bool) -> String {
         let mut bytes = Vec::new();
-        let mut output = Output { json, to: Some(&mut bytes) };
+        let mut output = Output { json, to: Some(&mut bytes), is_done: false };
         let row = |coin: &Coin| vec![coin.name.to_owned(), coin.balance_shannons.to_string()];
         output.list(&COINS, &["NAME", "BALANCE"], row).expect("memory takes everything");
         String::from_utf8(bytes).expect("text")
@@ -200,8 +221,25 @@ mod tests {
                 Ok(())
             }
         }
-        let mut output = Output { json: true, to: Some(Gone) };
+        let mut output = Output { json: true, to: Some(Gone), is_done: false };
         assert!(output.show(&COINS[0], |_, _| ()).is_ok());
         assert!(output.show(&COINS[1], |_, _| ()).is_ok());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_before_the_work_and_a_warning_after_it() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        for is_done in [false, true] {
+            let mut output = Output { json: true, to: Some(Full), is_done };
+            assert_eq!(output.show(&COINS[0], |_, _| ()).is_ok(), is_done);
+        }
     }
 }

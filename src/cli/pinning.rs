@@ -21,9 +21,17 @@ pub struct AcceptArgs {
     /// Sign on the chain with this id, and on no other, even if the wallet has not been used on it before.
     #[arg(long, value_name = "CHAIN_ID")]
     pub accept_chain: Option<String>,
-    /// Sign although the network speaks this protocol version, which is newer than what this program knows.
+    /// Sign although the network speaks this protocol version, which is newer than what this program knows; and no other newer one.
     #[arg(long, value_name = "VERSION")]
     pub accept_protocol: Option<u64>,
+}
+
+/// What a program signs on that may start while its node is away.
+#[derive(Clone, Debug)]
+pub struct Start {
+    pub chain_id: String,
+    /// A protocol newer than ours that was accepted.
+    pub accepted_protocol: Option<u64>,
 }
 
 /// The chain that the signing was allowed for.
@@ -49,32 +57,42 @@ impl AcceptArgs {
         Ok(Allowed { service, protocol_version })
     }
 
-    /// The same for a program that can start without the node, and checks later that the chain is its journal's. `None`: the
-    /// node did not answer.
+    /// The same for a program that can start without the node, and that refuses every other chain later, when nobody may be
+    /// there to ask. A node that is away is no reason not to start if it is known which chain it has to serve.
     ///
     /// # Errors
-    /// A node that does not answer is one where nobody could be asked later: on a network that the wallet does not know.
-    pub async fn ensure_if_it_answers(
+    /// As above; and unreachable where the node does not answer and nothing else tells the chain.
+    pub async fn ensure_start_allowed(
         &self,
         network: &Network,
         client: &Client,
         wallet: Address,
-    ) -> anyhow::Result<Option<Allowed>> {
-        match self.ensure_signing_allowed(network, client, wallet).await {
-            Ok(allowed) => Ok(Some(allowed)),
-            Err(error) if Exit::of(&error) == Exit::Unreachable => {
-                let pins = Pins::below(&place::data_dir()?);
-                if pins.of(wallet)?.is_empty() || pins.home(wallet, &network.title())?.is_some() {
-                    return Ok(None);
-                }
-                Err(error.context(format!(
-                    "wallet 0x{wallet} has not been used on {} yet, and which chain that is cannot be seen now (--mode read-only \
-                     starts without it)",
-                    network.title()
-                )))
+    ) -> anyhow::Result<Start> {
+        let away = match self.ensure_signing_allowed(network, client, wallet).await {
+            Ok(Allowed { service, protocol_version }) => {
+                let spoken = (protocol_version > KNOWN_PROTOCOL).then_some(protocol_version);
+                return Ok(Start { chain_id: service.chain_id, accepted_protocol: spoken.or(self.accept_protocol) });
             }
-            Err(error) => Err(error),
-        }
+            Err(error) if Exit::of(&error) == Exit::Unreachable => error,
+            Err(error) => return Err(error),
+        };
+        let pins = Pins::below(&place::data_dir()?);
+        let chain_id = match (&self.accept_chain, pins.home(wallet, &network.title())?) {
+            (Some(accepted), _) => {
+                pins.note(wallet, accepted, &network.title(), now_ms())?;
+                accepted.clone()
+            }
+            (None, Some(home)) => home.chain_id,
+            (None, None) => {
+                return Err(away.context(format!(
+                    "wallet 0x{wallet} has not been used on {} yet, and which chain that is cannot be seen now: try again when \
+                     the node is back, or --mode read-only, which signs nothing (a chain that you are sure of can be given as \
+                     --accept-chain)",
+                    network.title()
+                )));
+            }
+        };
+        Ok(Start { chain_id, accepted_protocol: self.accept_protocol })
     }
 
     fn ensure_chain(&self, network: &Network, service: &ServiceInfo, wallet: Address) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    sync::Arc,
     time::Instant,
 };
 
@@ -10,9 +11,10 @@ use clap::Args;
 use super::{
     Exit,
     headless::{self, Report},
+    output::warn_unprinted,
 };
 use crate::{
-    api::EngineHandle,
+    api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
     primitives::Shannons,
     terminal::{self, TerminalError},
 };
@@ -51,25 +53,70 @@ impl Play {
             let from_env = terminal::Options::from_env(|name| std::env::var_os(name));
             let look = crate::app::Look { ascii: self.ascii || from_env.look.ascii, ..from_env.look };
             let options = terminal::Options { look, low_bandwidth: self.low_bandwidth, ..from_env };
-            return match tokio::task::spawn_blocking(move || terminal::run(handle, options)).await?? {
-                terminal::Exit::Settled => Ok(Exit::Ok),
-                terminal::Exit::Unsettled => {
-                    writeln!(io::stderr(), "left before everything was settled; the next start settles the rest")?;
-                    Ok(Exit::Ok)
-                }
-                terminal::Exit::Signal(_) => Ok(Exit::Refused),
+            let known = handle.snapshot.clone();
+            let ended = tokio::task::spawn_blocking(move || terminal::run(handle, options)).await??;
+            let exit = match ended {
+                terminal::Exit::Settled => Exit::Ok,
+                terminal::Exit::Unsettled => Exit::Unknown,
+                terminal::Exit::Signal(_) => Exit::Refused,
             };
+            let unknown = in_flight(&known.borrow());
+            return Ok(settling(exit, unknown));
         }
         let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;
         let balance_start = balance_start.unwrap_or(run.first.wallet.balance);
         let report = Report::new(&run.first, &run.last, balance_start, started.elapsed());
         let mut out = io::stdout().lock();
-        if self.json {
-            writeln!(out, "{}", serde_json::to_string(&report)?)?;
-        } else {
-            report.print(&mut out)?;
+        let printed = match self.json {
+            true => serde_json::to_string(&report).map_err(io::Error::from).and_then(|json| writeln!(out, "{json}")),
+            false => report.print(&mut out),
+        };
+        match printed.and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => warn_unprinted(&error),
+            _ => {}
+        }
+        let unknown = in_flight(&run.last);
+        if run.asked {
+            return Ok(settling(Exit::Ok, unknown));
         }
         // A script must not take a run that was cut short for a whole one.
-        if run.asked { Ok(Exit::Ok) } else { Err(TerminalError::EngineGone.into()) }
+        if unknown == 0 {
+            return Err(TerminalError::EngineGone.into());
+        }
+        let _ = writeln!(io::stderr(), "error: {}", TerminalError::EngineGone);
+        Ok(settling(Exit::Refused, unknown))
+    }
+}
+
+/// Submissions that were signed and whose outcome is not known.
+fn in_flight(last: &Snapshot) -> usize {
+    let is_open = |row: &&Arc<SubmissionRow>| matches!(row.state, State::Signed | State::Sent | State::Unknown);
+    last.submissions.iter().filter(is_open).count()
+}
+
+/// How a run ends that leaves so many outcomes to its next start.
+fn settling(exit: Exit, unknown: usize) -> Exit {
+    let what = match (exit, unknown) {
+        (Exit::Unknown, 0) => "left before everything was settled".to_owned(),
+        (_, 0) => return exit,
+        (_, 1) => "the outcome of 1 submission is not known yet".to_owned(),
+        (_, n) => format!("the outcomes of {n} submissions are not known yet"),
+    };
+    // A closed standard error must not change how it ends.
+    let _ = writeln!(io::stderr(), "{what}; the next start settles it, from the same bytes");
+    Exit::Unknown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_unsettled_decides_how_a_run_ends() {
+        assert_eq!(settling(Exit::Ok, 0), Exit::Ok);
+        assert_eq!(settling(Exit::Refused, 0), Exit::Refused);
+        assert_eq!(settling(Exit::Unknown, 0), Exit::Unknown);
+        assert_eq!(settling(Exit::Ok, 1), Exit::Unknown);
+        assert_eq!(settling(Exit::Refused, 2), Exit::Unknown);
     }
 }

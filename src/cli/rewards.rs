@@ -6,12 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
-    environment::Environment,
-    exit::Exit,
-    network::NetworkArgs,
-    order::tell_line,
-    output::{OutputArgs, Page},
-    place,
+    CommonArgs, environment::Environment, exit::Exit, network::NetworkArgs, order::tell_line, output::Page, place,
     signer::ReaderArgs,
 };
 use crate::{
@@ -21,8 +16,8 @@ use crate::{
 
 /// Show rewards, bonds and fees of a wallet.
 ///
-/// Rebuilt from the chain alone, so it works on a fresh machine, as far as the node still remembers; what it found is kept, so that
-/// nothing is lost when the node forgets. On the machine that submitted it also names the files. Signs nothing.
+/// Rebuilt from the chain alone, so it works on a fresh machine, as far as the node still remembers. On the machine that submitted it
+/// also names the files, and what it found is kept beside the journal, so that nothing is lost when the node forgets. Signs nothing.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n\n\
@@ -31,15 +26,18 @@ use crate::{
     expected_shannons, finder_fees_shannons, fees_shannons, bonds_locked_shannons, bonds_forfeited_shannons, received_shannons, \
     sent_shannons. Each submission: target, state (unknown, pending, claimable, claimed, forfeited, forgotten, lost, failed), epoch, \
     claimable_epoch, bond_shannons, fee_shannons, reward_pool_shannons, expected_shannons, paid_shannons, submit_digest, claim_digest, \
-    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note.\n\n\
-    If complete, balance = received + rewards + finder fees - fees - bonds locked - bonds forfeited - sent."
+    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note. Each of `epochs`: epoch, \
+    filled, lost, claimed, earned_shannons, pending_shannons, bonds_locked_shannons, bonds_forfeited_shannons, fees_shannons. Each of \
+    `finds`: target, digest, epoch, paid_shannons, fee_shannons, succeeded.\n\n\
+    If complete, balance = received + rewards + finder fees - fees - bonds locked - bonds forfeited - sent.\n\n\
+    Exit codes: 0 shown, complete or not; 1 the node refused to tell; 2 bad input; 3 unreachable."
 )]
 pub struct RewardsCommand {
-    /// Ask the node for so many transactions at most; what was found is kept, so that the next run goes on from there.
+    /// Ask the node for so many transactions at most; beside a journal what was found is kept, and the next run goes on from there.
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_transactions: u32,
     #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
     #[command(flatten)]
     reader: ReaderArgs,
     #[command(flatten)]
@@ -61,11 +59,8 @@ impl RewardsCommand {
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let address = self.reader.address(&environment)?;
-        let dir = match self.reader.address {
-            // A stranger's rewards are looked at, not kept; unless the address is our own wallet's.
-            Some(_) => place::state_path(&network, Some(address))?,
-            None => place::state_dir(&network, Some(address))?,
-        };
+        // Where nothing was ever signed there is nothing to join, and looking makes nothing.
+        let dir = place::state_path(&network, address)?;
         let query = Query {
             rpc_url: network.rpc_url.clone(),
             address,
@@ -81,7 +76,7 @@ impl RewardsCommand {
         };
         let rewards = super::block_on(async { Ok(history::rewards(query, progress).await?) })?;
         let shown = Shown { network: network.title(), rewards };
-        self.output.open().show(&shown, page).context("standard output")?;
+        self.common.output.open().show(&shown, page).context("standard output")?;
         Ok(Exit::Ok)
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::Mode,
-    chain::{client::Client, keys::Keypair},
+    chain::client::Client,
     engine::{self, EngineConfig, Policy},
     primitives::Shannons,
     storage::Store,
@@ -30,7 +30,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// otherwise.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope run --network testnet --data ~/corpus\n  \
-    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5")]
+    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n\
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
+    bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
+    Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a key, file or option will not do; 3 the node is away, and which \
+    chain may be signed on is not known; 4 a submission's outcome is not known yet: the next start settles it.")]
 pub struct Run {
     /// A directory or file to score. Repeat for several. What hits is uploaded, so it becomes public.
     #[arg(long, required = true, value_name = "PATH")]
@@ -75,11 +80,7 @@ impl Run {
         self.play.check()?;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
-        let mut store = environment.store()?;
-        if store.is_none() {
-            store.clone_from(&network.objects);
-        }
-        let store = store.map(Store::new).transpose()?;
+        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
@@ -104,20 +105,27 @@ impl Run {
         super::block_on(async {
             // A closed standard error must not stop the work.
             let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+            let client = Client::new(&network.rpc_url, PATIENCE)?;
             let (mut balance_start, mut accepted_protocol) = (None, None);
-            if let Some(keypair) = &keypair {
-                let client = Client::new(&network.rpc_url, PATIENCE)?;
-                let allowed = self.accept.ensure_if_it_answers(&network, &client, keypair.address()).await?;
-                accepted_protocol = allowed.map(|allowed| allowed.protocol_version).or(self.accept.accept_protocol);
-                // A node that is away is no reason not to start: the engine says so and keeps trying.
-                balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
-            }
+            // A node that is away is no reason not to start: the engine says so and keeps trying.
+            let chain = match &keypair {
+                Some(keypair) => {
+                    let start = self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?;
+                    accepted_protocol = start.accepted_protocol;
+                    balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
+                    Some(start.chain_id)
+                }
+                None => client.service_info().await.ok().map(|service| service.chain_id),
+            };
             let dir = match self.dir {
                 Some(dir) => {
                     place::make_private(&dir)?;
                     dir
                 }
-                None => place::state_dir(&network, keypair.as_ref().map(Keypair::address))?,
+                None => match &keypair {
+                    Some(keypair) => place::state_dir(&network, keypair.address())?,
+                    None => place::read_only_dir(&network, chain.as_deref())?,
+                },
             };
             super::log_to(&dir.join("somascope.log"))?;
             let defaults = Policy::default();
@@ -126,6 +134,7 @@ impl Run {
                 network_name: network.title(),
                 rpc_url: network.rpc_url.clone(),
                 keypair,
+                chain,
                 policy: Policy {
                     mode,
                     max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),

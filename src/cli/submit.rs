@@ -2,18 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
 use super::{
     environment::Environment,
     exit::Exit,
-    order::{self, Counter, OrderArgs, signed, tell, tell_line},
+    order::{self, Counter, Ended, OrderArgs, signed, tell, tell_line},
     output::Page,
 };
 use crate::{
-    engine::desk::{Offer, Settled, check_data},
+    engine::desk::{Offer, check_data},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -76,11 +75,9 @@ struct Submitted {
     claim_fee_shannons: Shannons,
     expected_reward_shannons: Shannons,
     expected_gain_shannons: i64,
-    status: Option<&'static str>,
-    digest: Option<Digest>,
-    why: Option<String>,
-    fee_shannons: Option<Shannons>,
-    balance_change_shannons: Option<i64>,
+    /// `None`: not sent yet.
+    #[serde(flatten)]
+    ended: Option<Ended>,
 }
 
 impl Submitted {
@@ -104,23 +101,8 @@ impl Submitted {
             claim_fee_shannons: offer.claim_fee,
             expected_reward_shannons: offer.reward,
             expected_gain_shannons: offer.gain(),
-            status: None,
-            digest: None,
-            why: None,
-            fee_shannons: None,
-            balance_change_shannons: None,
+            ended: None,
         }
-    }
-
-    fn settled(self, status: &'static str, settled: &Settled) -> Self {
-        let (digest, why, fee, change) = match settled {
-            Settled::Executed { digest, failure, fee, balance_change, .. } => {
-                (Some(*digest), failure.clone(), Some(*fee), Some(*balance_change))
-            }
-            Settled::Refused { why } => (None, Some(why.clone()), None, None),
-            Settled::Unknown { digest, why } => (Some(*digest), Some(why.clone()), None, None),
-        };
-        Self { status: Some(status), digest, why, fee_shannons: fee, balance_change_shannons: change, ..self }
     }
 }
 
@@ -151,8 +133,10 @@ impl Submit {
             submitted.file, submitted.network, offer.bond
         ))?;
         let settled = desk.submit(offer).await?;
-        let (status, exit) = order::status(&settled);
-        common.output.open().show(&submitted.settled(status, &settled), outcome).context("standard output")?;
+        order::advise(&settled);
+        let ended = Ended::from(&settled);
+        let exit = ended.exit;
+        common.output.open_done().show(&Submitted { ended: Some(ended), ..submitted }, outcome)?;
         Ok(exit)
     }
 }
@@ -177,20 +161,21 @@ fn plan(page: &mut Page, offered: &Submitted, offer: &Offer) {
 }
 
 fn outcome(page: &mut Page, submitted: &Submitted) {
-    let why = submitted.why.as_deref().unwrap_or("no reason given");
-    match submitted.status {
-        Some("executed") => page.line(format!(
+    let Some(ended) = &submitted.ended else { return };
+    let why = ended.why.as_deref().unwrap_or("no reason given");
+    match ended.status {
+        "executed" => page.line(format!(
             "filled target 0x{}; reward and bond can be claimed from epoch {} on",
             submitted.target, submitted.claimable_epoch
         )),
-        Some("failed") => page.line(format!("the network refused it: {why}; the bond was not touched")),
-        Some("refused") => page.line(format!("never executed, nothing was charged: {why}")),
+        "failed" => page.line(format!("the network refused it: {why}; the bond was not touched")),
+        "refused" => page.line(format!("never executed, nothing was charged: {why}")),
         _ => page.line(format!("outcome unknown: {why}")),
     };
-    if let Some(digest) = submitted.digest {
+    if let Some(digest) = ended.digest {
         page.fact("transaction", digest);
     }
-    if let (Some(fee), Some(change)) = (submitted.fee_shannons, submitted.balance_change_shannons) {
+    if let (Some(fee), Some(change)) = (ended.fee_shannons, ended.balance_change_shannons) {
         page.fact("fee", format!("{fee} SOMA"));
         page.fact("balance change", format!("{} SOMA", signed(change)));
     }

@@ -50,6 +50,8 @@ pub struct EngineConfig {
     pub rpc_url: String,
     /// `None`: read-only.
     pub keypair: Option<Keypair>,
+    /// The chain that may be signed on; `None`: the first that is heard of.
+    pub chain: Option<String>,
     pub policy: Policy,
     /// `None`: nothing can be uploaded, so nothing can be submitted.
     pub store: Option<Store>,

@@ -29,7 +29,6 @@ pub struct CliConfig {
     pub keystore: Option<PathBuf>,
     pub active_address: Option<Address>,
     pub envs: Vec<CliEnv>,
-    pub active_env: Option<String>,
 }
 
 /// A network as the command line knows it.
@@ -37,7 +36,6 @@ pub struct CliConfig {
 pub struct CliEnv {
     pub alias: String,
     pub rpc: String,
-    pub chain_id: Option<String>,
     /// It wants a password, which this program does not send.
     pub basic_auth: bool,
 }
@@ -47,7 +45,6 @@ struct ClientYaml {
     keystore: Option<Value>,
     #[serde(default)]
     envs: Vec<EnvYaml>,
-    active_env: Option<String>,
     active_address: Option<String>,
 }
 
@@ -55,7 +52,6 @@ struct ClientYaml {
 struct EnvYaml {
     alias: String,
     rpc: String,
-    chain_id: Option<String>,
     basic_auth: Option<Value>,
 }
 
@@ -78,13 +74,17 @@ impl CliConfig {
                     keystore: Some(keystore),
                     active_address: None,
                     envs: Vec::new(),
-                    active_env: None,
                 }));
             }
             bytes => bytes?,
         };
         let foreign = |cause: String| WalletError::Foreign { path: path.clone(), cause };
-        let yaml: ClientYaml = serde_yaml_ng::from_slice(&bytes).map_err(|cause| foreign(cause.to_string()))?;
+        // The parser's own words may repeat what it read, and an environment may have a password.
+        let at = |cause: serde_yaml_ng::Error| match cause.location() {
+            Some(at) => format!("not what it should be at line {}, column {}", at.line(), at.column()),
+            None => "not what it should be".to_owned(),
+        };
+        let yaml: ClientYaml = serde_yaml_ng::from_slice(&bytes).map_err(|cause| foreign(at(cause)))?;
         let keystore = yaml.keystore.as_ref().and_then(tagged_file);
         let active_address = yaml.active_address.map(|text| text.trim().parse()).transpose();
         Ok(Some(Self {
@@ -98,11 +98,9 @@ impl CliConfig {
                 .map(|env| CliEnv {
                     alias: env.alias,
                     rpc: env.rpc,
-                    chain_id: env.chain_id,
                     basic_auth: env.basic_auth.is_some_and(|auth| !auth.is_null()),
                 })
                 .collect(),
-            active_env: yaml.active_env,
         }))
     }
 
@@ -259,8 +257,7 @@ mod tests {
         let testnet = config.env("testnet").expect("there");
         assert_eq!((testnet.rpc.as_str(), testnet.basic_auth), ("https://fullnode.testnet.soma.org:443", false));
         let local = config.env("local").expect("there");
-        assert_eq!((local.basic_auth, local.chain_id.as_deref()), (true, Some("4c78adac")));
-        assert_eq!(config.active_env.as_deref(), Some("testnet"));
+        assert_eq!((local.basic_auth, local.rpc.as_str()), (true, "http://127.0.0.1:9000"));
         assert_eq!(config.aliases(), [(key(2).address(), "gifted-topaz".to_owned())].into());
     }
 

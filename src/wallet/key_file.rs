@@ -129,7 +129,11 @@ impl KeyFile {
             format: String,
             version: u64,
         }
-        let foreign = |cause: serde_json::Error| KeyFileError::Foreign(cause.to_string());
+        // The parser's own words may repeat what it read, and somebody may have put a key here.
+        let foreign = |cause: serde_json::Error| {
+            let (line, column) = (cause.line(), cause.column());
+            KeyFileError::Foreign(format!("its JSON is not what it should be at line {line}, column {column}"))
+        };
         let Outside { header: Inside { format, version } } = serde_json::from_slice(bytes).map_err(foreign)?;
         if format != FORMAT {
             return Err(KeyFileError::Foreign("it says so itself".to_owned()));

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::WalletError;
@@ -39,6 +40,12 @@ fn read(path: &Path, private: bool) -> Result<Zeroizing<Vec<u8>>, WalletError> {
     if bytes.len() as u64 > MAX_BYTES { Err(WalletError::TooLarge(path.to_owned())) } else { Ok(bytes) }
 }
 
+/// A new file with a secret in it, and a line feed behind it.
+pub fn write_secret(path: &Path, secret: &SecretString) -> Result<(), WalletError> {
+    let line = Zeroizing::new([secret.expose_secret().as_bytes(), b"\n"].concat());
+    write(path, &line, Overwrite::Never).map_err(|cause| WalletError::Unwritable { path: path.to_owned(), cause })
+}
+
 /// Whether a file may be there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overwrite {
@@ -48,7 +55,10 @@ pub(super) enum Overwrite {
 
 /// The whole file or none of it, on disk when this returns, 0600 from its first byte on.
 pub(super) fn write(path: &Path, bytes: &[u8], overwrite: Overwrite) -> io::Result<()> {
-    let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let dir = match path.parent().ok_or(io::ErrorKind::InvalidInput)? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        dir => dir,
+    };
     let mut file = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o600)).tempfile_in(dir)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;

@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use somascope::{
     api::{Command, Mode, ServerName, Snapshot, SubmissionState as State},
+    engine::{EngineConfig, EngineError},
     primitives::ObjectId,
 };
 
@@ -91,6 +92,27 @@ async fn a_node_that_serves_another_chain_stops_all_work_until_it_serves_ours_ag
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_node_is_away_at_the_start_works_on_no_other_chain_than_it_is_told() {
+    let network = Network::start(2).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let relay = Relay::start(&network.devnet.rpc_url).await;
+    relay.cut();
+    let told = |config: EngineConfig| EngineConfig { chain: Some("another".into()), rpc_url: relay.url(), ..config };
+    let engine = Running::start(told(orders.config())).await;
+    relay.lead_to(&network.devnet.rpc_url);
+    until("the node's chain is shown as foreign", async || {
+        engine.0.snapshot.borrow().network.trouble.as_ref().is_some_and(|trouble| trouble.contains("serves another"))
+    })
+    .await;
+    let last = engine.shut_down().await;
+    assert!(last.targets.is_empty() && network.filled(orders.address()).is_empty(), "nothing was read or signed");
+    // Nor does it start where that can be seen at once.
+    let refused = somascope::engine::start(told(orders.config())).await;
+    assert!(matches!(refused.err(), Some(EngineError::OtherChain { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_newer_protocol_is_shown_and_nothing_is_signed_until_somebody_accepts_it() {
     let network = Network::start_with(1, 7, 6).await;
     let orders = network.engine(1).await;
@@ -112,4 +134,7 @@ async fn a_newer_protocol_is_shown_and_nothing_is_signed_until_somebody_accepts_
     // The answer is kept.
     let again = Running::start(orders.config()).await;
     assert_eq!(again.shut_down().await.network.unaccepted_protocol, None);
+    // Who accepts one protocol accepts no other.
+    let other = Running::start(EngineConfig { accepted_protocol: Some(7), ..orders.config() }).await;
+    assert_eq!(other.shut_down().await.network.unaccepted_protocol, Some(6));
 }

@@ -58,6 +58,7 @@ impl Orders {
             network_name: "devnet".into(),
             rpc_url: self.rpc_url.clone(),
             keypair: Some(self.keypair()),
+            chain: None,
             policy: Policy { mode: self.mode, ..Policy::default() },
             store: Some(store.expect("the network's store is usable")),
             corpus: vec![self.corpus.clone()],

@@ -31,7 +31,12 @@ use crate::{
 /// the dashboard. Approve a hit with `a` and `y`, and watch it being filled, audited and paid two epochs later.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope demo\n  somascope demo --auto --data ~/notes\n  \
-    somascope demo --headless --auto --epochs 4 --json")]
+    somascope demo --headless --auto --epochs 4 --json\n\n\
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
+    bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
+    Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a file or option will not do; 4 a submission's outcome is not known \
+    yet: the next start with the same --dir settles it.")]
 pub struct Demo {
     /// Approve submissions without asking, within the policy's limits.
     #[arg(long)]
@@ -142,6 +147,7 @@ impl Demo {
             network_name: "devnet".to_owned(),
             rpc_url: network.rpc_url.clone(),
             keypair: Some(keypair),
+            chain: None,
             policy: Policy { mode: if self.auto { Mode::Auto } else { Mode::Manual }, ..Policy::default() },
             store: Some(store),
             corpus: vec![data],

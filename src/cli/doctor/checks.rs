@@ -6,8 +6,15 @@ use bytes::Bytes;
 
 use super::Check;
 use crate::{
-    chain::client::{ActiveModelInfo, ClientError, KNOWN_PROTOCOL},
-    cli::{environment::Environment, exit::Exit, network::Network, place, signer::WalletArgs, time::now_ms},
+    chain::client::{ActiveModelInfo, ClientError, KNOWN_PROTOCOL, scoring_health},
+    cli::{
+        environment::Environment,
+        exit::{self, Exit},
+        network::Network,
+        place,
+        signer::WalletArgs,
+        time::now_ms,
+    },
     primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash},
     storage::Store,
     wallet::Pins,
@@ -123,7 +130,8 @@ pub(super) async fn chain(
             Some(state.models)
         }
         Ok(state) => {
-            let bytes: u64 = state.models.iter().map(|model| model.size).sum();
+            // What the chain says of them may be anything.
+            let bytes = state.models.iter().fold(0_u64, |sum, model| sum.saturating_add(model.size));
             checks.push(Check::ok("models", format!("{} active, {bytes} bytes of weights", state.models.len())));
             Some(state.models)
         }
@@ -132,6 +140,18 @@ pub(super) async fn chain(
             None
         }
     }
+}
+
+/// The scoring service, where one is known. This program scores by itself: without the service only others go without.
+pub(super) async fn scoring(network: &Network) -> Option<Check> {
+    let url = network.scoring_url.as_deref()?;
+    let remedy =
+        "somascope does not need it; clients that score through it do: see that it runs, or correct --scoring-url";
+    Some(match scoring_health(url).await {
+        Ok(true) => Check::ok("scoring", format!("{url} is ready")),
+        Ok(false) => Check::warn("scoring", format!("{url} says that it is not ready"), remedy),
+        Err(error) => Check::warn("scoring", exit::line(&anyhow::Error::from(error)), remedy),
+    })
 }
 
 fn get_some(network: &Network) -> &'static str {
@@ -168,19 +188,16 @@ fn clock(chain_ms: u64, now_ms: u64) -> Check {
 
 /// Write, public read-back, delete: all that a submission needs of a bucket, and no more.
 pub(super) async fn bucket(network: &Network, environment: &Environment, checks: &mut Vec<Check>) {
-    let config = match environment.store() {
+    let config = match network.bucket(environment) {
         Ok(Some(config)) => config,
-        Ok(None) => match &network.objects {
-            Some(config) => config.clone(),
-            None => {
-                checks.push(Check::warn(
-                    "bucket",
-                    "there is none: nothing can be submitted",
-                    "set S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_PUBLIC_URL (see .env.example)",
-                ));
-                return;
-            }
-        },
+        Ok(None) => {
+            checks.push(Check::warn(
+                "bucket",
+                "there is none: nothing can be submitted",
+                "set S3_BUCKET, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, S3_PUBLIC_URL (see .env.example)",
+            ));
+            return;
+        }
         Err(error) => {
             checks.push(Check::fail(
                 "bucket",

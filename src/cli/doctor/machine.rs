@@ -84,7 +84,7 @@ pub(super) fn device(models: Option<&[ActiveModelInfo]>) -> Vec<Check> {
         return checks;
     };
     // While one is being decrypted, its encrypted bytes may still be there.
-    let resident: u64 = models.iter().map(|model| model.size).sum();
+    let resident = models.iter().fold(0_u64, |sum, model| sum.saturating_add(model.size));
     let needed = resident.saturating_add(models.iter().map(|model| model.size).max().unwrap_or(0));
     checks.push(match needed <= available {
         true => Check::ok("memory", format!("{} available, the models need {}", gib(available), gib(needed))),
@@ -172,6 +172,8 @@ mod tests {
         let status = |size| device(Some(&[model(size)])).last().map(|check| (check.status, check.remedy.is_some()));
         assert_eq!(status(1 << 60), Some((Status::Warn, true)));
         assert_eq!(status(1), Some((Status::Ok, false)));
+        let hostile = device(Some(&[model(u64::MAX), model(u64::MAX)]));
+        assert_eq!(hostile.last().map(|check| check.status), Some(Status::Warn));
     }
 
     #[test]

@@ -13,14 +13,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    CommonArgs,
     environment::Environment,
     exit::{self, Exit},
     network::NetworkArgs,
-    output::{OutputArgs, Page},
+    output::Page,
     signer::WalletArgs,
 };
 
-/// Check key and balance, chain and clock, bucket, device, data and file modes, and say what to do about each.
+/// Check key and balance, chain and clock, scoring service, bucket, device, data and file modes, and say what to do about each.
 ///
 /// The bucket is tried as a submission would: a small object is written, read back through its public URL, and deleted. Nothing is signed.
 #[derive(Args)]
@@ -35,7 +36,7 @@ pub struct Doctor {
     #[arg(long, value_name = "PATH")]
     data: Vec<PathBuf>,
     #[command(flatten)]
-    output: OutputArgs,
+    common: CommonArgs,
     #[command(flatten)]
     wallet: WalletArgs,
     #[command(flatten)]
@@ -112,7 +113,7 @@ impl Doctor {
             failures: count(Status::Fail),
             checks,
         };
-        self.output.open().show(&report, page).context("standard output")?;
+        self.common.output.open().show(&report, page).context("standard output")?;
         Ok(exit)
     }
 
@@ -139,6 +140,7 @@ impl Doctor {
         let mut models = None;
         if let Some(network) = &network {
             models = checks::chain(network, wallet, &mut checks).await;
+            checks.extend(checks::scoring(network).await);
             checks::bucket(network, &environment, &mut checks).await;
         }
         checks.extend(machine::device(models.as_deref()));

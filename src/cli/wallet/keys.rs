@@ -23,7 +23,7 @@ use super::{
 use crate::{
     chain::keys::Keypair,
     primitives,
-    wallet::{KdfCost, Vault},
+    wallet::{KdfCost, Vault, write_secret},
 };
 
 /// The name of a wallet that nobody named.
@@ -62,7 +62,8 @@ pub struct Import {
 
 /// Show the secret key itself.
 ///
-/// Asks to type the end of the address, also with --yes. Without a terminal, and for any other place than one, --confirm says it instead.
+/// Asks you to type the last six characters of the address first; --yes does not answer that. A script gives them with --confirm, and so
+/// does everybody who wants the key on a standard output that is no terminal.
 #[derive(Args)]
 pub struct Export {
     #[command(flatten)]
@@ -174,7 +175,7 @@ fn keep(
     let wallet = vault.create(name, keypair, passphrase, KdfCost::default(), now_ms())?;
     let active = vault.active()?.as_deref() == Some(name);
     let created = Created { name: wallet.name, address: keypair.address(), path: wallet.path, active };
-    common.output.open().show(&created, |page: &mut Page, created| {
+    common.output.open_done().show(&created, |page: &mut Page, created| {
         page.fact("address", created.address.to_hex_prefixed());
         page.fact("wallet", format!("{} ({})", created.name, created.path.display()));
         if !created.active {
@@ -207,9 +208,9 @@ impl Export {
             Form::Keystore => keypair.to_keystore_entry(),
         };
         if let Some(path) = &self.out {
-            secrets::write_new(path, &secret)?;
+            write_secret(path, &secret)?;
             let written = Written { address, path: path.clone(), form: self.form };
-            self.common.output.open().show(&written, |page, written| {
+            self.common.output.open_done().show(&written, |page, written| {
                 page.line(format!("wrote {}", written.path.display()));
             })?;
             return Ok(Exit::Ok);
@@ -310,7 +311,7 @@ impl Use {
         let vault = Vault::below(&place::data_dir()?);
         let address = vault.read(&self.name)?.file.address();
         vault.set_active(&self.name)?;
-        self.common.output.open().show(&Used { name: self.name, address }, |page, used| {
+        self.common.output.open_done().show(&Used { name: self.name, address }, |page, used| {
             page.line(format!("{} ({}) is the active wallet now", used.name, used.address.to_hex_prefixed()));
         })?;
         Ok(Exit::Ok)

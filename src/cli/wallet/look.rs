@@ -3,7 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::super::{CommonArgs, Exit, block_on, environment::Environment, network::NetworkArgs, signer::ReaderArgs};
+use super::super::{
+    CommonArgs, Exit, block_on,
+    environment::Environment,
+    network::NetworkArgs,
+    signer::{ReaderArgs, WalletArgs},
+};
 use crate::{
     chain::client::{Coin, request_faucet},
     primitives::{Address, Digest, ObjectId, Shannons},
@@ -34,8 +39,11 @@ pub struct Coins {
 /// Ask the network's faucet for coins.
 #[derive(Args)]
 pub struct Faucet {
+    /// Who gets the coins, instead of a wallet of yours.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "wallet")]
+    address: Option<Address>,
     #[command(flatten)]
-    reader: ReaderArgs,
+    wallet: WalletArgs,
     #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
@@ -124,7 +132,8 @@ impl Faucet {
     pub fn run(self, environment: &Environment) -> anyhow::Result<Exit> {
         let network = self.network.resolve(environment)?;
         let url = network.faucet()?;
-        let address = self.reader.address(environment)?;
+        let address =
+            self.address.map_or_else(|| Ok(self.wallet.need(environment)?.address), Ok::<_, anyhow::Error>)?;
         let amounts = block_on(async { Ok(request_faucet(url, address).await?) })?;
         let given = Given {
             address,
@@ -132,7 +141,7 @@ impl Faucet {
             received_shannons: amounts.iter().copied().map(Shannons).sum(),
             coins: amounts.len(),
         };
-        self.common.output.open().show(&given, |page, given| {
+        self.common.output.open_done().show(&given, |page, given| {
             page.line(format!("{} SOMA for {}", given.received_shannons, given.address.to_hex_prefixed()));
         })?;
         Ok(Exit::Ok)

@@ -3,7 +3,6 @@
 use std::{
     fs::OpenOptions,
     io::{self, IsTerminal, Read, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
@@ -85,17 +84,8 @@ fn exported(name: &Path, text: &str) -> anyhow::Result<Keypair> {
     Ok(Keypair::from_text(&secret).map_err(|cause| bad(name, cause))?)
 }
 
-/// Writes a secret to a new file of its user's own.
-pub fn write_new(path: &Path, secret: &SecretString) -> anyhow::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    let written = file.write_all(secret.expose_secret().as_bytes()).and_then(|()| file.write_all(b"\n"));
-    written.and_then(|()| file.sync_all()).with_context(|| format!("cannot write {}", path.display()))
-}
+/// A number, a word of up to eight letters, and what is between them.
+const CELL: usize = 13;
 
 /// Shows the words of a new wallet on the terminal, once, and takes them off it again. Nothing of them goes to a pipe or a log.
 pub fn show_mnemonic(words: &SecretString) -> anyhow::Result<()> {
@@ -111,16 +101,20 @@ pub fn show_mnemonic(words: &SecretString) -> anyhow::Result<()> {
     let mut terminal = OpenOptions::new().write(true).open("/dev/tty").map_err(|_| no_terminal())?;
     let mut page = Zeroizing::new(String::with_capacity(1024));
     let words: Vec<&str> = words.expose_secret().split(' ').collect();
-    for (row, four) in words.chunks(4).enumerate() {
-        for (column, word) in four.iter().enumerate() {
-            page.push_str(&format!("{:>2} {word:<9} ", row * 4 + column + 1));
+    let width = crossterm::terminal::size().map_or(80, |(width, _)| usize::from(width).max(CELL));
+    // No line of them is broken, so that their lines can be counted.
+    let columns = (width / CELL).min(4);
+    for (row, some) in words.chunks(columns).enumerate() {
+        for (column, word) in some.iter().enumerate() {
+            page.push_str(&format!("{:>2} {word:<9} ", row * columns + column + 1));
         }
         page.push('\n');
     }
     terminal.write_all(page.as_bytes()).and_then(|()| terminal.flush()).context("the terminal")?;
-    let written = confirm::ask("Are all words on paper? They are taken off the screen.", "a terminal")?;
-    // The words and the question below them.
-    let lines = words.len().div_ceil(4) + 1;
+    let question = "Are all words on paper? They are taken off the screen.";
+    let written = confirm::ask(question, "a terminal")?;
+    // The words, and the question below them with its answer.
+    let lines = words.len().div_ceil(columns) + (question.len() + " [y/N] yes".len()).div_ceil(width);
     write!(terminal, "\x1b[{lines}A\x1b[J").and_then(|()| terminal.flush()).context("the terminal")?;
     if written { Ok(()) } else { Err(confirm::declined()) }
 }

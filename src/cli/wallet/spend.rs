@@ -9,12 +9,23 @@ use crate::{
     primitives::{Address, Shannons},
 };
 
+/// Examples, and what all of these commands have in common.
+fn outcomes(examples: &str) -> String {
+    format!(
+        "{examples}\n\n\
+        JSON: what, network, chain_id, address, created, status (executed, failed, refused, unknown), digest, why, fee_shannons, \
+        balance_change_shannons; the last two are null where nothing was executed or nobody can say yet.\n\n\
+        Exit codes: 0 executed; 1 refused by the network, or executed in vain for its fee; 2 bad input, nothing was sent; 3 unreachable, \
+        nothing was sent; 4 sent, outcome unknown: the next command settles it."
+    )
+}
+
 /// Pay: one transaction for any number of recipients.
 ///
 /// Amounts are SOMA with up to nine decimals (`1.5`, `1.5soma`), or whole shannons (`1500000000sh`). Network, chain, recipients, amounts and
 /// the fee are shown before anything is signed.
 #[derive(Args)]
-#[command(after_help = "Example:\n  somascope wallet send 0x5d31… 1.5 0x77ab… 250000sh")]
+#[command(after_help = outcomes("Example:\n  somascope wallet send 0x5d31… 1.5 0x77ab… 250000sh"))]
 pub struct Send {
     /// Who gets how much: an address of 64 hex digits and an amount, and so on.
     #[arg(required = true, num_args = 2.., value_names = ["TO", "AMOUNT"])]
@@ -25,6 +36,7 @@ pub struct Send {
 
 /// Make one large coin of many small ones (and one more, which pays).
 #[derive(Args)]
+#[command(after_help = outcomes("Example:\n  somascope wallet merge"))]
 pub struct Merge {
     #[command(flatten)]
     order: OrderArgs,
@@ -32,7 +44,7 @@ pub struct Merge {
 
 /// Make several coins of the richest one: a bond needs a coin of its own.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  somascope wallet split --parts 8\n  somascope wallet split 0.5 0.5 250000sh")]
+#[command(after_help = outcomes("Examples:\n  somascope wallet split --parts 8\n  somascope wallet split 0.5 0.5 250000sh"))]
 pub struct Split {
     /// So many coins of equal worth.
     #[arg(long, value_name = "N", required_unless_present = "amounts", conflicts_with = "amounts")]

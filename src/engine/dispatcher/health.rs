@@ -18,7 +18,7 @@ pub(super) struct Health {
     pub foreign: Option<String>,
     /// What ended the engine.
     pub halt: Option<String>,
-    /// The newest protocol that the user has accepted.
+    /// The protocol, newer than ours, that the user has accepted: it, and none after it.
     pub accepted: Option<u64>,
 }
 
@@ -51,10 +51,10 @@ impl Health {
 }
 
 impl Dispatcher {
-    /// The protocol that the network speaks, if it is newer than we and the user know.
+    /// The protocol that the network speaks, if it is newer than ours and not the one that the user has accepted.
     pub(super) fn unaccepted_protocol(&self) -> Option<u64> {
         let spoken = self.chain.state.as_ref()?.protocol_version;
-        (spoken > KNOWN_PROTOCOL && self.health.accepted.is_none_or(|accepted| accepted < spoken)).then_some(spoken)
+        (spoken > KNOWN_PROTOCOL && self.health.accepted != Some(spoken)).then_some(spoken)
     }
 
     /// Why nothing may be signed, whoever approves.

@@ -84,6 +84,7 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         network_name: "devnet".into(),
         rpc_url: "http://127.0.0.1:9".into(),
         keypair: None,
+        chain: None,
         policy: Policy::default(),
         store: None,
         corpus: vec![dir.path().into()],

@@ -74,6 +74,12 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
             return Err(EngineError::OtherWallet { dir: config.dir, recorded, found });
         }
     }
+    if let Some(found) = config.chain {
+        let recorded = journal.settle_meta("chain", found.clone()).await?;
+        if recorded != found {
+            return Err(EngineError::OtherChain { dir, recorded, rpc_url, found });
+        }
+    }
     let first = time::timeout(FIRST_LOOK, async { look(&client, address, true).await });
     let first = first.await.unwrap_or_else(|_| Err(crate::chain::client::ClientError::Unreachable("no answer".into())));
     if let Ok(first) = &first {
@@ -112,7 +118,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         events,
         snapshot,
         chain: ChainView::default(),
-        health: Health::new(&config.rpc_url, store_url, config.accepted_protocol.max(accepted)),
+        health: Health::new(&config.rpc_url, store_url, config.accepted_protocol.or(accepted)),
         pipeline: Pipeline::default(),
         rows: rows::Rows::default(),
         standings: HashMap::new(),

@@ -14,7 +14,10 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{EngineError, journal::Journal};
+use super::{
+    EngineError,
+    journal::{self, Journal},
+};
 use crate::{
     api::SubmissionState,
     chain::{
@@ -304,7 +307,7 @@ pub struct Query {
 /// `progress` hears how many transactions have been looked at.
 pub async fn rewards(query: Query, progress: impl FnMut(usize)) -> Result<Rewards, EngineError> {
     let client = Client::new(&query.rpc_url, CALL)?;
-    let (journal, using) = match query.dir.as_deref().filter(|dir| dir.is_dir()) {
+    let (journal, using) = match query.dir.as_deref().filter(|dir| dir.join(journal::FILE).is_file()) {
         None => (None, JournalUse::None),
         Some(dir) => match Journal::open(dir, None) {
             Ok(journal) => (Some(journal), JournalUse::Joined),
@@ -330,12 +333,11 @@ pub async fn rewards(query: Query, progress: impl FnMut(usize)) -> Result<Reward
 
 /// Whether the journal belongs to this wallet and chain: a local network that was started anew is another chain.
 async fn is_ours(client: &Client, query: &Query, journal: &Journal) -> Result<bool, EngineError> {
-    let dir = query.dir.clone().unwrap_or_default();
-    match super::identify(journal, client, &dir, &query.rpc_url, query.address).await {
-        Ok(_) => Ok(true),
-        Err(EngineError::OtherChain { .. } | EngineError::OtherWallet { .. }) => Ok(false),
-        Err(error) => Err(error),
+    // Who only looks must not settle whose it is: that is for those who sign.
+    if journal.meta("wallet").await? != Some(query.address.to_string()) {
+        return Ok(false);
     }
+    Ok(journal.meta("chain").await? == Some(client.service_info().await?.chain_id))
 }
 
 async fn joined(

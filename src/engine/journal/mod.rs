@@ -33,7 +33,7 @@ pub(super) use orders::{OpenOrder, OrderId, OrderKind};
 pub(super) use scores::ScoredSample;
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
-const FILE: &str = "journal.sqlite";
+pub(super) const FILE: &str = "journal.sqlite";
 const LOCK: &str = "engine.lock";
 
 #[derive(Debug, thiserror::Error)]
