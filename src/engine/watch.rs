@@ -34,6 +34,8 @@ const DOUBT_MS: u64 = 5_000;
 /// Missed checkpoints that are asked for one by one; beyond, the whole list is quicker.
 const MAX_GAP: u64 = 600;
 const GAP_AT_ONCE: usize = 8;
+/// Decades of checkpoints.
+const MOST_MISSED: u64 = 1 << 32;
 /// After so long without a checkpoint the node is asked whether there was any.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -261,7 +263,10 @@ async fn follow(
             *last = Some(service.checkpoint_height);
             shared.full_by(0);
         }
-        Some(known) => fill(client, shared, told, known + 1..=service.checkpoint_height, last).await?,
+        Some(known) => {
+            is_reachable(known, service.checkpoint_height)?;
+            fill(client, shared, told, known.saturating_add(1)..=service.checkpoint_height, last).await?;
+        }
     }
     tell(told, News::Current).await?;
     loop {
@@ -286,14 +291,25 @@ async fn follow(
         };
         backoff.reset();
         let number = checkpoint.sequence_number;
+        if let Some(known) = *last {
+            is_reachable(known, number)?;
+        }
         match *last {
             // Known already: it was asked for while the stream began, or the node is behind.
             Some(known) if number <= known => continue,
-            Some(known) if number > known + 1 => fill(client, shared, told, known + 1..=number - 1, last).await?,
-            _ => {}
+            Some(known) => fill(client, shared, told, known.saturating_add(1)..=number.saturating_sub(1), last).await?,
+            None => {}
         }
         *last = Some(number);
         tell(told, News::Checkpoint(Box::new(checkpoint))).await?;
+    }
+}
+
+/// A checkpoint that no chain can have come to since the last one breaks the stream, instead of being the newest for ever.
+fn is_reachable(known: u64, number: u64) -> Result<(), Stop> {
+    match number.saturating_sub(known) {
+        ..=MOST_MISSED => Ok(()),
+        _ => Err(Stop::Broken(format!("the node jumps from checkpoint {known} to {number}"))),
     }
 }
 
@@ -329,4 +345,17 @@ async fn fill(
     *last = Some(end);
     shared.full_by(0);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_beyond_all_chains_breaks_the_stream_and_a_long_gap_does_not() {
+        let is_reachable = |known, number| is_reachable(known, number).is_ok();
+        assert!(is_reachable(7, 8) && is_reachable(7, 100_000_000) && is_reachable(7, 3) && is_reachable(7, 0));
+        assert!(!is_reachable(7, u64::MAX) && !is_reachable(0, i64::MAX as u64));
+        assert!(is_reachable(u64::MAX, 0) && is_reachable(u64::MAX, u64::MAX));
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
     process::{Process, Running},
 };
 
-fn config(orders: &Orders) -> DeskConfig {
+pub fn config(orders: &Orders) -> DeskConfig {
     DeskConfig {
         dir: orders.dir.clone(),
         rpc_url: orders.rpc_url.clone(),
@@ -34,11 +34,11 @@ fn config(orders: &Orders) -> DeskConfig {
     }
 }
 
-async fn desk(orders: &Orders) -> Desk {
+pub async fn desk(orders: &Orders) -> Desk {
     Desk::open(config(orders)).await.expect("the desk opens")
 }
 
-fn fee_of(settled: &Settled) -> Shannons {
+pub fn fee_of(settled: &Settled) -> Shannons {
     match settled {
         Settled::Executed { success: true, fee, .. } => *fee,
         other => panic!("not executed: {other:?}"),
@@ -64,7 +64,7 @@ async fn coins(network: &Network, owner: Address) -> Vec<u64> {
     client.coins(owner).await.expect("coins").iter().map(|coin| coin.balance).collect()
 }
 
-async fn open_target(network: &Network) -> ObjectId {
+pub async fn open_target(network: &Network) -> ObjectId {
     network.with_ledger(|ledger| {
         let epoch = ledger.system_state().epoch;
         let targets = ledger.targets().into_iter();
@@ -73,7 +73,7 @@ async fn open_target(network: &Network) -> ObjectId {
     })
 }
 
-fn sample(orders: &Orders, n: u32) -> PathBuf {
+pub fn sample(orders: &Orders, n: u32) -> PathBuf {
     orders.corpus.join(format!("{n}.txt"))
 }
 
@@ -117,7 +117,7 @@ struct Job {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Work {
+pub enum Work {
     Send { to: Address, amount: Shannons },
     Submit { target: ObjectId, sample: u32 },
     Claim { target: ObjectId },
@@ -150,7 +150,7 @@ fn child_desk() {
     });
 }
 
-async fn dies(orders: &Orders, die_at: impl Into<Crash>, work: Work) {
+pub async fn dies(orders: &Orders, die_at: impl Into<Crash>, work: Work) {
     let die_at = die_at.into();
     let job = Job { orders: orders.clone(), die_at, work };
     let child = Command::new(std::env::current_exe().expect("this binary"))
@@ -373,19 +373,17 @@ async fn the_chain_alone_tells_a_fresh_machine_what_the_journal_knows() {
         rpc_url: network.devnet.rpc_url.clone(),
         address: orders.address(),
         dir: Some(orders.dir.clone()),
-        limits: Limits { transactions: 0, at_once: 1 },
+        limits: Limits { transactions: 0, at_once: 1, ..Limits::default() },
     };
     let kept = history::rewards(query, |_| ()).await.expect("rewards");
     assert_eq!((kept.totals, kept.complete), (joined.totals, true));
     // And one that may ask little says that it knows little.
-    let query = Query {
-        rpc_url: network.devnet.rpc_url.clone(),
-        address: orders.address(),
-        dir: None,
-        limits: Limits { transactions: 1, at_once: 1 },
-    };
-    let cut = history::rewards(query, |_| ()).await.expect("rewards");
-    assert!(!cut.complete && cut.gaps[0].contains("limit"), "{:?}", cut.gaps);
+    for few in [Limits { transactions: 1, ..Limits::default() }, Limits { calls: 20, ..Limits::default() }] {
+        let limits = Limits { at_once: 1, ..few };
+        let query = Query { rpc_url: network.devnet.rpc_url.clone(), address: orders.address(), dir: None, limits };
+        let cut = history::rewards(query, |_| ()).await.expect("rewards");
+        assert!(!cut.complete && cut.gaps[0].contains("limit"), "{:?}", cut.gaps);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

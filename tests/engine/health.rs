@@ -1,6 +1,6 @@
 //! What the engine shows of the network, and what it does when the node is not what it was.
 
-use std::time::{Duration, Instant};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use somascope::{
     api::{Command, Mode, ServerName, Snapshot, SubmissionState as State},
@@ -20,7 +20,7 @@ fn is_open(snapshot: &Snapshot, target: &ObjectId) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fills_by_others_are_seen_within_a_second_and_those_of_an_outage_are_made_up_for() {
+async fn fills_by_others_are_seen_by_the_subscription_alone_and_those_of_an_outage_are_made_up_for() {
     let network = Network::start(4).await;
     let (orders, rival) = (network.engine(1).await, network.engine(2).await);
     network.next_epoch().await;
@@ -38,10 +38,8 @@ async fn fills_by_others_are_seen_within_a_second_and_those_of_an_outage_are_mad
     })
     .await;
     let filled = rival_fills(&network, &rival, 1).await[0];
-    let began = Instant::now();
+    // The next list is an hour away: that it is seen at all, the subscription has done.
     until("the fill is seen", async || !is_open(&engine.0.snapshot.borrow(), &filled)).await;
-    // 300 ms of it are the wire's.
-    assert!(began.elapsed() < Duration::from_secs(1), "seen after {:?}", began.elapsed());
 
     relay.cut();
     let missed = rival_fills(&network, &rival, 2).await;
@@ -73,7 +71,9 @@ async fn a_node_that_serves_another_chain_stops_all_work_until_it_serves_ours_ag
     .await;
     engine.command(Command::ApproveAll).await;
     until("they are approved", async || engine.0.snapshot.borrow().approvals.is_empty()).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let heard = || relay.heard.load(Ordering::Relaxed);
+    let before_it = heard();
+    until("the other chain was looked at again and again", async || heard() >= before_it + 10).await;
     let meanwhile = engine.0.snapshot.borrow().clone();
     assert_eq!(
         (&meanwhile.targets.len(), &meanwhile.wallet),

@@ -2,6 +2,7 @@
 
 mod crash;
 mod desk;
+mod doubt;
 mod flight;
 mod forgetful;
 mod health;

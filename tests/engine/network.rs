@@ -246,6 +246,11 @@ impl Network {
         look(&self.devnet.ledger().lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Of the newest checkpoint.
+    pub fn height(&self) -> u64 {
+        self.with_ledger(|ledger| ledger.checkpoint(None).expect("a chain has checkpoints").summary.sequence_number)
+    }
+
     pub fn balance(&self, owner: Address) -> Shannons {
         Shannons(self.with_ledger(|ledger| ledger.balance(&owner)))
     }

@@ -1,7 +1,10 @@
 //! A wire between an engine and the node: slow, can be cut while an answer is on it, and can lead to another node.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,8 @@ struct Line {
 pub struct Relay {
     port: u16,
     line: Arc<Mutex<Line>>,
+    /// How often clients have said something.
+    pub heard: Arc<AtomicU32>,
 }
 
 impl Relay {
@@ -35,9 +40,9 @@ impl Relay {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let line = Line { node: None, connections: CancellationToken::new() };
-        let relay = Self { port, line: Arc::new(Mutex::new(line)) };
+        let relay = Self { port, line: Arc::new(Mutex::new(line)), heard: Arc::default() };
         relay.lead_to(node);
-        let line = Arc::clone(&relay.line);
+        let (line, heard) = (Arc::clone(&relay.line), Arc::clone(&relay.heard));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (node, stop) = {
@@ -48,8 +53,13 @@ impl Relay {
                 let Ok(server) = TcpStream::connect(&node).await else { continue };
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(from_client, to_server, Duration::ZERO)));
-                tokio::spawn(stop.run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY)));
+                tokio::spawn(stop.clone().run_until_cancelled_owned(pump(
+                    from_client,
+                    to_server,
+                    Duration::ZERO,
+                    Arc::clone(&heard),
+                )));
+                tokio::spawn(stop.run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY, Arc::default())));
             }
         });
         relay
@@ -77,11 +87,12 @@ impl Relay {
 }
 
 /// A delay line: what comes later does not wait for what came before.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, heard: Arc<AtomicU32>) {
     let (put, mut take) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async move {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(n @ 1..) = from.read(&mut bytes).await {
+            heard.fetch_add(1, Ordering::Relaxed);
             if put.send((Instant::now() + delay, bytes[..n].to_vec())).is_err() {
                 return;
             }

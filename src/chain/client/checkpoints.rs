@@ -8,7 +8,7 @@ use futures::{
 };
 
 use super::{
-    CheckpointInfo, Client, ClientError, checked_target, mask, present,
+    CheckpointInfo, Client, ClientError, checked_target, mask, number, present,
     transport::{MAX_MESSAGE_BYTES, within},
 };
 use crate::chain::{
@@ -104,8 +104,8 @@ fn checkpoint_info(checkpoint: Option<&rpc::Checkpoint>) -> Result<CheckpointInf
         }
     }
     Ok(CheckpointInfo {
-        sequence_number: present("sequence_number", checkpoint.sequence_number)?,
-        epoch: present("epoch", summary.epoch)?,
+        sequence_number: number("sequence_number", checkpoint.sequence_number)?,
+        epoch: number("epoch", summary.epoch)?,
         timestamp_ms: convert::timestamp_ms("timestamp", present("timestamp", summary.timestamp.as_ref())?)?,
         transactions,
         targets,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use super::{
-    Client, ClientError, Executed, Execution, checks, mask, present,
+    Client, ClientError, Executed, Execution, checks, mask, number, present,
     transport::{MAX_MESSAGE_BYTES, never_sent, within},
 };
 use crate::chain::{
@@ -96,6 +96,7 @@ pub(super) fn executed(transaction: &rpc::ExecutedTransaction, digest: Digest) -
             effects.transaction_digest
         )));
     }
+    number("total_fee", Some(effects.fee.total_fee))?;
     let balance_changes =
         transaction.balance_changes.iter().map(convert::balance_change_from_proto).collect::<Result<_, _>>()?;
     Ok(Executed { effects, balance_changes })

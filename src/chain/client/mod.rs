@@ -84,6 +84,8 @@ pub struct ServiceInfo {
     pub chain: String,
     pub epoch: u64,
     pub checkpoint_height: u64,
+    /// The node has forgotten the transactions before it; `None`: it does not say.
+    pub lowest_available_checkpoint: Option<u64>,
     pub server: String,
 }
 
@@ -178,6 +180,14 @@ fn present<T>(field: &'static str, value: Option<T>) -> Result<T, ClientError> {
     value.ok_or_else(|| FieldError::missing(field).into())
 }
 
+/// A count, an epoch or an amount in shannons: what does not fit 63 bits is none, and no ledger or journal could hold it.
+fn number(field: &'static str, value: Option<u64>) -> Result<u64, ClientError> {
+    match present(field, value)? {
+        number if i64::try_from(number).is_ok() => Ok(number),
+        number => Err(ClientError::Malformed(format!("{field}: {number} is beyond all numbers of a chain"))),
+    }
+}
+
 impl Client {
     /// Checks the URL, opens nothing yet. `timeout` bounds every call but `execute` (which waits 100 s) and `subscribe`.
     pub fn new(url: &str, timeout: Duration) -> Result<Self, ClientError> {
@@ -197,8 +207,9 @@ impl Client {
         Ok(ServiceInfo {
             chain_id: excerpt(&present("chain_id", info.chain_id)?, 100),
             chain: excerpt(&present("chain", info.chain)?, 100),
-            epoch: present("epoch", info.epoch)?,
-            checkpoint_height: present("checkpoint_height", info.checkpoint_height)?,
+            epoch: number("epoch", info.epoch)?,
+            checkpoint_height: number("checkpoint_height", info.checkpoint_height)?,
+            lowest_available_checkpoint: info.lowest_available_checkpoint,
             server: excerpt(&info.server.unwrap_or_default(), 100),
         })
     }
@@ -208,7 +219,9 @@ impl Client {
         let request = rpc::GetEpochRequest { epoch: None, read_mask: mask(&["epoch", "system_state"]) };
         let answer = within(self.timeout, self.ledger().get_epoch(request)).await?;
         let epoch = present("epoch", answer.epoch)?;
-        Ok(convert::epoch_state_from_proto(&present("system_state", epoch.system_state)?)?)
+        let state = convert::epoch_state_from_proto(&present("system_state", epoch.system_state)?)?;
+        number("epoch", Some(state.epoch))?;
+        Ok(state)
     }
 
     pub async fn balance(&self, owner: Address) -> Result<u64, ClientError> {

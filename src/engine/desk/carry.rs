@@ -9,11 +9,11 @@ use crate::{
     api::SubmissionState as State,
     chain::{
         client::{Executed, Preflight},
-        types::{SignedTransaction, TargetStatus},
+        types::{ObjectRef, SignedTransaction, TargetStatus},
     },
     engine::{
         journal::{JournalError, OpenOrder, OrderKind, Outcome, SignedRecord, Step, Submission, TransactionKind},
-        money::{self, Closing, Flight, Payment, Verdict},
+        money::{self, Closing, CoinTrouble, Flight, Payment, Verdict},
     },
     primitives::{Digest, ObjectId, Shannons},
 };
@@ -30,8 +30,13 @@ const ASKING_ROUNDS: u32 = 3;
 /// One attempt.
 pub(super) enum Attempt {
     Done(Settled),
-    /// Never executed and never will; with fresh coins it may work.
-    Again(String),
+    /// Nothing was signed; later it may work.
+    Later(String),
+    /// Refused at its very first sending, so it never executed and never will; without these coins it may work.
+    Again {
+        why: String,
+        coins: Vec<ObjectRef>,
+    },
 }
 
 impl Desk {
@@ -39,16 +44,35 @@ impl Desk {
     /// payment; an attempt that would cost more than was drafted is refused.
     pub async fn carry_out(&mut self, draft: Draft) -> Result<Settled, DeskError> {
         self.refuse_beside_unknown().await?;
-        let mut draft = draft;
+        let (mut draft, mut avoid) = (draft, Vec::new());
         for attempt in 1.. {
-            let why = match self.attempt(&draft).await? {
+            let (why, sent) = match self.attempt(&draft).await? {
                 Attempt::Done(settled) => return Ok(settled),
-                Attempt::Again(why) if attempt >= ATTEMPTS => return Ok(Settled::Refused { why }),
-                Attempt::Again(why) => why,
+                Attempt::Later(why) => (why, false),
+                Attempt::Again { why, coins } => {
+                    avoid.extend(coins);
+                    (why, true)
+                }
             };
-            let next = self.draft(draft.order.clone()).await?;
+            if attempt >= ATTEMPTS {
+                return Ok(Settled::Refused { why });
+            }
+            let next = match self.draft_without(draft.order.clone(), &avoid).await {
+                Ok(next) => next,
+                // What is left of the wallet does not do.
+                Err(error @ (DeskError::Poor { .. } | DeskError::Scattered { .. } | DeskError::Order(_)))
+                    if !avoid.is_empty() =>
+                {
+                    return Ok(Settled::Refused { why: format!("{why}; without the coins in question: {error}") });
+                }
+                Err(error) => return Err(error),
+            };
             if next.total > draft.total || next.gain < draft.gain {
                 return Ok(Settled::Refused { why: format!("{why}; and its costs have changed meanwhile") });
+            }
+            // The same bytes sent a second time would leave their outcome open.
+            if sent && next.data == draft.data {
+                return Ok(Settled::Refused { why });
             }
             draft = next;
         }
@@ -75,7 +99,7 @@ impl Desk {
             Err(Preflight::Node(error)) => return Err(error.into()),
             Err(error @ (Preflight::Stale { .. } | Preflight::Missing { .. } | Preflight::NodeBehind { .. })) => {
                 sleep(FIRST_PAUSE).await;
-                return Ok(Attempt::Again(error.to_string()));
+                return Ok(Attempt::Later(error.to_string()));
             }
             Err(error) => return Ok(Attempt::Done(Settled::Refused { why: error.to_string() })),
         }
@@ -91,13 +115,13 @@ impl Desk {
         };
         let order = self.journal.sign_order(kind, draft.what.clone(), &transaction, draft.height).await?;
         let verdict = self.send_order(&order).await?;
-        self.book_order(order.digest, verdict).await
+        self.book_order(&order, verdict).await
     }
 
     async fn send_order(&self, order: &OpenOrder) -> Result<Verdict, DeskError> {
         let sending = async || self.journal.sending_order(order.digest).await;
         let flight = self.flight(&order.transaction, order.sends, order.height);
-        Ok(self.send(flight, 0, sending).await?)
+        self.send(flight, 0, &order.what, sending).await
     }
 
     fn flight(&self, transaction: &SignedTransaction, sends: u32, height: u64) -> Flight {
@@ -105,22 +129,26 @@ impl Desk {
     }
 
     /// Sends the bytes, and the same bytes again, until their outcome is known or patience ends. `asking`: rounds of only
-    /// asking before that.
+    /// asking before that. Only a refusal of the very first sending lets anything be built again without asking a person.
     async fn send(
         &self,
         mut flight: Flight,
         asking: u32,
+        what: &str,
         sending: impl AsyncFn() -> Result<(), JournalError>,
-    ) -> Result<Verdict, JournalError> {
+    ) -> Result<Verdict, DeskError> {
         let client = &self.wallet.client;
         let started = Instant::now();
-        let (mut asking, mut pause) = (asking, FIRST_PAUSE);
+        let (mut resent, mut asking, mut pause) = (asking > 0, asking, FIRST_PAUSE);
         loop {
             let verdict = if asking > 0 {
                 asking -= 1;
                 money::resend(client, &flight, Closing::Closed).await
             } else {
-                sending().await?;
+                sending().await.map_err(|error| match flight.sends {
+                    0 => error.into(),
+                    _ => unsettled(what, flight.transaction.digest(), error),
+                })?;
                 flight.sends += 1;
                 match flight.sends {
                     1 => money::send(client, &flight).await,
@@ -128,14 +156,20 @@ impl Desk {
                 }
             };
             if !matches!(verdict, Verdict::Unknown(_)) || started.elapsed() + pause > PATIENCE {
-                return Ok(verdict);
+                return Ok(if flight.sends == 1 && !resent { verdict } else { for_a_person(verdict) });
             }
+            resent = true;
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn book_order(&self, digest: Digest, verdict: Verdict) -> Result<Attempt, DeskError> {
+    async fn book_order(&self, order: &OpenOrder, verdict: Verdict) -> Result<Attempt, DeskError> {
+        let booked = self.booked_order(order.digest, verdict).await;
+        booked.map_err(|error| unsettled(&order.what, order.digest, error))
+    }
+
+    async fn booked_order(&self, digest: Digest, verdict: Verdict) -> Result<Attempt, JournalError> {
         Ok(match verdict {
             Verdict::Executed(executed) => {
                 let outcome = outcome_of(&executed);
@@ -143,9 +177,9 @@ impl Desk {
                 self.journal.settle_order(digest, outcome, fee, change).await?;
                 Attempt::Done(self.settled(digest, &executed))
             }
-            Verdict::Dead { why, again, .. } => {
+            Verdict::Dead { why, again, coins } => {
                 self.journal.settle_order(digest, Outcome::Dead, Shannons::ZERO, 0).await?;
-                if again { Attempt::Again(why) } else { Attempt::Done(Settled::Refused { why }) }
+                refused(why, again, coins)
             }
             Verdict::Unknown(why) => Attempt::Done(Settled::Unknown { digest, why }),
         })
@@ -189,7 +223,7 @@ impl Desk {
         let id = submission.row.id;
         let (submission, record) = self.journal.sign(id, TransactionKind::Claim, transaction, height).await?;
         let verdict = self.send_row(&submission, &record, 0).await?;
-        self.book_claim(&submission, &record, verdict).await
+        self.book_row(&submission, &record, verdict).await
     }
 
     /// Sends the transaction of a row.
@@ -202,7 +236,21 @@ impl Desk {
         let id = submission.row.id;
         let sending = async || self.journal.sending(id, record.digest).await.map(drop);
         let flight = self.flight(&record.transaction, record.sends, record.height);
-        Ok(self.send(flight, asking, sending).await?)
+        self.send(flight, asking, &what_of(submission, record.kind), sending).await
+    }
+
+    /// Books what a row's transaction came to, and moves the row with it.
+    pub(super) async fn book_row(
+        &self,
+        submission: &Submission,
+        record: &SignedRecord,
+        verdict: Verdict,
+    ) -> Result<Attempt, DeskError> {
+        let booked = match record.kind {
+            TransactionKind::Submit => self.book_submit(submission, record, verdict).await,
+            TransactionKind::Claim => self.book_claim(submission, record, verdict).await,
+        };
+        booked.map_err(|error| unsettled(&what_of(submission, record.kind), record.digest, error))
     }
 
     async fn book_claim(
@@ -210,7 +258,7 @@ impl Desk {
         submission: &Submission,
         record: &SignedRecord,
         verdict: Verdict,
-    ) -> Result<Attempt, DeskError> {
+    ) -> Result<Attempt, JournalError> {
         let (row, digest) = (&submission.row, record.digest);
         match verdict {
             Verdict::Executed(executed) => {
@@ -222,9 +270,9 @@ impl Desk {
                 self.journal.settle(row.id, digest, outcome_of(&executed), fee, change, step).await?;
                 Ok(Attempt::Done(self.settled(digest, &executed)))
             }
-            Verdict::Dead { why, again, .. } => {
+            Verdict::Dead { why, again, coins } => {
                 self.journal.settle(row.id, digest, Outcome::Dead, Shannons::ZERO, 0, None).await?;
-                Ok(if again { Attempt::Again(why) } else { Attempt::Done(Settled::Refused { why }) })
+                Ok(refused(why, again, coins))
             }
             Verdict::Unknown(why) => {
                 self.journal.note(row.id, format!("claim sent, and not yet heard of: {why}")).await?;
@@ -233,13 +281,13 @@ impl Desk {
         }
     }
 
-    /// Books what a submission came to, and moves its row with it. A dead one that may be built again is `Uploaded` again.
-    pub(super) async fn book_submit(
+    /// A dead one that may be built again is `Uploaded` again.
+    async fn book_submit(
         &self,
         submission: &Submission,
         record: &SignedRecord,
         verdict: Verdict,
-    ) -> Result<Attempt, DeskError> {
+    ) -> Result<Attempt, JournalError> {
         let (id, digest) = (submission.row.id, record.digest);
         // Sending has moved it since.
         let state = self.journal.submission(id).await?.row.state;
@@ -263,7 +311,7 @@ impl Desk {
                 self.journal.settle(id, digest, outcome_of(&executed), fee, change, Some(step)).await?;
                 Ok(Attempt::Done(self.settled(digest, &executed)))
             }
-            Verdict::Dead { why, again, .. } => {
+            Verdict::Dead { why, again, coins } => {
                 let to = match state {
                     State::Signed => State::Lost,
                     _ if again => State::Uploaded,
@@ -271,7 +319,7 @@ impl Desk {
                 };
                 let step = Step::new(state, to).noting(format!("never executed, nothing was charged: {why}"));
                 self.journal.settle(id, digest, Outcome::Dead, Shannons::ZERO, 0, Some(step)).await?;
-                Ok(if to == State::Uploaded { Attempt::Again(why) } else { Attempt::Done(Settled::Refused { why }) })
+                Ok(refused(why, to == State::Uploaded, coins))
             }
             Verdict::Unknown(why) => {
                 if state == State::Sent {
@@ -292,7 +340,7 @@ impl Desk {
                 0 => never_sent(),
                 _ => self.send_order(&order).await?,
             };
-            let attempt = self.book_order(order.digest, verdict).await?;
+            let attempt = self.book_order(&order, for_a_person(verdict)).await?;
             leftovers.push(Leftover { what: order.what, digest: order.digest, settled: ended(attempt) });
         }
         for submission in self.journal.unfinished().await? {
@@ -303,10 +351,7 @@ impl Desk {
                 (0, TransactionKind::Submit) if !open => never_sent(),
                 _ => self.send_row(&submission, &record, if open { 0 } else { ASKING_ROUNDS }).await?,
             };
-            let attempt = match record.kind {
-                TransactionKind::Submit => self.book_submit(&submission, &record, verdict).await?,
-                TransactionKind::Claim => self.book_claim(&submission, &record, verdict).await?,
-            };
+            let attempt = self.book_row(&submission, &record, for_a_person(verdict)).await?;
             let what = what_of(&submission, record.kind);
             leftovers.push(Leftover { what, digest: record.digest, settled: ended(attempt) });
         }
@@ -324,11 +369,34 @@ fn never_sent() -> Verdict {
     Verdict::Dead { why: "it was signed and never sent".into(), again: false, coins: Vec::new() }
 }
 
-/// A leftover is not built again: whoever wants it gives the order anew.
+/// What was not refused at its first sending is not built again by itself, now or by the next run: whoever wants it gives
+/// the order anew. However sure the node is, a second signature is a second payment if it errs.
+fn for_a_person(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Dead { why, again: true, coins } => {
+            let why = format!("{why}; it is not signed anew by itself: give the order again if it is still wanted");
+            Verdict::Dead { why, again: false, coins }
+        }
+        other => other,
+    }
+}
+
+fn refused(why: String, again: bool, coins: Vec<(ObjectRef, CoinTrouble)>) -> Attempt {
+    match again {
+        true => Attempt::Again { why, coins: coins.into_iter().map(|(coin, _)| coin).collect() },
+        false => Attempt::Done(Settled::Refused { why }),
+    }
+}
+
+/// The journal failed after bytes were sent: nobody may take that for an order that was not carried out.
+fn unsettled(what: &str, digest: Digest, error: JournalError) -> DeskError {
+    DeskError::Unsettled { what: format!("{what} (the journal could not be written: {error})"), digest }
+}
+
 fn ended(attempt: Attempt) -> Settled {
     match attempt {
         Attempt::Done(settled) => settled,
-        Attempt::Again(why) => Settled::Refused { why },
+        Attempt::Later(why) | Attempt::Again { why, .. } => Settled::Refused { why },
     }
 }
 

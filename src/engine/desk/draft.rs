@@ -5,7 +5,7 @@ use crate::{
     chain::{
         client::Coin,
         fees,
-        types::{SystemParameters, TransactionData, TransactionKind},
+        types::{ObjectRef, SystemParameters, TransactionData, TransactionKind},
     },
     primitives::{Address, ObjectId, Shannons},
 };
@@ -33,9 +33,15 @@ struct Plan {
 impl Desk {
     /// The exact costs of an order as the chain is now. Nothing is signed.
     pub async fn draft(&self, order: Order) -> Result<Draft, DeskError> {
+        self.draft_without(order, &[]).await
+    }
+
+    /// A draft that uses none of these coins as they are here.
+    pub(super) async fn draft_without(&self, order: Order, avoid: &[ObjectRef]) -> Result<Draft, DeskError> {
         let client = &self.wallet.client;
-        let (state, coins) = tokio::try_join!(client.epoch_state(), client.coins(self.address))?;
+        let (state, held) = tokio::try_join!(client.epoch_state(), client.coins(self.address))?;
         let height = client.service_info().await?.checkpoint_height;
+        let coins = usable(&held, avoid);
         let parameters = &state.parameters;
         let plan = match &order {
             Order::Send { payments } => send(parameters, &coins, payments)?,
@@ -43,7 +49,7 @@ impl Desk {
             Order::Split { parts } => split(parameters, &coins, self.address, *parts)?,
             Order::Claim { target } => self.claim(parameters, &coins, *target, state.epoch).await?,
         };
-        let held: Shannons = coins.iter().map(|coin| Shannons(coin.balance)).sum();
+        let held: Shannons = held.iter().map(|coin| Shannons(coin.balance)).sum();
         let total = plan.paid.saturating_add(plan.fee);
         let incoming = plan.gain.unwrap_or_default().saturating_add(plan.bond);
         let gas = plan.gas.iter().map(|coin| coin.reference).collect();
@@ -87,6 +93,13 @@ impl Desk {
             }),
         })
     }
+}
+
+/// Coins but those that a refusal was about; at another version they are others.
+pub(super) fn usable(coins: &[Coin], avoid: &[ObjectRef]) -> Vec<Coin> {
+    let is_avoided =
+        |coin: &Coin| avoid.iter().any(|a| a.id == coin.reference.id && a.version == coin.reference.version);
+    coins.iter().filter(|coin| !is_avoided(coin)).copied().collect()
 }
 
 fn sum(amounts: impl Iterator<Item = Shannons>) -> Result<Shannons, DeskError> {

@@ -266,11 +266,6 @@ impl Desk {
         Ok(self.wallet.client.epoch_state().await?)
     }
 
-    pub async fn balance(&self) -> Result<Shannons, DeskError> {
-        let coins = self.wallet.client.coins(self.address).await?;
-        Ok(coins.iter().map(|coin| Shannons(coin.balance)).sum())
-    }
-
     /// Lets the directory go.
     pub async fn close(self) {
         self.journal.close().await;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     Desk, DeskError, Settled,
     carry::{ATTEMPTS, Attempt, FIRST_PAUSE},
-    draft::enough,
+    draft::{enough, usable},
     not_confirmed,
 };
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
     },
     model,
     primitives::{Digest, ObjectId, Shannons},
+    storage::Store,
 };
 
 /// Bytes of the data that the journal keeps for a preview.
@@ -168,34 +169,47 @@ impl Desk {
     pub async fn submit(&mut self, offer: Offer) -> Result<Settled, DeskError> {
         let store = self.store.clone().ok_or(DeskError::NoStore)?;
         self.refuse_beside_unknown().await?;
-        let mut submission = self.row_for(&offer).await?;
+        let submission = self.row_for(&offer).await?;
         let id = submission.row.id;
-        if submission.row.state == State::Approved {
-            match money::upload(&store, &offer.hit).await {
-                Ok(url) => {
-                    let mut step = Step::new(State::Approved, State::Uploaded);
-                    step.facts.url = Some(url);
-                    submission = self.journal.advance(id, step).await?;
-                }
-                Err(error) => {
-                    let step = Step::new(State::Approved, State::Failed).noting(error.to_string());
-                    self.journal.advance(id, step).await?;
-                    return Err(error.into());
-                }
+        let settled = self.carry_submission(&store, &offer, submission).await;
+        if let Err(error) = &settled {
+            // The approval was for now: no later run may take the row up by itself.
+            if let Ok(submission) = self.journal.submission(id).await
+                && let state @ (State::Approved | State::Uploaded) = submission.row.state
+                && let Err(silent) =
+                    self.journal.advance(id, Step::new(state, State::Failed).noting(error.to_string())).await
+            {
+                tracing::warn!(%silent, "the submission could not be noted as failed");
             }
         }
-        let mut why = String::new();
+        settled
+    }
+
+    async fn carry_submission(
+        &self,
+        store: &Store,
+        offer: &Offer,
+        mut submission: Submission,
+    ) -> Result<Settled, DeskError> {
+        let id = submission.row.id;
+        if submission.row.state == State::Approved {
+            let url = money::upload(store, &offer.hit).await?;
+            let mut step = Step::new(State::Approved, State::Uploaded);
+            step.facts.url = Some(url);
+            submission = self.journal.advance(id, step).await?;
+        }
+        let (mut why, mut avoid, mut sent) = (String::new(), Vec::new(), None);
         for _ in 0..ATTEMPTS {
             let state = self.wallet.client.epoch_state().await?;
             let url = submission.row.url.clone().unwrap_or_default();
-            let coins = self.wallet.client.coins(self.address).await?;
+            let coins = usable(&self.wallet.client.coins(self.address).await?, &avoid);
             let gas = match enough(&coins, money::submit_needs(&state.parameters, offer.size)) {
                 Ok(gas) => gas.iter().map(|coin| coin.reference).collect(),
-                Err(error) => {
-                    let step = Step::new(State::Uploaded, State::Failed).noting(error.to_string());
-                    self.journal.advance(id, step).await?;
-                    return Err(error);
+                Err(error) if !avoid.is_empty() => {
+                    why = format!("{why}; without the coins in question: {error}");
+                    break;
                 }
+                Err(error) => return Err(error),
             };
             let prepared = money::prepare_submit(&self.wallet, &offer.hit, &url, gas, state.epoch, true).await;
             let transaction = match prepared {
@@ -206,14 +220,23 @@ impl Desk {
                     tokio::time::sleep(FIRST_PAUSE).await;
                     continue;
                 }
-                Err(error) => return self.not_built(&offer, &submission, error).await,
+                Err(error) => return self.not_built(offer, &submission, error).await,
             };
+            // The same bytes sent a second time would leave their outcome open.
+            if sent == Some(transaction.digest()) {
+                break;
+            }
+            sent = Some(transaction.digest());
             let height = self.wallet.client.service_info().await?.checkpoint_height;
             let (signed, record) = self.journal.sign(id, TransactionKind::Submit, &transaction, height).await?;
             let verdict = self.send_row(&signed, &record, 0).await?;
-            match self.book_submit(&signed, &record, verdict).await? {
+            match self.book_row(&signed, &record, verdict).await? {
                 Attempt::Done(settled) => return Ok(settled),
-                Attempt::Again(cause) => why = cause,
+                Attempt::Later(cause) => why = cause,
+                Attempt::Again { why: cause, coins } => {
+                    why = cause;
+                    avoid.extend(coins);
+                }
             }
             submission = self.journal.submission(id).await?;
         }

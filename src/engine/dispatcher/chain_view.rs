@@ -10,7 +10,7 @@ use crate::{
         client::{ActiveModelInfo, CheckpointInfo, EpochState, TargetInfo},
         types::{TargetStatus, TargetV1},
     },
-    engine::{matching::TargetSpec, now_ms, watch::Refresh},
+    engine::{matching::TargetSpec, money, now_ms, watch::Refresh},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -35,6 +35,9 @@ const ABSENCES: u32 = 2;
 const MARGIN_PART: u64 = 2000;
 const MARGIN_LEAST_MS: u64 = 1000;
 const MARGIN_MOST_PART: u64 = 10;
+
+/// A target is of its checkpoint's epoch, or of the one that the checkpoint begins; a list may have been made a while later.
+const EPOCHS_AHEAD: u64 = 8;
 
 /// What a piece of news changed.
 #[derive(Debug, Default)]
@@ -182,7 +185,7 @@ impl ChainView {
             stays
         });
         for target in open {
-            if target.generation_epoch >= epoch {
+            if target.generation_epoch >= epoch && is_plausible(target.reward_pool, target.generation_epoch, epoch) {
                 self.open(target.id, OpenTarget::from(target), changes);
             }
         }
@@ -195,7 +198,10 @@ impl ChainView {
         // Delays only lessen it: the greatest is the truest.
         self.skew_ms = self.skew_ms.max(i64::try_from(skew).ok());
         let known = self.epoch().unwrap_or(0);
-        let newest = checkpoint.targets.iter().map(|(_, target)| target.generation_epoch).max();
+        let now = checkpoint.epoch.max(self.newest_epoch);
+        let plausible = |target: &TargetV1| is_plausible(target.reward_pool, target.generation_epoch, now);
+        let targets: Vec<_> = checkpoint.targets.iter().filter(|(_, target)| plausible(target)).collect();
+        let newest = targets.iter().map(|(_, target)| target.generation_epoch).max();
         let newest = newest.unwrap_or(known).max(checkpoint.epoch).max(self.newest_epoch);
         if newest > known {
             // Nothing of the old epoch can be filled any more; the new state comes with the next refresh.
@@ -206,7 +212,7 @@ impl ChainView {
             let old: Vec<_> = self.open.iter().filter(|(_, t)| t.epoch < newest).map(|(id, _)| *id).collect();
             old.into_iter().for_each(|id| self.close(id, &mut changes));
         }
-        for (id, target) in &checkpoint.targets {
+        for (id, target) in targets {
             match target.status {
                 TargetStatus::Open if target.generation_epoch >= newest => {
                     // A target that does not decode cannot be answered.
@@ -226,6 +232,11 @@ impl ChainView {
         }
         changes
     }
+}
+
+/// Whether a target can be one at all: what a lying node makes up is passed over.
+fn is_plausible(reward_pool: u64, generation_epoch: u64, epoch: u64) -> bool {
+    Shannons(reward_pool) <= money::MOST && generation_epoch <= epoch.saturating_add(EPOCHS_AHEAD)
 }
 
 impl From<TargetInfo> for OpenTarget {
@@ -261,7 +272,10 @@ impl TryFrom<&TargetV1> for OpenTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chain::client::ServiceInfo, devnet::GenesisOptions};
+    use crate::{
+        chain::{client::ServiceInfo, types::SomaTensor},
+        devnet::GenesisOptions,
+    };
 
     fn refresh(epoch: u64, open: &[u8]) -> Refresh {
         let target = |n: &u8| TargetInfo {
@@ -346,6 +360,45 @@ mod tests {
         assert_eq!(open(&chain), [1, 2]);
         let changes = chain.refreshed(light(2));
         assert_eq!((changes.stale, changes.closed.len(), open(&chain)), (true, 2, vec![]));
+    }
+
+    #[test]
+    fn a_target_that_no_chain_can_have_is_passed_over() {
+        let mut chain = ChainView::default();
+        let mut told = refresh(1, &[1, 2, 3]);
+        if let Some([_, rich, late]) = told.open.as_deref_mut() {
+            (rich.reward_pool, late.generation_epoch) = (1 << 63, u64::MAX);
+        }
+        chain.refreshed(told);
+        assert_eq!(open(&chain), [1]);
+
+        let target = |reward_pool, generation_epoch| TargetV1 {
+            embedding: SomaTensor::vector(&[1.0]),
+            model_ids: vec![],
+            distance_threshold: SomaTensor::scalar(1.0),
+            reward_pool,
+            generation_epoch,
+            status: TargetStatus::Open,
+            submitter: None,
+            winning_model_id: None,
+            winning_model_owner: None,
+            bond_amount: 0,
+            winning_data_manifest: None,
+            winning_embedding: None,
+            winning_distance_score: None,
+            winning_loss_score: None,
+            submission_reports: Default::default(),
+        };
+        let targets = [target(u64::MAX, 1), target(1, u64::MAX), target(money::MOST.0, 1)];
+        let changes = chain.checkpoint(&CheckpointInfo {
+            sequence_number: 1,
+            epoch: 1,
+            timestamp_ms: 0,
+            transactions: vec![],
+            targets: (4..).map(|n| ObjectId([n; 32])).zip(targets).collect(),
+            deleted: vec![],
+        });
+        assert_eq!((open(&chain), chain.newest_epoch, changes.stale), (vec![1, 6], 1, false));
     }
 
     #[test]

@@ -35,7 +35,7 @@ use super::{
     corpus::Reader,
     journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
-    money::{Found, NotBuilt, Purse, Ticket, Verdict},
+    money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{Scorers, WeightsCache},
     snapshot::{Map, Meter, Projection, Survey},
@@ -428,7 +428,7 @@ impl Dispatcher {
     }
 
     async fn note_balance(&mut self) -> Result<(), Halt> {
-        let balance = self.purse.balance();
+        let balance = self.purse.balance().min(money::MOST);
         if self.address.is_none() || self.balances.last().is_some_and(|(_, last)| *last == balance) {
             return Ok(());
         }

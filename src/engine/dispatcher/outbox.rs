@@ -302,7 +302,7 @@ impl Dispatcher {
         let change = self.address.map_or(0, |address| money::change_for(&executed, address));
         let Some(error) = money::failure(&executed.effects) else {
             // What left the wallet beyond the fee is the bond.
-            let left = u64::try_from(-change).ok().and_then(|left| left.checked_sub(fee.0));
+            let left = u64::try_from(change.saturating_neg()).ok().and_then(|left| left.checked_sub(fee.0));
             let bond = if executed.balance_changes.is_empty() { estimate } else { left.map_or(estimate, Shannons) };
             let mut step = Step::new(state, State::Filled);
             step.facts.bond = Some(bond);

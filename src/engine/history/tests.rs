@@ -1,3 +1,5 @@
+//! What a wallet's past adds up to: shares, forfeits, losses, and what is missing.
+
 use std::collections::BTreeMap;
 
 use super::{ledger, walk::Walked, *};

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -22,13 +23,16 @@ use crate::{
 pub struct Limits {
     /// Transactions that are asked for.
     pub transactions: usize,
+    /// Calls for all of it: a transaction leads to the objects and the transactions that it was made of. No transaction is
+    /// begun beyond them; what is begun is finished.
+    pub calls: usize,
     /// Calls at a time.
     pub at_once: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { transactions: 20_000, at_once: 8 }
+        Self { transactions: 20_000, calls: 200_000, at_once: 8 }
     }
 }
 
@@ -46,10 +50,12 @@ pub(super) struct Walked {
     pub standing: BTreeMap<ObjectId, TargetFacts>,
     /// Transactions and coins whose origin the node has forgotten.
     pub forgotten: usize,
-    /// The limit ended the walk.
+    /// A limit ended the walk.
     pub cut: bool,
 }
 
+/// Of one transaction so many objects and dependencies are looked at; a wallet's own have a few hundred at most.
+const LOOKED_AT: usize = 1024;
 /// Calls are repeated so often before a walk is given up.
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(250);
@@ -84,8 +90,13 @@ pub(super) async fn walk(
     let mut standing = BTreeMap::new();
     let mut roots = BTreeSet::new();
     let objects = coins.iter().map(|coin| coin.reference.id).chain(filled.iter().map(|target| target.id));
-    let mut objects = stream::iter(objects)
-        .map(|id| async move { again(async || client.object(id).await).await })
+    let calls = Calls::new(limits.calls);
+    let mut cut = coins.len() + filled.len() > limits.calls;
+    let mut objects = stream::iter(objects.take(limits.calls))
+        .map(|id| {
+            calls.count();
+            async move { again(async || client.object(id).await).await }
+        })
         .buffer_unordered(at_once);
     while let Some(object) = objects.try_next().await? {
         let Some(object) = object else { continue };
@@ -101,9 +112,9 @@ pub(super) async fn walk(
     let mut seen = roots.clone();
     let mut queue: VecDeque<Digest> = roots.into_iter().collect();
     let mut fresh = Vec::new();
-    let (mut asked, mut forgotten, mut cut) = (0, 0, false);
+    let (mut asked, mut forgotten) = (0, 0);
     while !queue.is_empty() {
-        let (mut round, mut told) = (Vec::new(), Vec::new());
+        let (mut round, mut told, mut ended) = (Vec::new(), Vec::new(), false);
         while let Some(digest) = queue.pop_front() {
             match known.get(&digest) {
                 Some(past) => told.push((digest, Some(past.clone()))),
@@ -114,13 +125,17 @@ pub(super) async fn walk(
                 }
             }
         }
-        if asked + round.len() > limits.transactions {
+        if asked + round.len() > limits.transactions || (calls.are_used_up() && !round.is_empty()) {
             cut = true;
+            ended = true;
             round.clear();
         }
         asked += round.len();
         let mut answers = stream::iter(round)
-            .map(|digest| async move { Ok::<_, ClientError>((digest, look(client, address, digest).await?)) })
+            .map(|digest| {
+                let calls = &calls;
+                async move { Ok::<_, ClientError>((digest, look(client, address, digest, calls).await?)) }
+            })
             .buffer_unordered(at_once);
         while let Some(answer) = answers.try_next().await? {
             told.push(answer);
@@ -140,7 +155,7 @@ pub(super) async fn walk(
             }
         }
         progress(asked);
-        if cut {
+        if ended {
             break;
         }
     }
@@ -150,16 +165,25 @@ pub(super) async fn walk(
 }
 
 /// One transaction, where its coins came from, and the target that it changed. `None`: the node has forgotten it.
-async fn look(client: &Client, address: Address, digest: Digest) -> Result<Option<Past>, ClientError> {
+async fn look(client: &Client, address: Address, digest: Digest, calls: &Calls) -> Result<Option<Past>, ClientError> {
+    calls.count();
     let Some(transaction) = again(async || client.past_transaction(digest).await).await? else { return Ok(None) };
     let effects = &transaction.executed.effects;
     let mut parents = BTreeSet::new();
     let mut lost = Vec::new();
+    let mut looked_at = 0;
     for (id, change) in &effects.changed_objects {
         let ObjectIn::Exist((version, _), Owner::Address(owner)) = &change.input_state else { continue };
         if *owner != address {
             continue;
         }
+        looked_at += 1;
+        // What is not looked at is missing: the history says so.
+        if looked_at > LOOKED_AT {
+            lost.push((*id, *version));
+            continue;
+        }
+        calls.count();
         match again(async || client.object_at(*id, *version).await).await? {
             Some(object) => {
                 parents.insert(object.previous_transaction);
@@ -168,13 +192,14 @@ async fn look(client: &Client, address: Address, digest: Digest) -> Result<Optio
         }
     }
     // Transactions are often kept longer than old versions of objects: they are asked what they wrote.
-    for dependency in &effects.dependencies {
+    for dependency in effects.dependencies.iter().take(LOOKED_AT) {
         if lost.is_empty() {
             break;
         }
         if parents.contains(dependency) {
             continue;
         }
+        calls.count();
         let Some(earlier) = again(async || client.past_transaction(*dependency).await).await? else { continue };
         let before = lost.len();
         lost.retain(|(id, version)| !wrote(&earlier, id, *version));
@@ -188,10 +213,11 @@ async fn look(client: &Client, address: Address, digest: Digest) -> Result<Optio
         _ => None,
     };
     let target = match target.and_then(|id| Some((id, version_before(&transaction, &id)?))) {
-        Some((id, version)) => again(async || client.object_at(id, version).await)
-            .await?
-            .and_then(|object| object.target().ok())
-            .map(|target| TargetFacts::of(&target)),
+        Some((id, version)) => {
+            calls.count();
+            let object = again(async || client.object_at(id, version).await).await?;
+            object.and_then(|object| object.target().ok()).map(|target| TargetFacts::of(&target))
+        }
         None => None,
     };
     Ok(Some(Past {
@@ -200,6 +226,26 @@ async fn look(client: &Client, address: Address, digest: Digest) -> Result<Optio
         lost_parents: u32::try_from(lost.len()).unwrap_or(u32::MAX),
         ..past(&transaction, address)
     }))
+}
+
+/// What a walk has cost so far.
+struct Calls {
+    made: AtomicUsize,
+    most: usize,
+}
+
+impl Calls {
+    fn new(most: usize) -> Self {
+        Self { made: AtomicUsize::new(0), most }
+    }
+
+    fn count(&self) {
+        self.made.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn are_used_up(&self) -> bool {
+        self.made.load(Ordering::Relaxed) >= self.most
+    }
 }
 
 fn wrote(transaction: &PastTransaction, id: &ObjectId, version: u64) -> bool {

@@ -1,3 +1,5 @@
+//! The journal: what survives, what is refused, and what a row may become.
+
 use std::{path::Path, sync::Arc};
 
 use super::*;

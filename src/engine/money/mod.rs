@@ -20,7 +20,13 @@ pub(super) use purse::{CoinTrouble, Purse, Short, Ticket, Want};
 pub(super) use settle::{Closing, Flight, Verdict, change_for, resend, send};
 
 use super::Policy;
-use crate::chain::types::{ExecutionFailure, ExecutionStatus};
+use crate::{
+    chain::types::{ExecutionFailure, ExecutionStatus},
+    primitives::Shannons,
+};
+
+/// Ten times all shannons that there are: no true amount is larger, and sums of many still fit the journal.
+pub(super) const MOST: Shannons = Shannons(100_000_000_000_000_000);
 
 /// Why an executed transaction failed, if it did.
 pub(super) fn failure(effects: &TransactionEffectsV1) -> Option<&ExecutionFailure> {

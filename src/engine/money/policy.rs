@@ -1,6 +1,6 @@
 //! What a submission costs and may earn, and whether the policy approves it by itself.
 
-use super::Policy;
+use super::{MOST, Policy};
 use crate::{
     api::Mode,
     chain::{fees, rewards, types::SystemParameters},
@@ -60,7 +60,8 @@ pub(in crate::engine) enum Worth {
 impl Policy {
     /// `committed`: bonds already approved in the target's epoch.
     pub(in crate::engine) fn judge(&self, costs: &Costs, committed: Shannons) -> Worth {
-        if costs.gain().is_none_or(|gain| gain < self.min_gain) {
+        // A bond beyond all money comes of parameters that nobody has agreed on.
+        if costs.bond > MOST || costs.gain().is_none_or(|gain| gain < self.min_gain) {
             return Worth::No;
         }
         if costs.bond > self.max_bond_per_submission {

@@ -1,3 +1,5 @@
+//! The purse against a chain that does anything: no coin in two hands, none lost.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;

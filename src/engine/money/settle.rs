@@ -10,7 +10,7 @@ use crate::chain::{
     types::{Address, ObjectId, ObjectRef, SignedTransaction, TargetStatus, TransactionKind},
 };
 
-use super::CoinTrouble;
+use super::{CoinTrouble, MOST};
 
 /// How often a node is asked for a digest that a refusal hides.
 const ASKED: u32 = 3;
@@ -56,8 +56,10 @@ pub(in crate::engine) enum Closing {
 /// What our coins gained or lost.
 pub(in crate::engine) fn change_for(executed: &Executed, owner: Address) -> i64 {
     let ours = executed.balance_changes.iter().filter(|change| change.address == owner);
-    // The supply is 1e16 shannons.
-    i64::try_from(ours.map(|change| change.amount).sum::<i128>()).unwrap_or_default()
+    // Nothing honest is cut off, and no sum of a lying node wraps round.
+    let sum = ours.fold(0i128, |sum, change| sum.saturating_add(change.amount));
+    let most = i128::from(MOST.0);
+    i64::try_from(sum.clamp(-most, most)).unwrap_or_default()
 }
 
 /// Nothing was wrong with the transaction itself: another one used its coins, or it never reached the node.
@@ -88,7 +90,11 @@ fn refused_coins(transaction: &SignedTransaction, error: &ClientError) -> Vec<(O
         .filter_map(|rest| rest.split([',', ')']).next()?.trim().parse().ok())
         .collect();
     let gas = transaction.data.gas_payment();
-    let mut coins: Vec<ObjectRef> = gas.iter().filter(|coin| named.contains(&coin.id)).copied().collect();
+    let inputs = transaction.data.kind().inputs();
+    // Coins that are spent beside those that pay.
+    let others = inputs.iter().flat_map(|inputs| &inputs.owned).map(|(reference, _)| *reference);
+    let others = others.filter(|other| gas.iter().all(|coin| coin.id != other.id));
+    let mut coins: Vec<ObjectRef> = gas.iter().copied().chain(others).filter(|coin| named.contains(&coin.id)).collect();
     if coins.is_empty() {
         coins = gas.to_vec();
     }
@@ -128,8 +134,9 @@ async fn refused(client: &Client, flight: &Flight, error: &ClientError) -> Verdi
 /// Whether another transaction has used a gas coin: then this one can never execute. `None`: nothing speaks against it.
 async fn moved_on(client: &Client, flight: &Flight) -> Option<Verdict> {
     match used_coin(client, &flight.transaction).await {
-        Ok(None) => None,
-        Ok(Some((coin, why))) => Some(match is_ahead(client, flight).await {
+        Ok(Coins::Ours) => None,
+        Ok(Coins::Doubtful(why)) => Some(Verdict::Unknown(why)),
+        Ok(Coins::Used(coin, why)) => Some(match is_ahead(client, flight).await {
             Ok(()) => Verdict::Dead { why, again: true, coins: vec![(coin, CoinTrouble::Stale)] },
             Err(doubt) => Verdict::Unknown(doubt),
         }),
@@ -137,7 +144,8 @@ async fn moved_on(client: &Client, flight: &Flight) -> Option<Verdict> {
     }
 }
 
-/// A node that lags, or that serves another chain, does not see what the transaction was built on: to it, the coin is gone.
+/// A node that lags, that serves another chain, or that has thrown its past away, does not know what the transaction was
+/// built on, or what it came to: its silence proves nothing.
 async fn is_ahead(client: &Client, flight: &Flight) -> Result<(), String> {
     let service = client.service_info().await.map_err(|unreachable| unreachable.to_string())?;
     if service.chain_id != flight.chain_id {
@@ -149,29 +157,56 @@ async fn is_ahead(client: &Client, flight: &Flight) -> Result<(), String> {
             service.checkpoint_height, flight.height
         ));
     }
-    Ok(())
+    match service.lowest_available_checkpoint {
+        Some(lowest) if lowest > flight.height => Err(format!(
+            "the node knows no transaction before checkpoint {lowest}, and this was signed at {}: ask a node that keeps more",
+            flight.height
+        )),
+        _ => Ok(()),
+    }
 }
 
-async fn used_coin(
-    client: &Client,
-    transaction: &SignedTransaction,
-) -> Result<Option<(ObjectRef, String)>, ClientError> {
+/// What the gas coins of a transaction tell.
+enum Coins {
+    /// Nothing against it.
+    Ours,
+    /// Another transaction has used this one.
+    Used(ObjectRef, String),
+    /// This node has not seen enough to say.
+    Doubtful(String),
+}
+
+async fn used_coin(client: &Client, transaction: &SignedTransaction) -> Result<Coins, ClientError> {
+    let mut doubt = None;
     for coin in transaction.data.gas_payment() {
         let why = match client.object(coin.id).await? {
-            Some(object) if object.previous_transaction == transaction.digest() => return Ok(None),
+            Some(object) if object.previous_transaction == transaction.digest() => return Ok(Coins::Ours),
             Some(object) if object.version > coin.version => {
                 format!("coin {} was used by {} first", coin.id.short(), object.previous_transaction)
             }
             Some(_) => continue,
-            None => format!("coin {} is gone", coin.id.short()),
+            None if is_consumed(client, coin).await? => format!("coin {} is gone", coin.id.short()),
+            None => {
+                doubt = Some(format!(
+                    "the node does not know coin {} at all: it has not heard of it yet, or has forgotten it",
+                    coin.id.short()
+                ));
+                continue;
+            }
         };
         // Two reads are not one: what used the coin may have been this transaction, indexed in between.
         if client.transaction(transaction.digest()).await?.is_some() || filled_by(client, transaction).await? {
-            return Ok(None);
+            return Ok(Coins::Ours);
         }
-        return Ok(Some((*coin, why)));
+        return Ok(Coins::Used(*coin, why));
     }
-    Ok(None)
+    Ok(doubt.map_or(Coins::Ours, Coins::Doubtful))
+}
+
+/// Whether a coin that is not there was there as it was signed. A node that has not yet executed what made the coin, however
+/// many checkpoints it shows, misses it just as well. The absence is read after the presence: it may be made in between.
+async fn is_consumed(client: &Client, coin: &ObjectRef) -> Result<bool, ClientError> {
+    Ok(client.object_at(coin.id, coin.version).await?.is_some() && client.object(coin.id).await?.is_none())
 }
 
 /// Whether the target carries this very submission, whatever the node says of the digest.
@@ -259,6 +294,15 @@ mod tests {
             changed_objects: vec![],
             unchanged_shared_objects: vec![],
         };
-        assert_eq!(change_for(&Executed { effects, balance_changes }, Address([1; 32])), 3);
+        let executed = Executed { effects, balance_changes };
+        assert_eq!(change_for(&executed, Address([1; 32])), 3);
+
+        // No node makes us add up to nonsense.
+        let of = |amount: i128, times: usize| {
+            let change = BalanceChange { address: Address([1; 32]), amount };
+            change_for(&Executed { balance_changes: vec![change; times], ..executed.clone() }, Address([1; 32]))
+        };
+        let most = i64::try_from(MOST.0).unwrap();
+        assert_eq!((of(i128::MIN, 2), of(i128::MAX, 3), of(i128::from(i64::MIN), 1)), (-most, most, -most));
     }
 }

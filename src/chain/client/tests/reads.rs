@@ -139,3 +139,22 @@ fn only_http_urls_with_a_host_are_nodes_and_no_password_is_repeated() {
         assert!(error.is_some_and(|text| !text.contains("hunter2")), "{bad}");
     }
 }
+
+#[tokio::test]
+async fn numbers_that_no_chain_reaches_are_not_believed() {
+    let info = |epoch: u64, height: u64| rpc::GetServiceInfoResponse {
+        chain_id: Some("chain".into()),
+        chain: Some("localnet".into()),
+        epoch: Some(epoch),
+        checkpoint_height: Some(height),
+        lowest_available_checkpoint: Some(5),
+        ..Default::default()
+    };
+    for (epoch, height, believed) in [(1, 7, true), (1 << 63, 7, false), (1, u64::MAX, false)] {
+        let (_, client) = client_of(GET_SERVICE_INFO, messages([info(epoch, height)])).await;
+        match client.service_info().await {
+            Ok(service) => assert_eq!((service.lowest_available_checkpoint, believed), (Some(5), true)),
+            Err(error) => assert!(matches!(error, ClientError::Malformed(_)) && !believed, "{error}"),
+        }
+    }
+}
