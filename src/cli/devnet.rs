@@ -48,7 +48,8 @@ pub struct Devnet {
     /// Keep the state here and resume from it [default: `devnet/network` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Makes the network's keys and ids reproducible [default: 1, or that of the network in the directory].
+    /// The network's keys come from it, and every id that does not depend on the time [default: 1, or that of the network in
+    /// the directory].
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Length of an epoch; 0: only the admin service turns epochs.

@@ -44,7 +44,7 @@ pub struct Demo {
     /// Score your own files instead of the demo corpus.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Makes the network reproducible.
+    /// The network's keys come from it, and every id that does not depend on the time, as those of targets do.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// Keep the state here and resume from it [default: a temporary directory, removed at the end].
