@@ -6,10 +6,11 @@
 
 mod reader;
 mod secrets;
+mod source;
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -19,6 +20,7 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use crate::{model, primitives::Digest};
 
 pub(super) use reader::{Reader, Reading};
+pub(super) use source::{Origin, Piece, Source};
 
 /// Bytes of a window: what a model sees at once.
 pub(super) const WINDOW: usize = model::SEQUENCE_LENGTH;
@@ -34,37 +36,6 @@ const ORDER_SEED: u64 = 0x636f_7270_7573;
 pub struct CorpusError {
     pub path: PathBuf,
     pub cause: io::Error,
-}
-
-/// Where the bytes of a sample are, to read them again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
-    pub path: Arc<Path>,
-    pub offset: u64,
-    pub len: u32,
-    /// A part of a larger file.
-    pub is_window: bool,
-}
-
-impl Source {
-    /// File name, with the window's offset if it is one.
-    pub fn label(&self) -> String {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy();
-        if self.is_window { format!("{name}@{}", self.offset) } else { name.into_owned() }
-    }
-
-    pub fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; self.len as usize];
-        let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(self.offset))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Whether the file holds a private key, in this part of it or in any other.
-    pub fn is_secret(&self) -> io::Result<bool> {
-        secrets::file_holds_a_key(&self.path)
-    }
 }
 
 /// A piece of data that could be submitted.
@@ -204,19 +175,25 @@ impl Listing {
         }
     }
 
-    /// The source that holds all of a unit, and the bytes of each of its pieces.
-    fn sources(&self, unit: Unit) -> (Source, usize) {
+    /// The piece that is all of a unit, and the bytes of each sample in it.
+    fn whole(&self, unit: Unit) -> (Piece, usize) {
+        let piece = |path: &Arc<Path>, offset, len, is_window| Piece {
+            origin: Origin { path: path.clone() },
+            offset,
+            len,
+            is_window,
+        };
         match unit {
             Unit::Whole { file } => {
                 let (path, len) = &self.files[file];
                 // At most WHOLE_FILE_LIMIT.
                 let len = *len as u32;
-                (Source { path: path.clone(), offset: 0, len, is_window: false }, len as usize)
+                (piece(path, 0, len, false), len as usize)
             }
             Unit::Span { file, offset } => {
                 let (path, len) = &self.files[file];
                 let len = (len - offset).min(SPAN) as u32;
-                (Source { path: path.clone(), offset, len, is_window: true }, WINDOW)
+                (piece(path, offset, len, true), WINDOW)
             }
         }
     }
@@ -279,7 +256,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let bytes: Vec<u8> = (0..3000u32).map(|i| (i % 251) as u8).collect();
         write(dir.path(), "file", &bytes);
-        let source = Source { path: dir.path().join("file").into(), offset: 1024, len: 1024, is_window: true };
+        let source = Source::file(dir.path().join("file").into(), 1024, 1024, true);
         assert_eq!(source.read().unwrap(), bytes[1024..2048]);
         assert_eq!(source.label(), "file@1024");
     }

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Listing, Sample, Skipped, Source, WINDOW};
+use super::{Listing, Piece, Sample, Skipped, Source, WINDOW};
 use crate::model;
 
 /// Samples that wait for the device: enough to keep it busy, few enough to forget when a pass starts over.
@@ -102,17 +102,18 @@ fn read_pass(
     // Looked through before the first unit of a file; `None`: it cannot be.
     let mut secret: HashMap<Arc<Path>, Option<bool>> = HashMap::new();
     for unit in &listing.units {
-        let (source, piece) = listing.sources(*unit);
-        let pieces = u64::from(source.len).div_ceil(piece as u64);
-        let is_secret = match secret.get(&source.path) {
+        let (whole, step) = listing.whole(*unit);
+        let (source, path) = (Source::from(whole.clone()), &whole.origin.path);
+        let pieces = u64::from(whole.len).div_ceil(step as u64);
+        let is_secret = match secret.get(path) {
             Some(known) => *known,
             None => {
                 let found = source.is_secret().ok();
-                secret.insert(source.path.clone(), found);
+                secret.insert(path.clone(), found);
                 match found {
                     Some(true) => {
                         skipped.refused += 1;
-                        tell(Reading::Refused { path: source.path.clone() })?;
+                        tell(Reading::Refused { path: path.clone() })?;
                     }
                     Some(false) => {}
                     None => skipped.unreadable += 1,
@@ -128,7 +129,7 @@ fn read_pass(
             }),
             Some(true) | None => Vec::new(),
         };
-        for (at, bytes) in bytes.chunks(piece).enumerate() {
+        for (at, bytes) in bytes.chunks(step).enumerate() {
             if wanted.load(Ordering::Relaxed) != pass {
                 return Ok(());
             }
@@ -136,13 +137,13 @@ fn read_pass(
             if !seen.insert(checksum) {
                 continue;
             }
-            let source = Source {
-                offset: source.offset + (at * WINDOW) as u64 * u64::from(source.is_window),
-                // A piece is at most a whole small file.
+            let piece = Piece {
+                offset: whole.offset + (at * WINDOW) as u64 * u64::from(whole.is_window),
+                // At most a whole small file.
                 len: bytes.len() as u32,
-                ..source.clone()
+                ..whole.clone()
             };
-            let sample = Sample { checksum, source, bytes: bytes.into() };
+            let sample = Sample { checksum, source: piece.into(), bytes: bytes.into() };
             tell(Reading::Sample { pass, position: position + at as u64 + 1, sample })?;
         }
         position += pieces;

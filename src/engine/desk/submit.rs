@@ -146,7 +146,7 @@ impl Desk {
         let data = std::fs::read(path).map_err(refused)?;
         let len = u32::try_from(data.len())
             .map_err(|_| DeskError::Data { path: path.into(), why: "it is too large".into() })?;
-        let source = Source { path: path.canonicalize().map_err(refused)?.into(), offset: 0, len, is_window: false };
+        let source = Source::file(path.canonicalize().map_err(refused)?.into(), 0, len, false);
         progress(&format!("scoring {len} bytes with {} models", models.len()));
         let job = ConfirmJob {
             submission: SubmissionId(0),

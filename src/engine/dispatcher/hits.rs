@@ -70,7 +70,7 @@ impl Dispatcher {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
             let candidate = standing.candidates.iter().find(|c| !self.rows.has_failed(*id, c.checksum));
             let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id)) else { continue };
-            let costs = Costs::estimate(&state.parameters, candidate.source.len.into(), target.reward);
+            let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), target.reward);
             match self.policy.judge(&costs, self.committed) {
                 Worth::Yes => {}
                 // A person may still want it.

@@ -241,6 +241,11 @@ mod tests {
         let record = journal.in_flight(crate::api::SubmissionId(7)).await.unwrap().unwrap();
         assert_eq!((record.sends, record.height, record.transaction), (3, 0, signed.clone()));
         assert_eq!(journal.open_orders().await.unwrap(), []);
+        let submission = journal.submission(crate::api::SubmissionId(7)).await.unwrap();
+        assert_eq!(
+            submission.source,
+            crate::engine::corpus::Source::file(std::path::Path::new("/x").into(), 0, 1, false)
+        );
         // What a submission has signed is nobody's order.
         let order = journal.sign_order(OrderKind::Claim, "claim".into(), &signed, 5).await;
         assert!(matches!(order, Err(JournalError::OrderSigned(_))));

@@ -107,6 +107,22 @@ pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE chain_history (digest BLOB PRIMARY KEY, entry TEXT NOT NULL) WITHOUT ROWID;
 ",
+    "
+    ALTER TABLE samples ADD COLUMN source TEXT NOT NULL DEFAULT '';
+    UPDATE samples SET source = json_array(json_object(
+        'path', path, 'offset', start, 'len', len, 'is_window', json(iif(is_window, 'true', 'false'))));
+    ALTER TABLE samples DROP COLUMN path;
+    ALTER TABLE samples DROP COLUMN start;
+    ALTER TABLE samples DROP COLUMN len;
+    ALTER TABLE samples DROP COLUMN is_window;
+    ALTER TABLE submissions ADD COLUMN source TEXT NOT NULL DEFAULT '';
+    UPDATE submissions SET source = json_array(json_object(
+        'path', path, 'offset', start, 'len', len, 'is_window', json(iif(is_window, 'true', 'false'))));
+    ALTER TABLE submissions DROP COLUMN path;
+    ALTER TABLE submissions DROP COLUMN start;
+    ALTER TABLE submissions DROP COLUMN len;
+    ALTER TABLE submissions DROP COLUMN is_window;
+",
 ];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use rusqlite::params;
 
-use super::{Failure, Journal, JournalError, submissions::source};
+use super::{
+    Failure, Journal, JournalError,
+    submissions::{source, source_to_text},
+};
 use crate::{engine::corpus::Source, model::Score, primitives::Digest};
 
 /// A sample with its scores: (checksum of the encrypted weights, score).
@@ -30,19 +33,15 @@ impl Journal {
             let disk = connection.transaction()?;
             {
                 let mut sample = disk.prepare_cached(
-                    "INSERT INTO samples (checksum, path, start, len, is_window) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (checksum) DO UPDATE SET path = ?2, start = ?3, len = ?4, is_window = ?5
-                     RETURNING id",
+                    "INSERT INTO samples (checksum, source) VALUES (?1, ?2)
+                     ON CONFLICT (checksum) DO UPDATE SET source = ?2 RETURNING id",
                 )?;
                 let mut score = disk.prepare_cached(
                     "INSERT OR REPLACE INTO scores (sample, weights, loss, embedding) VALUES (?1, ?2, ?3, ?4)",
                 )?;
                 for scored in &samples {
-                    let at = &scored.source;
-                    let id: i64 = sample.query_row(
-                        params![scored.checksum.0, at.path.to_string_lossy(), at.offset, at.len, at.is_window],
-                        |row| row.get(0),
-                    )?;
+                    let id: i64 = sample
+                        .query_row(params![scored.checksum.0, source_to_text(&scored.source)], |row| row.get(0))?;
                     for (weights, result) in &scored.scores {
                         score.execute(params![id, weights.0, result.loss, to_blob(&result.embedding)])?;
                     }
@@ -70,18 +69,18 @@ impl Journal {
     pub async fn load_scores(&self, weights: Digest, limit_bytes: usize) -> Result<Vec<ScoredSample>, JournalError> {
         self.call(move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT checksum, path, start, len, is_window, loss, embedding
+                "SELECT checksum, source, loss, embedding
                  FROM scores JOIN samples ON samples.id = sample WHERE weights = ?1 ORDER BY sample DESC",
             )?;
             let mut rows = statement.query([weights.0])?;
             let (mut samples, mut held) = (Vec::new(), 0);
             while let Some(row) = rows.next()? {
-                let embedding = from_blob(&row.get::<_, Vec<u8>>(6)?);
+                let embedding = from_blob(&row.get::<_, Vec<u8>>(3)?);
                 held += embedding.len() * 4;
                 if held > limit_bytes {
                     break;
                 }
-                let score = Arc::new(Score { loss: row.get(5)?, embedding });
+                let score = Arc::new(Score { loss: row.get(2)?, embedding });
                 samples.push(ScoredSample {
                     checksum: Digest(row.get(0)?),
                     source: source(row, 1)?,

@@ -91,7 +91,7 @@ fn may_follow(from: State, to: State) -> bool {
     }
 }
 
-const COLUMNS: &str = "id, state, target, epoch, model, path, start, len, is_window, checksum, preview, distance, threshold, \
+const COLUMNS: &str = "id, state, target, epoch, model, source, checksum, preview, distance, threshold, \
      losses, bond, fee_estimate, expected_reward, reward_pool, paid, digest, url, note, changed_at_ms, \
      (SELECT sum(fee) FROM transactions WHERE submission = submissions.id AND outcome IS NOT NULL)";
 
@@ -105,12 +105,11 @@ pub(super) fn amount(row: &Row<'_>, column: usize) -> rusqlite::Result<Shannons>
 }
 
 pub(super) fn source(row: &Row<'_>, column: usize) -> rusqlite::Result<Source> {
-    Ok(Source {
-        path: std::path::PathBuf::from(row.get::<_, String>(column)?).into(),
-        offset: row.get(column + 1)?,
-        len: row.get(column + 2)?,
-        is_window: row.get(column + 3)?,
-    })
+    serde_json::from_str(row.get_ref(column)?.as_str()?).map_err(|_| damaged("a source that is no list of pieces"))
+}
+
+pub(super) fn source_to_text(source: &Source) -> String {
+    serde_json::json!(source).to_string()
 }
 
 fn losses_to_blob(losses: &[(ObjectId, f32)]) -> Vec<u8> {
@@ -139,23 +138,23 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             epoch: row.get(3)?,
             model: ObjectId(row.get(4)?),
             source: source.label(),
-            checksum: Digest(row.get(9)?),
-            size_bytes: source.len.into(),
-            preview: row.get(10)?,
-            distance: row.get(11)?,
-            threshold: row.get(12)?,
-            losses: losses_from_blob(row.get_ref(13)?.as_blob().map_err(|_| damaged("losses that are no bytes"))?)?,
-            bond: amount(row, 14)?,
-            fee: Shannons(row.get::<_, Option<u64>>(23)?.unwrap_or(row.get(15)?)),
-            expected_reward: amount(row, 16)?,
-            paid: row.get::<_, Option<u64>>(18)?.map(Shannons),
-            digest: row.get::<_, Option<[u8; 32]>>(19)?.map(Digest),
-            url: row.get(20)?,
-            note: row.get(21)?,
-            changed_at_ms: row.get(22)?,
+            checksum: Digest(row.get(6)?),
+            size_bytes: source.len().into(),
+            preview: row.get(7)?,
+            distance: row.get(8)?,
+            threshold: row.get(9)?,
+            losses: losses_from_blob(row.get_ref(10)?.as_blob().map_err(|_| damaged("losses that are no bytes"))?)?,
+            bond: amount(row, 11)?,
+            fee: Shannons(row.get::<_, Option<u64>>(20)?.unwrap_or(row.get(12)?)),
+            expected_reward: amount(row, 13)?,
+            paid: row.get::<_, Option<u64>>(15)?.map(Shannons),
+            digest: row.get::<_, Option<[u8; 32]>>(16)?.map(Digest),
+            url: row.get(17)?,
+            note: row.get(18)?,
+            changed_at_ms: row.get(19)?,
         },
         source,
-        reward_pool: amount(row, 17)?,
+        reward_pool: amount(row, 14)?,
     })
 }
 
@@ -212,14 +211,13 @@ impl Journal {
             let transaction = connection.transaction()?;
             let now = now_ms();
             let inserted = transaction.execute(
-                "INSERT INTO submissions (state, target, epoch, model, path, start, len, is_window, checksum, preview,
+                "INSERT INTO submissions (state, target, epoch, model, source, checksum, preview,
                      distance, threshold, losses, bond, fee_estimate, expected_reward, reward_pool, changed_at_ms)
-                 VALUES (:state, :target, :epoch, :model, :path, :start, :len, :is_window, :checksum, :preview,
+                 VALUES (:state, :target, :epoch, :model, :source, :checksum, :preview,
                      :distance, :threshold, :losses, :bond, :fee, :expected, :pool, :now)",
                 named_params! {
                     ":state": State::Found.word(), ":target": new.target.0, ":epoch": new.epoch,
-                    ":model": new.confirmation.model.0, ":path": new.source.path.to_string_lossy(),
-                    ":start": new.source.offset, ":len": new.source.len, ":is_window": new.source.is_window,
+                    ":model": new.confirmation.model.0, ":source": source_to_text(&new.source),
                     ":checksum": new.checksum.0, ":preview": new.confirmation.preview,
                     ":distance": new.confirmation.distance, ":threshold": new.threshold,
                     ":losses": losses_to_blob(&new.confirmation.losses), ":bond": new.bond.0,

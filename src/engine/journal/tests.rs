@@ -18,7 +18,7 @@ fn new(target: u8, bond: u64) -> NewSubmission {
     NewSubmission {
         target: ObjectId([target; 32]),
         epoch: 7,
-        source: Source { path: Path::new("/data/é.txt").into(), offset: 2048, len: 1024, is_window: true },
+        source: Source::file(Path::new("/data/é.txt").into(), 2048, 1024, true),
         checksum: Digest([target; 32]),
         confirmation: Confirmation {
             model: ObjectId([9; 32]),
@@ -271,7 +271,7 @@ async fn the_newest_scores_within_the_limit_come_back_bit_for_bit_in_the_order_o
     let weights = Digest([1; 32]);
     let sample = |n: u8| ScoredSample {
         checksum: Digest([n; 32]),
-        source: Source { path: Path::new("/data/a").into(), offset: u64::from(n), len: 10, is_window: false },
+        source: Source::file(Path::new("/data/a").into(), u64::from(n), 10, false),
         scores: vec![(
             weights,
             Arc::new(Score { loss: 0.1 + f32::from(n), embedding: vec![f32::from(n) / 3.0, -0.0] }),

@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     fn add(library: &mut Library, n: u8, weights: u8, loss: f32) {
-        let source = Source { path: std::path::Path::new("f").into(), offset: 0, len: 1, is_window: false };
+        let source = Source::file(std::path::Path::new("f").into(), 0, 1, false);
         let score = Arc::new(Score { loss, embedding: vec![f32::from(n); 100] });
         library.add(Digest([n; 32]), source, vec![(Digest([weights; 32]), score)]);
     }

@@ -98,7 +98,7 @@ impl Standing {
 impl Candidate {
     /// Fewest bytes (the smallest bond), then the larger margin; the checksum makes the order total.
     fn is_better_than(&self, other: &Self) -> bool {
-        (self.source.len.cmp(&other.source.len))
+        (self.source.len().cmp(&other.source.len()))
             .then(self.distance.total_cmp(&other.distance))
             .then(self.checksum.cmp(&other.checksum))
             .is_lt()
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn source(len: u32) -> Source {
-        Source { path: std::path::Path::new("f").into(), offset: 0, len, is_window: false }
+        Source::file(std::path::Path::new("f").into(), 0, len, false)
     }
 
     prop_compose! {
@@ -252,7 +252,7 @@ mod tests {
                 let (best, hits) = brute_force(&samples, target, min_margin);
                 let standing = board.standing(&spec.id).unwrap();
                 prop_assert_eq!(standing.best_distance, best);
-                let found: Vec<_> = standing.candidates.iter().map(|c| (c.source.len, c.distance, c.checksum)).collect();
+                let found: Vec<_> = standing.candidates.iter().map(|c| (c.source.len(), c.distance, c.checksum)).collect();
                 let wanted: Vec<_> = hits.iter().map(|(len, d, i)| (*len, *d, checksum(*i))).collect();
                 prop_assert_eq!(found, wanted);
             }

@@ -247,7 +247,9 @@ proptest! {
                         .iter()
                         .map(|wanted| now.get(&wanted.id).filter(|coin| coin.reference == *wanted).copied())
                         .collect();
-                    let Some(coins) = coins.filter(|_| !executed_unheard) else { continue };
+                    // It executes only if they pay its fee, too.
+                    let can_pay = |coins: &Vec<Coin>| coins.iter().map(|coin| coin.balance).sum::<u64>() >= FEE;
+                    let Some(coins) = coins.filter(|coins| !executed_unheard && can_pay(coins)) else { continue };
                     new += 1;
                     let (data, executed, after) = claim(&coins, new);
                     let mut next = now;

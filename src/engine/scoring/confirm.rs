@@ -182,7 +182,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = [vec![b'a'; 2048], b"-----BEGIN PRIVATE KEY-----".to_vec()].concat();
         std::fs::write(file.path(), &text).unwrap();
-        let source = Source { path: file.path().into(), offset: 0, len: 1024, is_window: true };
+        let source = Source::file(file.path().into(), 0, 1024, true);
         let job = ConfirmJob {
             submission: SubmissionId(1),
             source,

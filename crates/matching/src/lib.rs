@@ -1,0 +1,1 @@
+//! Arithmetic over the sample library.
