@@ -4,9 +4,11 @@
 //! checksum when it ends: bytes that leave this module are the bytes that were asked for.
 
 mod fetch;
+mod reach;
 mod store;
 
 pub use fetch::Fetcher;
+pub use reach::is_public;
 pub use store::{Store, StoreConfig};
 
 use crate::primitives::Digest;
