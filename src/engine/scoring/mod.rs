@@ -206,6 +206,9 @@ impl Drop for Scorers {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 /// Rows of a sample: what it costs.
 fn rows(sample: &Sample) -> usize {
     sample.bytes.len().div_ceil(SEQUENCE_LENGTH).max(1)
