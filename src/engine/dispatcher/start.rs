@@ -18,7 +18,9 @@ use super::{
     health::{ACCEPTED, Health},
     orders::LiveOrder,
     pipeline::Pipeline,
-    publish, rows,
+    publish,
+    quiet::Quiet,
+    rows,
 };
 use crate::{
     api::{
@@ -141,6 +143,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey: Survey::default(),
         map: Map::default(),
         meter: Meter::default(),
+        quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
         lines: past.log.into(),

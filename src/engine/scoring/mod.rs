@@ -34,8 +34,8 @@ use crate::{
 
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
-pub(super) use queue::Gauge;
 use queue::Queue;
+pub(super) use queue::{Doing, Gauge};
 pub(super) use shelf::Residents;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
@@ -197,6 +197,11 @@ impl Scorers {
     /// Samples here, waiting or in work.
     pub fn samples(&self) -> usize {
         self.queue.samples()
+    }
+
+    /// Rows here, waiting or in work, and how many there should be.
+    pub fn rows(&self) -> (usize, usize) {
+        self.queue.rows()
     }
 }
 
