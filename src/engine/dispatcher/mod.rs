@@ -33,7 +33,7 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
-    corpus::Reader,
+    corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
@@ -106,6 +106,7 @@ struct Dispatcher {
     journal: Journal,
     watch: Watch,
     reader: Reader,
+    shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
     weights: Residents,

@@ -254,13 +254,9 @@ impl Dispatcher {
     pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
         let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
         match reading {
-            Reading::Listed { pass: number, samples, skipped, refused } if number == pass.number => {
+            Reading::Listed { pass: number, samples, skipped } if number == pass.number => {
                 pass.samples = Some(samples);
                 pass.skipped = skipped;
-                for path in refused {
-                    let text = format!("{} looks like a secret and is not read: uploads are public", path.display());
-                    self.log(Level::Warning, text).await?;
-                }
                 if samples == 0 {
                     self.log(Level::Warning, "the corpus holds nothing to score".into()).await?;
                 }
@@ -275,10 +271,7 @@ impl Dispatcher {
                     self.scorers.score(ScoreJob { sample, models });
                 }
             }
-            Reading::Refused { path } => {
-                let text = format!("{} holds a private key and is not read: uploads are public", path.display());
-                self.log(Level::Warning, text).await?;
-            }
+            Reading::Notice(text) => self.log(Level::Warning, text).await?,
             Reading::Finished { pass: number, skipped } if number == pass.number => {
                 pass.position = pass.samples.unwrap_or(pass.position);
                 pass.skipped = skipped;
