@@ -19,7 +19,7 @@ use crate::{
         types::{SystemParameters, TargetStatus},
     },
     engine::{
-        corpus::{self, Source},
+        corpus::{self, Shelf, Source},
         journal::{Confirmation, NewSubmission, Step, Submission, TransactionKind},
         money::{self, NotBuilt},
         scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, WeightsSpec},
@@ -156,6 +156,7 @@ impl Desk {
         let job = ConfirmJob {
             submission: SubmissionId(0),
             source: source.clone(),
+            shelf: Shelf::default(),
             checksum: model::checksum(&data),
             target,
             epoch: object.generation_epoch,

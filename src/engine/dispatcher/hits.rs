@@ -179,6 +179,7 @@ impl Dispatcher {
         self.scorers.confirm(ConfirmJob {
             submission: id,
             source: live.submission.source.clone(),
+            shelf: self.shelf.clone(),
             checksum: live.submission.row.checksum,
             target: live.submission.row.target,
             epoch: target.generation_epoch,

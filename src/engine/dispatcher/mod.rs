@@ -15,6 +15,7 @@ mod orders;
 mod outbox;
 mod pipeline;
 mod publish;
+mod quiet;
 mod rows;
 mod start;
 
@@ -32,7 +33,7 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
-    corpus::Reader,
+    corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
@@ -57,6 +58,7 @@ use chain_view::{ChainView, Changes};
 use health::Health;
 use orders::LiveOrder;
 use pipeline::Pipeline;
+use quiet::Quiet;
 use rows::Rows;
 
 pub(super) use start::start;
@@ -104,6 +106,7 @@ struct Dispatcher {
     journal: Journal,
     watch: Watch,
     reader: Reader,
+    shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
     weights: Residents,
@@ -139,6 +142,7 @@ struct Dispatcher {
     survey: Survey,
     map: Map,
     meter: Meter,
+    quiet: Quiet,
     rewards: Arc<RewardsView>,
     rewards_due: bool,
     balances: Arc<Vec<(u64, Shannons)>>,
@@ -352,7 +356,7 @@ impl Dispatcher {
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
-            self.review_models();
+            self.review_models().await?;
         }
         Ok(())
     }
@@ -393,9 +397,11 @@ impl Dispatcher {
     }
 
     async fn on_second(&mut self) -> Result<(), Halt> {
+        self.meter.gauge(&self.scorers.gauges());
         self.dirty |= self.meter.tick();
         self.save_scores().await?;
         self.load_missing();
+        self.start_pass_if_due();
         self.review_map();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
@@ -476,6 +482,14 @@ impl Dispatcher {
         self.journal.log(line.clone()).await?;
         self.say(line);
         Ok(())
+    }
+
+    /// A line that may come again and again.
+    async fn log_quietly(&mut self, level: Level, text: String) -> Result<(), Halt> {
+        match self.quiet.admit(text, Instant::now()) {
+            Some(text) => self.log(level, text).await,
+            None => Ok(()),
+        }
     }
 
     /// Shows a line. What happens to submissions is shown only: their journal rows keep it better than text.

@@ -13,19 +13,22 @@ use crate::{
     api::Level,
     engine::{
         backoff::Backoff,
-        corpus::{Reading, Skipped},
+        corpus::{Reading, Skipped, Source},
         journal::{JournalError, ScoredSample},
         matching::Ask,
-        scoring::{ScoreJob, Scored, WeightsSpec},
+        scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
     model::Score,
     primitives::{Digest, ObjectId},
 };
 
 /// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
-const SAVED_AT_ONCE: usize = 64;
+pub(super) const SAVED_AT_ONCE: usize = 64;
 /// Embeddings that are taken from disk into the library, for one model.
 const LOADED_BYTES: usize = 512 << 20;
+
+/// How long models that are here wait for others, to score with all at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a model's weights are.
 pub(super) enum Residency {
@@ -45,6 +48,8 @@ pub(super) struct Pipeline {
     /// Weights → samples scored with them, failures included.
     scored: HashMap<Digest, HashSet<Digest>>,
     pass: Option<Pass>,
+    /// Since when there is something to score with that the pass at work does not use.
+    held_back: Option<Instant>,
     /// Samples at a scorer or waiting for one.
     pub in_scoring: u64,
     /// (sample, weights) of those.
@@ -91,6 +96,10 @@ impl Pipeline {
         !self.paused && self.pass.is_some()
     }
 
+    pub fn unsaved(&self) -> usize {
+        self.unsaved.len()
+    }
+
     pub fn skipped(&self) -> u64 {
         self.pass.as_ref().map_or(0, |pass| pass.skipped.total())
     }
@@ -113,8 +122,8 @@ impl Dispatcher {
     }
 
     /// After the registry or the open targets changed: load what is in play, forget what is gone.
-    pub(super) fn review_models(&mut self) {
-        let Some(state) = &self.chain.state else { return };
+    pub(super) async fn review_models(&mut self) -> Result<(), Halt> {
+        let Some(state) = &self.chain.state else { return Ok(()) };
         let listed: HashSet<ObjectId> = match self.chain.open.values().flat_map(|t| &t.models).copied().collect() {
             // Between two boards, what is active is what the next targets will list.
             none if HashSet::is_empty(&none) && self.pipeline.in_play.is_empty() => {
@@ -129,18 +138,22 @@ impl Dispatcher {
             .map(|(id, weights)| (*id, *weights))
             .collect();
         if in_play == self.pipeline.in_play {
-            return;
+            return Ok(());
         }
         self.pipeline.in_play = in_play;
         let registered: Vec<Digest> = active.values().copied().collect();
         self.pipeline.residents.retain(|weights, _| registered.contains(weights));
         self.pipeline.scored.retain(|weights, _| registered.contains(weights));
         self.pipeline.specs.retain(|weights, _| registered.contains(weights));
+        self.pipeline.asked.retain(|(_, weights)| registered.contains(weights));
+        let done = self.scorers.forget(|weights| !registered.contains(weights));
+        self.all_scored(done).await?;
         self.matcher.ask(Ask::KeepWeights(registered.clone()));
         let cache = self.weights.clone();
         tokio::spawn(async move { cache.keep(registered).await });
         self.load_missing();
         self.survey_due = true;
+        Ok(())
     }
 
     /// Starts the loading of weights in play that are not here and whose turn (after a failure) it is.
@@ -189,7 +202,7 @@ impl Dispatcher {
             Err(why) => {
                 let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
                 let delay = self.pipeline.delays.entry(checksum).or_insert_with(fresh).next_delay();
-                self.log(Level::Warning, format!("weights {checksum}: {why}")).await?;
+                self.log_quietly(Level::Warning, format!("weights {checksum}: {why}")).await?;
                 let retry = Instant::now() + delay;
                 self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
                 self.start_pass_if_due();
@@ -215,21 +228,25 @@ impl Dispatcher {
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
-    /// at work does not score with. So a sample is scored with all models at once, not once for each that comes late.
-    fn start_pass_if_due(&mut self) {
+    /// at work does not score with. So a sample is scored with all models at once, not once for each that comes late. But a
+    /// download that does not end holds nobody up for more than [`PATIENCE`].
+    pub(super) fn start_pass_if_due(&mut self) {
         let pipeline = &mut self.pipeline;
         let undecided = |weights: &Digest| match pipeline.residents.get(weights) {
             None | Some(Residency::Loading) => true,
             Some(Residency::Ready) => !pipeline.scored.contains_key(weights),
             Some(Residency::Failed { .. }) => false,
         };
-        if pipeline.in_play.values().any(undecided) {
-            return;
-        }
+        let is_undecided = pipeline.in_play.values().any(undecided);
         let ready: HashSet<Digest> = pipeline.ready().iter().map(|weights| weights.checksum).collect();
         if ready.is_empty() || pipeline.pass.as_ref().is_some_and(|pass| ready.is_subset(&pass.weights)) {
+            pipeline.held_back = None;
             return;
         }
+        if is_undecided && pipeline.held_back.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            return;
+        }
+        pipeline.held_back = None;
         let number = self.reader.start_pass();
         pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped: Skipped::default() });
     }
@@ -237,13 +254,9 @@ impl Dispatcher {
     pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
         let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
         match reading {
-            Reading::Listed { pass: number, samples, skipped, refused } if number == pass.number => {
+            Reading::Listed { pass: number, samples, skipped } if number == pass.number => {
                 pass.samples = Some(samples);
                 pass.skipped = skipped;
-                for path in refused {
-                    let text = format!("{} looks like a secret and is not read: uploads are public", path.display());
-                    self.log(Level::Warning, text).await?;
-                }
                 if samples == 0 {
                     self.log(Level::Warning, "the corpus holds nothing to score".into()).await?;
                 }
@@ -258,10 +271,7 @@ impl Dispatcher {
                     self.scorers.score(ScoreJob { sample, models });
                 }
             }
-            Reading::Refused { path } => {
-                let text = format!("{} holds a private key and is not read: uploads are public", path.display());
-                self.log(Level::Warning, text).await?;
-            }
+            Reading::Notice(text) => self.log(Level::Warning, text).await?,
             Reading::Finished { pass: number, skipped } if number == pass.number => {
                 pass.position = pass.samples.unwrap_or(pass.position);
                 pass.skipped = skipped;
@@ -286,7 +296,18 @@ impl Dispatcher {
             Some(trouble) => (Level::Warning, format!("{name}: {trouble}")),
             None => (Level::Info, format!("{name}: scores again")),
         };
-        self.log(level, text).await
+        self.log_quietly(level, text).await
+    }
+
+    /// A sample without a score: what weights are to blame for is told once for them, not for each sample.
+    async fn sample_failed(&mut self, weights: Digest, source: &Source, why: Fault) -> Result<(), Halt> {
+        self.pipeline.failures += 1;
+        let text = match why {
+            Fault::Weights(why) => format!("weights {weights}: {why}"),
+            Fault::Sample(why) => format!("{}: {why}", source.label()),
+            Fault::Device(why) => format!("samples are passed over: {why}"),
+        };
+        self.log_quietly(Level::Warning, text).await
     }
 
     pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {
@@ -309,10 +330,7 @@ impl Dispatcher {
                     }
                     match result {
                         Ok(score) => scores.push((weights, score)),
-                        Err(why) => {
-                            self.pipeline.failures += 1;
-                            self.log(Level::Warning, format!("{}: {why}", source.label())).await?;
-                        }
+                        Err(why) => self.sample_failed(weights, &source, why).await?,
                     }
                 }
                 if !scores.is_empty() {

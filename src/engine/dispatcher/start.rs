@@ -18,7 +18,9 @@ use super::{
     health::{ACCEPTED, Health},
     orders::LiveOrder,
     pipeline::Pipeline,
-    publish, rows,
+    publish,
+    quiet::Quiet,
+    rows,
 };
 use crate::{
     api::{
@@ -29,7 +31,7 @@ use crate::{
     engine::{
         EngineConfig, EngineError,
         backoff::Backoff,
-        corpus::{self, Reader},
+        corpus::{self, Reader, Shelf},
         journal::{Journal, Outcome},
         matching::Matcher,
         money::{Purse, Verdict},
@@ -97,12 +99,15 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
+    let shelf = Shelf::new(&config.sampling.allowed_secrets);
     let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?);
     let device = LocalDevice::new(weights.clone(), Handle::current());
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
         watch: Watch::spawn(client.clone(), address, config.refresh),
-        reader: Reader::spawn(config.corpus, config.dir.clone()).map_err(EngineError::Thread)?,
+        reader: Reader::spawn(config.corpus, config.sampling, config.dir.clone(), shelf.clone())
+            .map_err(EngineError::Thread)?,
+        shelf,
         scorers: Scorers::spawn(vec![Box::new(device)]).map_err(EngineError::Thread)?,
         matcher: Matcher::spawn(config.policy.min_margin).map_err(EngineError::Thread)?,
         weights,
@@ -141,6 +146,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey: Survey::default(),
         map: Map::default(),
         meter: Meter::default(),
+        quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
         lines: past.log.into(),

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device};
 use crate::{
     api::SubmissionId,
-    engine::corpus::Source,
+    engine::corpus::{Shelf, Source},
     model::{self, Model, ModelError, Score},
     primitives::{Digest, ObjectId},
 };
@@ -19,6 +19,8 @@ use crate::{
 pub(in crate::engine) struct ConfirmJob {
     pub submission: SubmissionId,
     pub source: Source,
+    /// Reads it again.
+    pub shelf: Shelf,
     pub checksum: Digest,
     pub target: ObjectId,
     pub epoch: u64,
@@ -34,7 +36,7 @@ pub(in crate::engine) enum NotConfirmed {
     Unreadable { file: String, cause: std::io::Error },
     #[error("{0} has changed since it was scored")]
     Changed(String),
-    #[error("{0} holds a private key, and an upload is public for ever")]
+    #[error("{0} holds a key or a token, and an upload is public for ever")]
     Secret(String),
     #[error("model {} is not here: {cause}", .model.short())]
     Weights { model: ObjectId, cause: WeightsError },
@@ -154,12 +156,12 @@ pub(super) fn confirm(
     exact: &Exact<'_>,
 ) -> Result<ConfirmedHit, NotConfirmed> {
     let unreadable = |cause| NotConfirmed::Unreadable { file: job.source.label(), cause };
-    let data = job.source.read().map_err(unreadable)?;
+    let data = job.shelf.read(&job.source).map_err(unreadable)?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
     }
     // The scores may be of an earlier run, and the file around the sample has perhaps changed since.
-    if job.source.is_secret().map_err(unreadable)? {
+    if job.shelf.is_secret(&job.source).map_err(unreadable)? {
         return Err(NotConfirmed::Secret(job.source.label()));
     }
     let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
@@ -224,6 +226,7 @@ mod tests {
         let job = ConfirmJob {
             submission: SubmissionId(1),
             source,
+            shelf: Shelf::default(),
             checksum: model::checksum(&text[..1024]),
             target: ObjectId([1; 32]),
             epoch: 1,

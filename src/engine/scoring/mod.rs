@@ -34,8 +34,8 @@ use crate::{
 
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
-pub(super) use queue::Gauge;
 use queue::Queue;
+pub(super) use queue::{Doing, Gauge};
 pub(super) use shelf::Residents;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
@@ -198,6 +198,11 @@ impl Scorers {
     pub fn samples(&self) -> usize {
         self.queue.samples()
     }
+
+    /// Rows here, waiting or in work, and how many there should be.
+    pub fn rows(&self) -> (usize, usize) {
+        self.queue.rows()
+    }
 }
 
 impl Drop for Scorers {
@@ -205,6 +210,9 @@ impl Drop for Scorers {
         self.queue.close();
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// Rows of a sample: what it costs.
 fn rows(sample: &Sample) -> usize {

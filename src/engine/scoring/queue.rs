@@ -133,8 +133,12 @@ impl Queue {
 
     pub fn has_room(&self) -> bool {
         let state = self.lock();
-        let appetite: usize = state.seats.iter().filter(|seat| seat.is_at_work()).map(|seat| seat.appetite).sum();
-        state.rows < appetite && state.bytes < MOST_BYTES
+        state.rows < state.appetite() && state.bytes < MOST_BYTES
+    }
+
+    pub fn rows(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.rows, state.appetite())
     }
 
     pub fn push(&self, job: ScoreJob) {
@@ -298,6 +302,10 @@ impl Seat {
 }
 
 impl State {
+    fn appetite(&self) -> usize {
+        self.seats.iter().filter(|seat| seat.is_at_work()).map(|seat| seat.appetite).sum()
+    }
+
     fn take(
         &mut self,
         seat: usize,
