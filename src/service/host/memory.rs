@@ -95,7 +95,8 @@ mod tests {
         memory.keep(key(3, 0), score(3.0));
         let known = [1, 2, 3].map(|n| memory.get(&key(n, 0)).map(|score| score.loss));
         assert_eq!(known, [Some(1.0), None, Some(3.0)]);
-        assert_eq!(memory.lock().order.len(), memory.lock().scores.len());
+        let kept = memory.lock();
+        assert_eq!(kept.order.len(), kept.scores.len());
     }
 
     #[test]
