@@ -9,7 +9,7 @@ mod fetch;
 pub(crate) mod scripted;
 mod store;
 
-pub use download::{Blob, Steering};
+pub use download::{Blob, Brought, Steering};
 pub use fetch::Fetcher;
 pub use store::{Store, StoreConfig};
 

@@ -140,7 +140,7 @@ impl Desk {
                 id.short(),
                 info.size
             ));
-            models.push((*id, info.checksum, weights.load(&spec(info)).await?));
+            models.push((*id, info.checksum, weights.load(&spec(info), |_| ()).await?));
         }
         let refused = |why: std::io::Error| DeskError::Data { path: path.into(), why: why.to_string() };
         let data = std::fs::read(path).map_err(refused)?;
@@ -313,7 +313,7 @@ impl Desk {
 }
 
 fn spec(model: &ActiveModelInfo) -> WeightsSpec {
-    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: model.decryption_key }
+    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
 }
 
 fn offer(

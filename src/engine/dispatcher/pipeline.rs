@@ -150,12 +150,12 @@ impl Dispatcher {
                 checksum: info.checksum,
                 url: info.url.clone(),
                 size: info.size,
-                key: info.decryption_key,
+                key: Some(info.decryption_key),
             };
             self.pipeline.residents.insert(*weights, Residency::Loading);
             let (cache, done) = (self.weights.clone(), self.done.clone());
             tokio::spawn(async move {
-                let result = cache.load(&spec).await.map_err(|e| e.to_string());
+                let result = cache.load(&spec, |_| ()).await.map_err(|e| e.to_string());
                 // Nobody listens after the end.
                 let _ = done.send(Done::Weights { checksum: spec.checksum, result });
             });

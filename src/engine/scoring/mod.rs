@@ -3,7 +3,11 @@
 //! Knows `model`, `storage` (to fetch weights) and the corpus; never the chain's client or the journal. Confirmations go
 //! before search. Never makes a [`ConfirmedHit`] from anything but bytes read again and scored in full precision.
 
+mod board;
 mod confirm;
+mod decrypt;
+mod downloads;
+mod residency;
 mod weights;
 
 use std::{
@@ -23,6 +27,7 @@ use crate::{
 };
 
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed};
+pub(super) use residency::Residents;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).

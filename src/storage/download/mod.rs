@@ -29,6 +29,15 @@ pub struct Blob {
     pub size: u64,
 }
 
+/// Whose work a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// Hashed on its way.
+    Now,
+    /// It was there already, or another process brought it; nobody has looked into it.
+    Before,
+}
+
 /// What the caller of a download sees and decides while it runs.
 pub trait Steering: Send + Sync {
     /// So many bytes are on disk, without a gap and hashed. Falls when a file has to be begun again.
@@ -57,7 +66,7 @@ pub(super) struct Manners {
     /// Doubled with each failure.
     pub first_pause: Duration,
     pub longest_pause: Duration,
-    /// Free space that a download leaves on the disk: the journal is often on it too.
+    /// Free space that a large download leaves on the disk (a small one: as much as it takes): the journal is often on it too.
     pub reserve: u64,
 }
 
@@ -71,7 +80,7 @@ impl Default for Manners {
             failures: 5,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(30),
-            reserve: 512 << 20,
+            reserve: 2 << 30,
         }
     }
 }
@@ -89,13 +98,14 @@ impl Fetcher {
     /// Brings exactly these bytes to `path`, whole or not at all; a file that is already there is left as it is. What had
     /// arrived before a cut or a restart is not asked for again, if size and validator (ETag, Last-Modified) still agree.
     /// Never writes more than the blob's size. A download of the same file by another process is waited for.
-    pub async fn download(&self, blob: &Blob, path: &Path, steering: &dyn Steering) -> Result<(), StorageError> {
-        let part = match Part::open(blob, path, self.manners.reserve).await? {
-            Opened::Finished => return Ok(()),
+    pub async fn download(&self, blob: &Blob, path: &Path, steering: &dyn Steering) -> Result<Brought, StorageError> {
+        let part = match Part::open(blob, path, self.manners.reserve.min(blob.size)).await? {
+            Opened::Finished => return Ok(Brought::Before),
             Opened::Part(part) => part,
         };
         steering.progress(part.length());
-        Download { fetcher: self, blob, steering, own: Semaphore::new(1) }.run(part).await
+        Download { fetcher: self, blob, steering, own: Semaphore::new(1) }.run(part).await?;
+        Ok(Brought::Now)
     }
 }
 
