@@ -161,6 +161,7 @@ impl Residents {
             task.abort();
         }
         prefetch.specs.clone_from(&specs);
+        self.0.cache.keep_also(specs.iter().map(|spec| spec.checksum));
         if !specs.is_empty() {
             prefetch.task = Some(tokio::spawn(fetch_ahead(self.0.cache.clone(), specs)).abort_handle());
         }

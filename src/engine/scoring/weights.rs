@@ -159,10 +159,6 @@ impl WeightsCache {
         &self.0.board
     }
 
-    pub(super) fn heads(&self) -> Option<usize> {
-        self.0.heads
-    }
-
     pub(super) fn path(&self, checksum: &Digest) -> PathBuf {
         self.0.dir.join(format!("{checksum}.enc"))
     }
@@ -316,6 +312,13 @@ impl WeightsCache {
         self.0.board.keep(&named);
         *self.0.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(named);
         self.remove_left_over(LEFT_OVER).await;
+    }
+
+    /// These are needed as well.
+    pub(super) fn keep_also(&self, checksums: impl IntoIterator<Item = Digest>) {
+        if let Some(named) = &mut *self.0.named.lock().unwrap_or_else(PoisonError::into_inner) {
+            named.extend(checksums);
+        }
     }
 
     /// Whether anything was removed.
