@@ -15,12 +15,15 @@
 //!   that has had to load the same weights twice therefore asks for more samples (its *appetite*): so many that loading costs
 //!   at most a tenth of the time, within a bound.
 
+mod board;
 mod confirm;
+mod decrypt;
 mod device;
+mod downloads;
 mod queue;
 mod remote;
+mod residency;
 mod share;
-mod shelf;
 mod weights;
 mod worker;
 
@@ -40,9 +43,9 @@ pub(super) use device::LocalDevice;
 use queue::Queue;
 pub(super) use queue::{Doing, Gauge};
 pub(super) use remote::{EmbeddingDim, RemoteScorer};
+pub(super) use residency::Residents;
 pub(super) use share::Share;
 pub use share::ShareError;
-pub(super) use shelf::Residents;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
