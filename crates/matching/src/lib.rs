@@ -1,1 +1,3 @@
 //! Arithmetic over the sample library.
+
+pub mod compose;
