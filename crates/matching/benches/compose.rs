@@ -102,7 +102,6 @@ fn bench(criterion: &mut Criterion) {
         rows: &library.rows[model],
         row_of: &library.row_of,
         norms: &library.norms[model],
-        unit_rows: false,
         losses: &library.losses[model],
     });
     let pool = Pool { dim: DIM, models: models.collect(), contents: &library.contents };

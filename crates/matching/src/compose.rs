@@ -45,14 +45,12 @@ pub enum Reach {
 /// The windows' scores under one of the target's models.
 #[derive(Clone, Copy, Debug)]
 pub struct Scores<'a> {
-    /// `[rows, dim]`, row-major.
+    /// `[rows, dim]`, row-major, as the model gave them: the mean of a composition is one of vectors with their lengths.
     pub rows: &'a [f16],
     /// Window → row.
     pub row_of: &'a [u32],
-    /// `[windows]`: the norm of the window's embedding as the model gave it.
+    /// `[windows]`: lengths of the embeddings.
     pub norms: &'a [f32],
-    /// Whether rows were divided by their norms. A mean is one of embeddings that were not.
-    pub unit_rows: bool,
     /// `[windows]`
     pub losses: &'a [f32],
 }
@@ -114,12 +112,6 @@ impl<'a> Pool<'a> {
         &scores.rows[at..at + self.dim]
     }
 
-    /// The embedding is the row times this.
-    fn scale(&self, model: usize, window: usize) -> f32 {
-        let scores = &self.models[model];
-        if scores.unit_rows { scores.norms[window] } else { 1.0 }
-    }
-
     fn check(&self) {
         let windows = self.len();
         for scores in &self.models {
@@ -138,22 +130,21 @@ impl<'a> Pool<'a> {
     /// The score of these windows put together, from the rows, in f64; `None` without a winner.
     pub fn measure(&self, windows: &[u32], target: &[f32]) -> Option<Composition> {
         let count = windows.len() as f64;
-        let losses = self.models.iter().map(|scores| {
-            windows.iter().map(|window| f64::from(scores.losses[*window as usize])).sum::<f64>() / count
-        });
+        let losses = self
+            .models
+            .iter()
+            .map(|scores| windows.iter().map(|window| f64::from(scores.losses[*window as usize])).sum::<f64>() / count);
         let losses: Vec<f64> = losses.collect();
         let winner = lowest(losses.iter().copied())?;
         let mut sum = vec![0.0f64; self.dim];
         for window in windows {
-            let scale = f64::from(self.scale(winner, *window as usize));
             for (s, x) in sum.iter_mut().zip(self.row(winner, *window as usize)) {
-                *s += scale * x.to_f64();
+                *s += x.to_f64();
             }
         }
         let dot: f64 = sum.iter().zip(target).map(|(s, t)| s * f64::from(*t)).sum();
         let norm = |squares: f64| squares.sqrt();
-        let lengths =
-            norm(sum.iter().map(|s| s * s).sum()) * norm(target.iter().map(|t| f64::from(*t).powi(2)).sum());
+        let lengths = norm(sum.iter().map(|s| s * s).sum()) * norm(target.iter().map(|t| f64::from(*t).powi(2)).sum());
         let distance = (1.0 - dot / lengths) as f32;
         let mut windows = windows.to_vec();
         windows.sort_unstable();
@@ -213,10 +204,7 @@ fn best_single(pool: &Pool<'_>, projections: &Projections, wanted: &Wanted<'_>, 
             let ahead = pool.models[rival].losses[window] - pool.models[winner].losses[window];
             rival != winner && ahead < wanted.loss_margin
         };
-        if cosine >= needed
-            && best.is_none_or(|(most, _)| cosine > most)
-            && !(0..pool.models.len()).any(loses)
-        {
+        if cosine >= needed && best.is_none_or(|(most, _)| cosine > most) && !(0..pool.models.len()).any(loses) {
             best = Some((cosine, window as u32));
         }
     }
@@ -245,7 +233,8 @@ fn anywhere(
         let all: Vec<u32> = projections.scanned(model).collect();
         let windows = projections.shortlist(pool, model, all, SHORTLIST);
         let members = Members::load(pool, model, windows, |w| projections.of[model][w as usize]);
-        Search { members: &members, needed, loss_margin: wanted.loss_margin, beam: BEAM, exchanged: EXCHANGED }.shortest(longest)
+        Search { members: &members, needed, loss_margin: wanted.loss_margin, beam: BEAM, exchanged: EXCHANGED }
+            .shortest(longest)
     };
     (0..pool.models.len()).into_par_iter().map(search).reduce(|| None, better)
 }
@@ -307,7 +296,14 @@ fn in_one_group(
             let all = groups.members(promising.group).iter().copied().filter(scanned).collect();
             let windows = projections.shortlist(pool, model, all, GROUP_SHORTLIST);
             let members = Members::load(pool, model, windows, |w| projections.of[model][w as usize]);
-            Search { members: &members, needed, loss_margin: wanted.loss_margin, beam: GROUP_BEAM, exchanged: EXCHANGED }.shortest(limit)
+            Search {
+                members: &members,
+                needed,
+                loss_margin: wanted.loss_margin,
+                beam: GROUP_BEAM,
+                exchanged: EXCHANGED,
+            }
+            .shortest(limit)
         };
         let found = some.par_iter().map(search).reduce(|| None, better);
         best = better(best, found);

@@ -38,7 +38,9 @@ impl Groups {
         }
         let mut made = Self { members, starts, products: Vec::new() };
         made.products = (0..pool.models.len())
-            .map(|model| (0..count).into_par_iter().map(|g| mean_product(pool, model, made.members(g as u32))).collect())
+            .map(|model| {
+                (0..count).into_par_iter().map(|g| mean_product(pool, model, made.members(g as u32))).collect()
+            })
             .collect();
         made
     }
@@ -66,15 +68,8 @@ fn mean_product(pool: &Pool<'_>, model: usize, windows: &[u32]) -> f32 {
     for window in windows.iter().step_by(step) {
         let window = *window as usize;
         row.clear();
-        kernel::append(pool.row(model, window), pool.scale(model, window), &mut row);
-        kernel::vectorised(
-            #[inline(always)]
-            || {
-                for (s, x) in sum.iter_mut().zip(&row) {
-                    *s += x;
-                }
-            },
-        );
+        kernel::append(pool.row(model, window), &mut row);
+        sum.iter_mut().zip(&row).for_each(|(sum, x)| *sum += x);
         squares += pool.models[model].norms[window].powi(2);
         count += 1.0;
     }

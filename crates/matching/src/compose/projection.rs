@@ -1,12 +1,9 @@
 //! How far each window reaches towards the target: the one pass over the library's rows.
 
-use rayon::prelude::*;
-
-use super::{Groups, Pool, Reach, Wanted, kernel};
+use super::{Groups, Pool, Reach, Wanted};
 
 /// Bytes of rows beyond those of the winners that one target may read. Rows are what takes time.
 const FURTHER_BYTES: usize = 128 << 20;
-const BLOCK: usize = 512;
 
 pub(super) struct Projections {
     /// `[model][window]`: target · embedding; NaN where it was not looked at.
@@ -20,26 +17,12 @@ impl Projections {
         let winners: Vec<Option<u8>> =
             (0..pool.len()).map(|window| pool.winner(window).and_then(|model| u8::try_from(model).ok())).collect();
         let wanted_rows = rows(pool, groups, wanted.reach, &winners);
-        let of = wanted_rows.into_iter().enumerate().map(|(model, windows)| {
+        let of = wanted_rows.into_iter().zip(&pool.models).map(|(windows, scores)| {
+            let slots: Vec<u32> = windows.iter().map(|window| scores.row_of[*window as usize]).collect();
+            let mut found = vec![0.0; slots.len()];
+            crate::products_of_rows(scores.rows, pool.dim, &slots, wanted.target, &mut found);
             let mut projections = vec![f32::NAN; pool.len()];
-            let found: Vec<Vec<f32>> = windows
-                .par_chunks(BLOCK)
-                .map(|windows| {
-                    kernel::vectorised(
-                        #[inline(always)]
-                        || {
-                            let mut found = Vec::with_capacity(BLOCK);
-                            for window in windows {
-                                let window = *window as usize;
-                                let dot = kernel::dot_half(pool.row(model, window), wanted.target);
-                                found.push(dot * pool.scale(model, window));
-                            }
-                            found
-                        },
-                    )
-                })
-                .collect();
-            for (window, projection) in windows.iter().zip(found.into_iter().flatten()) {
+            for (window, projection) in windows.iter().zip(found) {
                 projections[*window as usize] = projection;
             }
             projections

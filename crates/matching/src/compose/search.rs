@@ -22,7 +22,7 @@ impl Members {
         let mut rows = Vec::with_capacity(windows.len() * pool.dim);
         for window in &windows {
             let window = *window as usize;
-            kernel::append(pool.row(model, window), pool.scale(model, window), &mut rows);
+            kernel::append(pool.row(model, window), &mut rows);
         }
         let rivals: Vec<usize> = (0..pool.models.len()).filter(|rival| *rival != model).collect();
         let advantage = |window: &u32| {
