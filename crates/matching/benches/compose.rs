@@ -110,7 +110,7 @@ fn bench(criterion: &mut Criterion) {
     let targets: Vec<Vec<f32>> = (0..64).map(|_| target(&mut random)).collect();
 
     let mut group = criterion.benchmark_group(format!("compose/{windows}x{MODELS}x{DIM}"));
-    group.sample_size(20);
+    group.sample_size(10);
     for (name, reach) in [("single", Reach::Single), ("same-source", Reach::SameGroup), ("any", Reach::Any)] {
         for threshold in [0.95, 0.90, 0.80] {
             let ask = |target| {

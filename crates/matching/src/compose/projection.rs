@@ -3,7 +3,7 @@
 use super::{Groups, Pool, Reach, Wanted};
 
 /// Bytes of rows beyond those of the winners that one target may read. Rows are what takes time.
-const FURTHER_BYTES: usize = 128 << 20;
+const FURTHER_BYTES: usize = 64 << 20;
 
 pub(super) struct Projections {
     /// `[model][window]`: target · embedding; NaN where it was not looked at.
