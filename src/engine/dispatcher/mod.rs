@@ -32,12 +32,12 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
-    corpus::Reader,
+    corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
-    scoring::{Scorers, WeightsCache},
+    scoring::{Residents, Scorers},
     snapshot::{Map, Meter, Projection, Survey},
     watch::{News, Refresh, Watch, look},
 };
@@ -50,7 +50,6 @@ use crate::{
         keys::Keypair,
         types::{SignedTransaction, TargetV1},
     },
-    model::Model,
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
@@ -69,10 +68,12 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the end waits for transactions in flight, and for the last look at the wallet.
 const SETTLING: Duration = Duration::from_secs(30);
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// Scores that are taken in before anything else is looked at.
+const SCORED_AT_ONCE: usize = 64;
 
 /// What a short-lived task reports.
 enum Done {
-    Weights { checksum: Digest, result: Result<Arc<Model>, String> },
+    Weights { checksum: Digest, result: Result<(), String> },
     Scores { weights: Digest, result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
@@ -103,9 +104,10 @@ struct Dispatcher {
     journal: Journal,
     watch: Watch,
     reader: Reader,
+    shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
-    weights: WeightsCache,
+    weights: Residents,
     done: mpsc::UnboundedSender<Done>,
     results: mpsc::UnboundedReceiver<Done>,
 
@@ -171,9 +173,9 @@ impl Dispatcher {
         let mut second = time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut scored = Vec::with_capacity(SCORED_AT_ONCE);
         loop {
-            let wants_samples =
-                self.pipeline.wants_samples(self.scorers.waiting(), self.scorers.threads()) && self.stopping.is_none();
+            let wants_samples = self.pipeline.wants_samples() && self.scorers.has_room() && self.stopping.is_none();
             tokio::select! {
                 // Money before knowledge before bulk.
                 biased;
@@ -182,7 +184,7 @@ impl Dispatcher {
                 }
                 Some(done) = self.results.recv() => self.done(done).await?,
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
-                Some(scored) = self.scorers.results.recv() => self.scored(scored).await?,
+                1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply),
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
@@ -240,8 +242,9 @@ impl Dispatcher {
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
-                self.scorers.clear_search();
-                Ok(())
+                // Models take long: what they have said of samples that are not done is kept.
+                let known = self.scorers.clear_search();
+                self.all_scored(known).await
             }
         }
     }

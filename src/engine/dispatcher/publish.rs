@@ -170,7 +170,7 @@ impl Dispatcher {
                 id: model.id,
                 stake: Shannons(model.stake),
                 commission_bps: model.commission_bps,
-                resident: matches!(residency, Some(Residency::Ready(_))),
+                resident: matches!(residency, Some(Residency::Ready)),
                 trouble: match residency {
                     Some(Residency::Failed { why, .. }) => Some(why.clone()),
                     _ => None,
@@ -215,11 +215,11 @@ impl Dispatcher {
             tokens_per_s: self.meter.tokens_per_s(),
             hits: self.hits,
             hits_per_h: if hours > 0.0 { self.hits as f32 / hours } else { 0.0 },
-            queue: self.scorers.waiting() as u64 + self.reader.readings.len() as u64,
+            queue: self.scorers.samples() as u64 + self.reader.readings.len() as u64,
             remaining: self.pipeline.remaining(),
             skipped: self.pipeline.skipped() + self.pipeline.failures,
             history: self.meter.history(),
-            device: format!("cpu, {} threads", self.scorers.threads()),
+            device: self.scorers.gauges().iter().map(|gauge| gauge.name.as_str()).collect::<Vec<_>>().join(", "),
         }
     }
 
