@@ -38,7 +38,7 @@ use crate::{
     storage::{StorageError, Store},
 };
 
-pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
+pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 pub use journal::JournalError;
 
 /// Everything that the engine is told from outside.
