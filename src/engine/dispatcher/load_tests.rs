@@ -71,6 +71,7 @@ fn state() -> EpochState {
         emission_balance: 0,
         emission_per_epoch: 0,
         models: vec![model],
+        upcoming: vec![],
     }
 }
 

@@ -303,7 +303,9 @@ impl Dispatcher {
         self.review_protocol(before).await?;
         self.note_balance().await?;
         self.dirty = true;
-        self.apply(changes).await
+        self.apply(changes).await?;
+        self.prefetch_weights();
+        Ok(())
     }
 
     async fn checkpoint(&mut self, checkpoint: CheckpointInfo) -> Result<(), Halt> {

@@ -100,7 +100,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
     let shelf = Shelf::new(&config.sampling.allowed_secrets);
-    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?);
+    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?, u64::MAX);
     let device = LocalDevice::new(weights.clone(), Handle::current());
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::{Exact, Fault, Residents, SEED, Scorer, Setback, WeightsSpec, rows};
 use crate::{
     engine::corpus::Sample,
-    model::{Model, ModelError, Score},
+    model::{Model, ModelError, Placement, Score},
     primitives::Digest,
 };
 
@@ -37,7 +37,10 @@ impl LocalDevice {
 
     fn model(&mut self, weights: &WeightsSpec) -> Result<Arc<Model>, Setback> {
         let (was_ready, started) = (self.is_ready(weights), Instant::now());
-        let model = self.runtime.block_on(self.residents.get(weights)).map_err(|e| Setback::Weights(e.to_string()))?;
+        let model = self
+            .runtime
+            .block_on(self.residents.get(weights, Placement::CPU))
+            .map_err(|e| Setback::Weights(e.to_string()))?;
         if !was_ready {
             self.swaps.loaded(weights.checksum, started.elapsed());
             self.seen.retain(|_, model| model.strong_count() > 0);
@@ -75,7 +78,9 @@ impl Scorer for LocalDevice {
 
     fn exact(&self) -> Option<Arc<Exact<'static>>> {
         let (residents, runtime) = (self.residents.clone(), self.runtime.clone());
-        Some(Arc::new(move |weights, place| (place == 0).then(|| runtime.block_on(residents.get(weights)))))
+        Some(Arc::new(move |weights, place| {
+            (place == 0).then(|| runtime.block_on(residents.get(weights, Placement::CPU)))
+        }))
     }
 }
 

@@ -14,10 +14,13 @@
 //!   that has had to load the same weights twice therefore asks for more samples (its *appetite*): so many that loading costs
 //!   at most a tenth of the time, within a bound.
 
+mod board;
 mod confirm;
+mod decrypt;
 mod device;
+mod downloads;
 mod queue;
-mod shelf;
+mod residency;
 mod weights;
 mod worker;
 
@@ -36,7 +39,7 @@ pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;
 pub(super) use queue::{Doing, Gauge};
-pub(super) use shelf::Residents;
+pub(super) use residency::Residents;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
