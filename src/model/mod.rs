@@ -5,17 +5,25 @@
 
 pub mod arrgen;
 mod crypto;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod distance;
 mod error;
+mod file;
+mod placement;
+mod processor;
 mod regulariser;
+mod rows;
 mod score;
 pub mod tokenizer;
 mod transformer;
 mod weights;
 
-pub use crypto::{apply_key_stream, checksum};
+pub use crypto::{apply_key_stream, apply_key_stream_at, checksum};
 pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;
+pub use file::ReadAt;
+pub use placement::{Device, DeviceInfo, NoSuchName, Placement, Precision, devices};
 pub use score::{Geometry, Model, Score};
 
 /// `[batch, seq]` constants of the service (`model.md §1.1`).
