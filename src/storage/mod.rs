@@ -5,12 +5,14 @@
 
 mod download;
 mod fetch;
+mod reach;
 #[cfg(test)]
 pub(crate) mod scripted;
 mod store;
 
 pub use download::{Blob, Brought, Steering};
 pub use fetch::Fetcher;
+pub use reach::Reach;
 pub use store::{Store, StoreConfig};
 
 use std::path::PathBuf;

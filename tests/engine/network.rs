@@ -65,6 +65,8 @@ impl Orders {
             sampling: Sampling::default(),
             heads: None,
             scorer_threads: 1,
+            scorers: Vec::new(),
+            share_data: None,
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,

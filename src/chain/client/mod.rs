@@ -13,13 +13,15 @@ mod history;
 mod pages;
 mod preflight;
 mod protocol;
+mod scoring;
 mod transport;
 
-pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use auxiliary::{advance_epoch, request_faucet, scoring_health};
 pub use claimable::ClaimableTarget;
 pub use history::PastTransaction;
 pub use preflight::Preflight;
 pub use protocol::KNOWN_PROTOCOL;
+pub use scoring::{RemoteScore, ScoringClient, ScoringError, ScoringModel};
 
 use std::{sync::Arc, time::Duration};
 

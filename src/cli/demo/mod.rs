@@ -154,6 +154,8 @@ impl Demo {
             sampling: Sampling::default(),
             heads: None,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            scorers: Vec::new(),
+            share_data: None,
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,

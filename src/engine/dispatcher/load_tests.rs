@@ -92,6 +92,8 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         sampling: crate::engine::Sampling::default(),
         heads: None,
         scorer_threads: 1,
+        scorers: Vec::new(),
+        share_data: None,
         refresh: Duration::from_secs(3600),
         coins_ahead: 4,
         accepted_protocol: None,

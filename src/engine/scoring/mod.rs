@@ -1,6 +1,7 @@
 //! Scoring: dedicated threads that score samples and confirm hits, one for each device, and the weights they use.
 //!
-//! Knows `model`, `storage` (to fetch weights) and the corpus; never the chain's client or the journal. Confirmations go
+//! Knows `model`, `storage` (to fetch weights) and the corpus; of the chain's client only what
+//! asks scoring services; never the journal. Confirmations go
 //! before search. Never makes a [`ConfirmedHit`] from anything but bytes read again and scored in full precision, and never
 //! holds more samples than its scorers have an appetite for.
 //!
@@ -20,7 +21,9 @@ mod decrypt;
 mod device;
 mod downloads;
 mod queue;
+mod remote;
 mod residency;
+mod share;
 mod weights;
 mod worker;
 
@@ -39,7 +42,10 @@ pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;
 pub(super) use queue::{Doing, Gauge};
+pub(super) use remote::{EmbeddingDim, RemoteScorer};
 pub(super) use residency::Residents;
+pub(super) use share::Share;
+pub use share::ShareError;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).

@@ -222,6 +222,7 @@ fn confirmation(dir: &Path) -> ConfirmJob {
     std::fs::write(&path, b"found").unwrap();
     ConfirmJob {
         submission: SubmissionId(7),
+        shelf: corpus::Shelf::default(),
         source: corpus::Source::file(path.into(), 0, 5, false),
         checksum: model::checksum(b"found"),
         target: ObjectId([1; 32]),
