@@ -155,7 +155,7 @@ impl RemoteScorer {
             url: weights.url.clone(),
             checksum: weights.checksum,
             size: weights.size,
-            decryption_key: Some(weights.key),
+            decryption_key: weights.key,
             dim,
         };
         // Its distance is of no interest here; it must have a direction.
