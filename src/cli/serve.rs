@@ -7,7 +7,7 @@ use std::{
     sync::Mutex,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use tokio::{
@@ -24,7 +24,11 @@ use super::{
     output::{OutputArgs, Page},
     place,
 };
-use crate::service::{self, Host, HostConfig, Limits, Reach, ScoringApi};
+use crate::{
+    model::{self, Device},
+    service::{self, Host, HostConfig, Limits, ScoringApi},
+    storage::Reach,
+};
 
 /// If this machine does not tell how much memory it has.
 const MODEL_GIB: u64 = 4;
@@ -40,17 +44,20 @@ const MODEL_GIB: u64 = 4;
 #[command(
     after_help = "Examples:\n  somascope serve\n  somascope serve --listen 0.0.0.0:9124 --allow-private --memory 16\n\n\
     A line of the log for each request goes to standard error; RUST_LOG chooses what else (RUST_LOG=warn: errors only).\n\n\
-    With --json it prints one line when it is ready: url, listen, reach (anywhere, public), memory_bytes, max_data_bytes, \
+    With --json it prints one line when it is ready: url, listen, reach (anywhere, public), devices, memory_bytes, max_data_bytes, \
     max_weights_bytes, most_requests, data_dir, pid."
 )]
 pub struct Serve {
     /// Listen on this address; port 0 takes any free one. Addresses other than this machine's own are for networks that you trust.
     #[arg(long, default_value = "127.0.0.1:9124", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+    /// Score on this device: cpu, cuda:0, metal:0. Repeat for several [default: every card that this build can use, else cpu].
+    #[arg(long, value_name = "DEVICE")]
+    device: Vec<Device>,
     /// Keep downloaded weights here [default: `scoring` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Memory for loaded models, in GiB [default: half of what is available]. Models that are not in use make room.
+    /// Memory for loaded models on each device, in GiB [default: half of what is available]. Models that are not in use make room.
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=1 << 14))]
     memory: Option<u64>,
     /// Attention heads of the models, which weights do not tell [default: 4 for embeddings of 16, else 8].
@@ -82,6 +89,7 @@ struct Ready {
     listen: SocketAddr,
     /// `anywhere`, or `public`: not from private addresses.
     reach: &'static str,
+    devices: Vec<Device>,
     memory_bytes: u64,
     max_data_bytes: u64,
     max_weights_bytes: u64,
@@ -129,9 +137,11 @@ impl Serve {
             Some(gib) => gib << 30,
             None => doctor::available_memory().map_or(MODEL_GIB << 30, |available| available / 2),
         };
+        let devices = self.devices()?;
         let host = Host::new(HostConfig {
             dir: dir.clone(),
             heads: self.heads,
+            devices: devices.clone(),
             model_bytes,
             remembered_bytes: usize::try_from(self.remember << 20).unwrap_or(usize::MAX),
             most_requests: usize::try_from(self.queue).unwrap_or(usize::MAX),
@@ -144,6 +154,7 @@ impl Serve {
                 Reach::Anywhere => "anywhere",
                 Reach::Public => "public",
             },
+            devices,
             memory_bytes: model_bytes,
             max_data_bytes: limits.data_bytes,
             max_weights_bytes: limits.weights_bytes,
@@ -178,11 +189,33 @@ impl Serve {
     }
 }
 
+impl Serve {
+    /// Those asked for, each once; else the cards, else the processor.
+    fn devices(&self) -> anyhow::Result<Vec<Device>> {
+        let found: Vec<Device> = model::devices().into_iter().map(|info| info.device).collect();
+        if self.device.is_empty() {
+            let cards: Vec<Device> = found.into_iter().filter(|device| *device != Device::Cpu).collect();
+            return Ok(if cards.is_empty() { vec![Device::Cpu] } else { cards });
+        }
+        let mut devices = self.device.clone();
+        devices.sort();
+        devices.dedup();
+        match devices.iter().find(|device| !found.contains(device)) {
+            Some(missing) => {
+                let names: Vec<String> = found.iter().map(Device::to_string).collect();
+                bail!("this build finds no {missing} here, only {}", names.join(", "))
+            }
+            None => Ok(devices),
+        }
+    }
+}
+
 impl Ready {
     /// For people; a closed standard error must not stop the work.
     fn tell(&self) {
         let mut page = Page::default();
         page.line(format!("the scoring service listens on {}; Ctrl-C stops it", self.url))
+            .fact("devices", self.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", "))
             .fact("fetches from", self.reach)
             .fact("models", format!("up to {:.1} GiB loaded", self.memory_bytes as f64 / f64::from(1 << 30)))
             .fact("data", format!("up to {} MiB", self.max_data_bytes >> 20))

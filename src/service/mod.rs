@@ -13,5 +13,5 @@ mod scoring;
 pub use answer::Failure;
 pub use bcs::{BcsApi, HttpRequest, HttpResponse, serve, unary};
 pub use host::{Host, HostConfig, HostError};
-pub use request::{Limits, Reach, ScoringRequest, Weights};
+pub use request::{Limits, ScoringRequest, Weights};
 pub use scoring::{Evaluate, ScoringApi, Won};

@@ -1,15 +1,15 @@
 //! From a stranger's message to a request that can be worked on: everything that can be refused without a download is refused here, in
 //! a real service's words and, where that would end (`protocol-corrections.md §0`), in our own.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
 use tonic::Status;
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     chain::services::{ModelManifest, ScoreRequest},
     primitives::Digest,
-    storage::is_public,
+    storage::Reach,
 };
 
 /// Models of one request. The network lists at most a handful for a target.
@@ -22,14 +22,6 @@ pub struct Limits {
     /// Of one model.
     pub weights_bytes: u64,
     pub reach: Reach,
-}
-
-/// Where blobs may be fetched from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    Anywhere,
-    /// Not from this machine or a private network, so that strangers cannot look around in it.
-    Public,
 }
 
 /// A model's weights as a manifest publishes them.
@@ -95,17 +87,11 @@ fn url(text: &str, reach: Reach) -> Result<String, Status> {
     if !matches!(url.scheme(), "http" | "https") {
         return Err(Status::invalid_argument("URLs must begin with http:// or https://"));
     }
-    // Names are looked up, and their addresses judged, by whoever downloads.
-    let address = match url.host() {
-        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-        Some(Host::Domain(_)) | None => None,
-    };
-    match (reach, address) {
-        (Reach::Public, Some(address)) if !is_public(address) => Err(Status::invalid_argument(
-            "URLs must not lead to a private address: this service fetches from public ones",
+    match reach.refuses(&url) {
+        true => Err(Status::invalid_argument(
+            "URLs must not lead to a private address: this service fetches from public ones only",
         )),
-        _ => Ok(url.into()),
+        false => Ok(url.into()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{StorageError, download::Manners};
+use super::{Reach, StorageError, download::Manners};
 use crate::primitives::{Digest, hash};
 
 /// A stalled server is given up after this long without a byte.
@@ -22,16 +22,19 @@ pub struct Fetcher {
 
 impl Fetcher {
     pub fn new() -> Result<Self, StorageError> {
+        Self::reaching(Reach::Anywhere)
+    }
+
+    pub fn reaching(reach: Reach) -> Result<Self, StorageError> {
         // One TLS stack for the whole program. A second call finds it installed, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("somascope/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(STALL)
             .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW)
-            .build()
-            .map_err(|e| StorageError::Client(e.to_string()))?;
+            .http2_initial_connection_window_size(CONNECTION_WINDOW);
+        let http = reach.bound(builder).build().map_err(|e| StorageError::Client(e.to_string()))?;
         Ok(Self { http, manners: Manners::default() })
     }
 

@@ -12,7 +12,7 @@ mod store;
 
 pub use download::{Blob, Brought, Steering};
 pub use fetch::Fetcher;
-pub use reach::is_public;
+pub use reach::Reach;
 pub use store::{Store, StoreConfig};
 
 use std::path::PathBuf;

@@ -1,6 +1,76 @@
 //! Which addresses belong to everybody's internet, and which to this machine or a network behind it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::{
+    ClientBuilder,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::{Attempt, Policy},
+};
+use url::{Host, Url};
+
+const REDIRECTS: usize = 5;
+
+/// Where blobs may be fetched from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    Anywhere,
+    /// Not from this machine or a private network, so that strangers cannot look around in it.
+    Public,
+}
+
+impl Reach {
+    /// Whether the URL itself says no. Names are looked up, and their addresses judged, when something is fetched.
+    pub fn refuses(self, url: &Url) -> bool {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) | None => return false,
+        };
+        self == Self::Public && !is_public(address)
+    }
+
+    /// Holds connections to it, those that a redirect asks for included.
+    pub(super) fn bound(self, builder: ClientBuilder) -> ClientBuilder {
+        match self {
+            Self::Anywhere => builder,
+            Self::Public => {
+                let judge = |attempt: Attempt<'_>| {
+                    if attempt.previous().len() > REDIRECTS {
+                        attempt.error("too many redirects")
+                    } else if Self::Public.refuses(attempt.url()) {
+                        attempt.error(NOT_PUBLIC)
+                    } else {
+                        attempt.follow()
+                    }
+                };
+                // What a proxy looks up cannot be judged here.
+                builder.no_proxy().dns_resolver(Arc::new(PublicNames)).redirect(Policy::custom(judge))
+            }
+        }
+    }
+}
+
+const NOT_PUBLIC: &str = "its address is private: only public ones are fetched from";
+
+/// Resolves names, and forgets the addresses that are not public.
+struct PublicNames;
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            match public.is_empty() {
+                true => Err(NOT_PUBLIC.into()),
+                false => Ok(Box::new(public.into_iter()) as Addrs),
+            }
+        })
+    }
+}
 
 /// Whether strangers may have it fetched from: not loopback, private, link-local (where clouds keep credentials), shared, multicast or
 /// reserved (the registries of RFC 6890).
@@ -41,6 +111,14 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_fetched_from() {
+        let fetcher = crate::storage::Fetcher::reaching(Reach::Public).expect("a client");
+        let error =
+            fetcher.fetch("http://localhost:9/x", crate::primitives::hash(b""), 0).await.expect_err("it is private");
+        assert!(error.to_string().contains(NOT_PUBLIC), "{error}");
+    }
 
     #[test]
     fn what_is_not_on_the_internet_is_told_apart() {

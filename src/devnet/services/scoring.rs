@@ -6,7 +6,8 @@ use tokio::sync::Semaphore;
 
 use crate::{
     devnet::scorer::{MAX_WEIGHTS_BYTES, Scorer, ScorerError},
-    service::{Evaluate, Failure, Limits, Reach, ScoringApi, ScoringRequest, Won},
+    service::{Evaluate, Failure, Limits, ScoringApi, ScoringRequest, Won},
+    storage::Reach,
 };
 
 /// The network's scorer, one evaluation at a time for all who ask through this service.

@@ -142,7 +142,7 @@ impl WeightsCache {
         Ok(Self::with_fetcher(dir, heads, Fetcher::new()?))
     }
 
-    pub(super) fn with_fetcher(dir: &Path, heads: Option<usize>, fetcher: Fetcher) -> Self {
+    pub fn with_fetcher(dir: &Path, heads: Option<usize>, fetcher: Fetcher) -> Self {
         let board = Arc::new(Board::default());
         Self(Arc::new(Shared {
             dir: dir.join("weights"),

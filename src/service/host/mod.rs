@@ -6,38 +6,43 @@
 mod blobs;
 mod desk;
 mod memory;
-mod models;
 mod pins;
+mod places;
 mod seats;
 
-use std::{io, net::IpAddr, path::PathBuf, sync::Arc};
+use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures::future::{try_join, try_join_all};
 
 use self::{
     blobs::Blobs,
-    desk::Desk,
     memory::{Memory, ScoreKey},
-    models::Models,
-    pins::Pins,
+    places::{Place, least_busy},
     seats::Seats,
 };
-use super::{Evaluate, Failure, Reach, ScoringRequest, Weights, Won};
+use super::{Evaluate, Failure, ScoringRequest, Weights, Won};
 use crate::{
-    model::{Model, Score, winner},
-    primitives::hash,
-    storage::{Fetcher, StorageError},
+    engine::models::{Models, ModelsError, Published},
+    model::{Device, Model, Score, winner},
+    primitives::{Digest, hash},
+    storage::{Fetcher, Reach, StorageError},
 };
 
 /// Data kept for those who ask again with another model.
 const DATA_BYTES: u64 = 64 << 20;
+/// A download of data may take this long, and what its size takes on a slow line.
+const PATIENCE: Duration = Duration::from_secs(60);
+const SLOW_LINE_BYTES_PER_SECOND: u64 = 64 << 10;
 
 pub struct HostConfig {
     /// Where weights are kept.
     pub dir: PathBuf,
     /// Attention heads, which weights do not tell; `None`: the model's own rule.
     pub heads: Option<usize>,
-    /// Of loaded models.
+    /// At least one.
+    pub devices: Vec<Device>,
+    /// Of loaded models, on each device.
     pub model_bytes: u64,
     /// Of remembered scores.
     pub remembered_bytes: usize,
@@ -59,9 +64,8 @@ pub struct Host {
     fetcher: Fetcher,
     data: Blobs,
     memory: Arc<Memory>,
-    pins: Pins,
     seats: Seats,
-    desk: Desk,
+    places: Vec<Place>,
 }
 
 fn key_of(request: &ScoringRequest, weights: &Weights) -> ScoreKey {
@@ -73,20 +77,42 @@ fn key_of(request: &ScoringRequest, weights: &Weights) -> ScoreKey {
     }
 }
 
+fn published(weights: &Weights) -> Published<'_> {
+    Published { url: &weights.url, checksum: weights.checksum, size: weights.size, key: weights.key }
+}
+
+impl From<ModelsError> for Failure {
+    fn from(error: ModelsError) -> Self {
+        match error {
+            ModelsError::Blob(error) => error.into(),
+            ModelsError::Model(error) => error.into(),
+            ModelsError::Other(text) => Self::Internal(text),
+        }
+    }
+}
+
 impl Host {
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
         let memory = Arc::new(Memory::new(config.remembered_bytes));
-        let fetcher = Fetcher::new()?;
-        // A sample's rows are all that one thread has; the models of one request keep every core busy only side by side.
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let fetcher = Fetcher::reaching(config.reach)?;
+        let open = |device: &Device| Place::open(*device, config.model_bytes, &memory).map_err(HostError::Thread);
         Ok(Self {
-            models: Models::new(fetcher.clone(), config.heads),
+            models: Models::new(&config.dir, config.heads, fetcher.clone(), config.model_bytes),
+            places: config.devices.iter().map(open).collect::<Result<_, _>>()?,
             fetcher,
             data: Blobs::new(DATA_BYTES),
-            desk: Desk::spawn("scorer", threads, memory.clone()).map_err(HostError::Thread)?,
             memory,
-            pins: Pins::new(config.model_bytes),
             seats: Seats::new(config.most_requests),
+        })
+    }
+
+    /// All of it in time: a server that sends a byte now and then holds no seat for ever.
+    async fn download(&self, url: &str, checksum: Digest, size: u64) -> Result<Bytes, StorageError> {
+        let patience = PATIENCE + Duration::from_secs(size / SLOW_LINE_BYTES_PER_SECOND);
+        let download = self.fetcher.fetch(url, checksum, size);
+        tokio::time::timeout(patience, download).await.unwrap_or_else(|_| {
+            let cause = format!("not complete after {} s", patience.as_secs());
+            Err(StorageError::Download { url: url.to_owned(), cause })
         })
     }
 
@@ -97,13 +123,15 @@ impl Host {
         request: &ScoringRequest,
         missing: &[(ScoreKey, &Weights)],
     ) -> Result<Vec<Arc<Score>>, Failure> {
-        let download = self.fetcher.fetch(&request.data_url, request.data_checksum, request.data_size);
+        let place = least_busy(&self.places).ok_or(Failure::Stopped)?;
+        let download = self.download(&request.data_url, request.data_checksum, request.data_size);
         let data = async { Ok(self.data.get(request.data_checksum, request.data_size, download).await?) };
         let models = async {
             let pins = missing.iter().map(|(key, weights)| ((key.weights.0, key.key), weights.size)).collect();
-            let pinned = self.pins.pin(pins).await;
+            let pinned = place.pins.pin(pins).await;
             let models: Vec<Arc<Model>> =
-                try_join_all(missing.iter().map(|(_, weights)| self.models.get(weights))).await?;
+                try_join_all(missing.iter().map(|(_, weights)| self.models.get(published(weights), place.placement)))
+                    .await?;
             // No model can win for a target in another space.
             let fits = models.iter().any(|model| model.embed_dim() == request.target.len());
             match models.first() {
@@ -117,7 +145,7 @@ impl Host {
         let asked: Vec<_> = missing
             .iter()
             .zip(models)
-            .map(|((key, _), model)| self.desk.ask(guest, *key, model, data.clone()))
+            .map(|((key, _), model)| place.desk.ask(guest, *key, model, data.clone()))
             .collect();
         try_join_all(asked.into_iter().map(|told| async { told.await.unwrap_or(Err(Failure::Stopped)) })).await
     }
