@@ -1,6 +1,7 @@
 //! `somascope serve` as a process: scores, refusals, strangers, overload, and an orderly end.
 
 #[path = "support/serve.rs"]
+#[expect(dead_code, reason = "it is killed elsewhere")]
 mod serve;
 
 use std::{path::Path, time::Duration};
