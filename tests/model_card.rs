@@ -97,14 +97,16 @@ fn search_precisions_stay_far_inside_the_tolerance_of_audits() {
     if !card() {
         return;
     }
-    for precision in [Precision::Tf32, Precision::F16, Precision::Bf16] {
+    // Audits allow 1e-2. These models are tiny and some of the data constant, so that roundings do not average out as they do in V1
+    // (3e-5 in bf16).
+    for (precision, limit) in [(Precision::Tf32, 1e-3), (Precision::F16, 1e-3), (Precision::Bf16, 2e-3)] {
         for prefix in ["vec64", "small16"] {
             let worst = std::cell::Cell::new((0.0f32, 0.0f32));
             run(prefix, precision, |name, (loss, wanted), (embedding, expected)| {
                 let loss_error = (loss - wanted).abs() / wanted.abs().max(1.0);
                 let distance = cosine_distance(embedding, expected);
                 worst.set((worst.get().0.max(loss_error), worst.get().1.max(distance)));
-                assert!(loss_error < 1e-3, "{name}: loss {loss}, expected {wanted}");
+                assert!(loss_error < limit, "{name}: loss {loss}, expected {wanted}");
                 assert!(distance < 1e-3, "{name}: an embedding is {distance} away");
             });
             let (loss, distance) = worst.get();
