@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, devnet::rivals, play::Play, specialists};
+use super::{Exit, device::DeviceArgs, devnet::rivals, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -20,7 +20,7 @@ use crate::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
-    engine::{self, COINS_AHEAD, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy, Sampling},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -60,12 +60,15 @@ pub struct Demo {
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     play: Play,
 }
 
 impl Demo {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        self.device.placements()?;
         // Kept until the end: dropping it removes the directory.
         let temporary;
         let dir: &Path = match &self.dir {
@@ -150,9 +153,13 @@ impl Demo {
             chain: None,
             policy: Policy { mode: if self.auto { Mode::Auto } else { Mode::Manual }, ..Policy::default() },
             store: Some(store),
-            corpus: vec![data],
+            corpus: vec![data.into()],
+            sampling: Sampling::default(),
             heads: None,
-            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            devices: self.device.placements()?,
+            memory_budget: self.device.memory_bytes(),
+            scorers: Vec::new(),
+            share_data: None,
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,
