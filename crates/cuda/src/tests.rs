@@ -248,7 +248,7 @@ impl Case {
             Stages { case: self, precision, values: values.into_iter(), order: self.order(), report: Vec::new() };
         stages.check(&scores);
         let worst = |(stage, error, limit): &(&str, f64, f64)| {
-            (!(error <= limit)).then(|| {
+            (error.is_nan() || error > limit).then(|| {
                 format!(
                     "{:?} seq {} {} low {}: {stage} off by {error:.2e}, limit {limit:.0e}",
                     self.dims,
