@@ -202,13 +202,9 @@ async fn what_is_only_fetched_ahead_waits_while_others_are_wanted_and_hurries_on
     let opened = gate.clone();
     let slow = Server::start(move |seen| {
         // Nothing until the test says so.
-        match opened.try_acquire() {
-            Ok(permit) => {
-                permit.forget();
-                honest(seen, &served, "\"v1\"")
-            }
-            Err(_) => vec![Step::Hang],
-        }
+        let mut steps = vec![Step::Gate(opened.clone())];
+        steps.extend(honest(seen, &served, "\"v1\""));
+        steps
     })
     .await;
     let quick = Server::of_files([("/weights.enc", later.clone())]).await;
