@@ -99,7 +99,7 @@ async fn a_load_that_nobody_waits_for_any_more_gives_its_place_up() {
     assert_eq!(stage.state(1).activity, Activity::Idle);
     drop(held);
     stage.get(2).await.unwrap();
-    assert_eq!(stage.residents.0.table().used(Device::Cpu), stage.residents.0.budget);
+    assert_eq!(stage.residents.0.table().used(Device::Cpu), stage.residents.0.budget.on(Device::Cpu));
 }
 
 #[tokio::test]
