@@ -129,6 +129,11 @@ impl Residents {
         load.await
     }
 
+    /// Brings weights to disk, ahead of everything that is only prefetched.
+    pub async fn fetch(&self, spec: &WeightsSpec) -> Result<(), WeightsError> {
+        self.0.cache.fetch(spec, Urgency::Wanted).await
+    }
+
     /// The model, if it is loaded already.
     pub fn peek(&self, spec: &WeightsSpec, placement: Placement) -> Option<Arc<Model>> {
         let table = self.0.table();
