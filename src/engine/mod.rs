@@ -40,7 +40,7 @@ use crate::{
     storage::{StorageError, Store},
 };
 
-pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
+pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 pub use journal::JournalError;
 pub use scoring::{ShareError, available_memory};
 

@@ -103,7 +103,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
-    let shelf = Shelf::new(&config.sampling.allowed_secrets);
+    let shelf = Shelf::open(&config.dir, &config.corpus, &config.sampling);
     let there = model::devices();
     let budget = Budget::new(config.memory_budget, available_memory(), &there);
     let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?, budget);

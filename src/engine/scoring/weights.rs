@@ -394,4 +394,4 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 #[path = "weights_tests.rs"]
-mod tests;
+pub(super) mod tests;
