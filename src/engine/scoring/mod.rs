@@ -39,6 +39,7 @@ use crate::{
     primitives::Digest,
 };
 
+pub(super) use board::{Activity, WeightsState};
 pub use budget::available_memory;
 pub(super) use budget::{Budget, best_placements};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
