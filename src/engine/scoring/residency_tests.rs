@@ -105,7 +105,7 @@ async fn what_never_fits_is_an_error_that_names_the_setting() {
     let mut stage = stage(0).await;
     stage.residents = Residents::new(stage.residents.0.cache.clone(), 100);
     let error = stage.get(0).await.err().expect("100 bytes hold no model").to_string();
-    assert!(error.contains("--memory-budget") && error.contains("100") && error.contains("cpu"), "{error}");
+    assert!(error.contains("--memory") && error.contains("100") && error.contains("cpu"), "{error}");
     assert!(stage.residents.retry_after(&stage.specs[0], Placement::CPU).is_some());
     assert!(stage.resident().is_empty());
 }
