@@ -90,9 +90,11 @@ async fn a_load_that_nobody_waits_for_any_more_gives_its_place_up() {
     let waits = |states: &Arc<Vec<WeightsState>>| {
         states.iter().any(|state| state.activity == Activity::WaitingForRoom(Placement::CPU))
     };
+    // What is looked at is locked, so it must be let go before the load is dropped.
+    let waited = async { states.wait_for(waits).await.map(drop) };
     tokio::select! {
         _ = stage.get(1) => panic!("there is no room"),
-        waited = states.wait_for(waits) => drop(waited.unwrap()),
+        waited = waited => waited.unwrap(),
     }
     assert_eq!(stage.state(1).activity, Activity::Idle);
     drop(held);
