@@ -10,7 +10,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, environment::Environment, network::NetworkArgs, pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
+    Exit, environment::Environment, library::LibraryArgs, network::NetworkArgs, pinning::AcceptArgs, place, play::Play,
+    signer::WalletArgs,
 };
 use crate::{
     api::Mode,
@@ -62,6 +63,8 @@ pub struct Run {
     wallet: WalletArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     play: Play,
     #[command(flatten)]
@@ -145,6 +148,7 @@ impl Run {
                 corpus: self.data,
                 heads: self.heads,
                 scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                library_bytes: self.library.bytes(),
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),
                 accepted_protocol,

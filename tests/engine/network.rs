@@ -64,6 +64,7 @@ impl Orders {
             corpus: vec![self.corpus.clone()],
             heads: None,
             scorer_threads: 1,
+            library_bytes: 1 << 30,
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,

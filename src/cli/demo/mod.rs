@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, devnet::rivals, play::Play, specialists};
+use super::{Exit, devnet::rivals, library::LibraryArgs, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -59,6 +59,8 @@ pub struct Demo {
     /// Port of the network's gRPC service; 0 takes any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     play: Play,
 }
@@ -153,6 +155,7 @@ impl Demo {
             corpus: vec![data],
             heads: None,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            library_bytes: self.library.bytes(),
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,

@@ -33,7 +33,7 @@ use super::{
     Policy,
     backoff::Backoff,
     corpus::Reader,
-    journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
+    journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
@@ -73,7 +73,6 @@ const LAST_LOOK: Duration = Duration::from_secs(5);
 /// What a short-lived task reports.
 enum Done {
     Weights { checksum: Digest, result: Result<Arc<Model>, String> },
-    Scores { weights: Digest, result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
     Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
@@ -162,6 +161,7 @@ impl Dispatcher {
             self.publish();
         }
         // After the last event the directory is free for another engine.
+        self.matcher.close().await;
         self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
     }
@@ -183,7 +183,7 @@ impl Dispatcher {
                 Some(done) = self.results.recv() => self.done(done).await?,
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
                 Some(scored) = self.scorers.results.recv() => self.scored(scored).await?,
-                Some(reply) = self.matcher.replies.recv() => self.matched(reply),
+                Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
                 Some(reading) = self.reader.readings.recv(), if wants_samples => self.reading(reading).await?,
@@ -249,7 +249,6 @@ impl Dispatcher {
     async fn done(&mut self, done: Done) -> Result<(), Halt> {
         match done {
             Done::Weights { checksum, result } => self.weights_loaded(checksum, result).await,
-            Done::Scores { weights, result } => self.scores_loaded(weights, result),
             Done::Target { id, result } => self.target_seen(id, result).await,
             Done::Uploaded { id, result } => self.uploaded(id, result).await,
             Done::Prepared { id, kind, result } => self.prepared(id, kind, result).await,
@@ -355,7 +354,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn matched(&mut self, reply: Reply) {
+    async fn matched(&mut self, reply: Reply) -> Result<(), Halt> {
         match reply {
             Reply::Standings(standings) => {
                 for (id, standing) in standings {
@@ -373,7 +372,10 @@ impl Dispatcher {
                 self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
                 self.place_samples();
             }
+            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
+        Ok(())
     }
 
     async fn on_tick(&mut self) -> Result<(), Halt> {
@@ -392,7 +394,6 @@ impl Dispatcher {
 
     async fn on_second(&mut self) -> Result<(), Halt> {
         self.dirty |= self.meter.tick();
-        self.save_scores().await?;
         self.load_missing();
         self.review_map();
         // Rows may wait for a limit or for a delay to pass, not only for news.
@@ -406,9 +407,8 @@ impl Dispatcher {
         (!in_flight && self.results.is_empty()) || Instant::now() >= deadline
     }
 
-    /// The last words: scores saved, the wallet as it is now, what nobody could say.
+    /// The last words: the wallet as it is now, what nobody could say.
     async fn end(&mut self) -> Result<(), Halt> {
-        self.save_scores().await?;
         for order in self.orders.values() {
             let text = format!("{}: what was sent has no answer yet; the next start asks again", order.order.what);
             self.journal.log(LogLine { at_ms: now_ms(), level: Level::Warning, text }).await?;

@@ -14,18 +14,12 @@ use crate::{
     engine::{
         backoff::Backoff,
         corpus::{Reading, Skipped},
-        journal::{JournalError, ScoredSample},
-        matching::Ask,
+        matching::{Ask, ScoredSample},
         scoring::{ScoreJob, Scored, WeightsSpec},
     },
     model::{Model, Score},
     primitives::{Digest, ObjectId},
 };
-
-/// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
-const SAVED_AT_ONCE: usize = 64;
-/// Embeddings that are taken from disk into the library, for one model.
-const LOADED_BYTES: usize = 512 << 20;
 
 /// Where a model's weights are.
 pub(super) enum Residency {
@@ -46,7 +40,6 @@ pub(super) struct Pipeline {
     pass: Option<Pass>,
     /// Samples at a scorer or waiting for one.
     pub in_scoring: u64,
-    unsaved: Vec<ScoredSample>,
     pub failures: u64,
     pub paused: bool,
 }
@@ -174,13 +167,7 @@ impl Dispatcher {
             Ok(model) => {
                 self.pipeline.delays.remove(&checksum);
                 self.pipeline.residents.insert(checksum, Residency::Ready(model));
-                let (journal, done) = (self.journal.clone(), self.done.clone());
-                tokio::spawn(async move {
-                    let loaded = async {
-                        Ok((journal.scored_with(checksum).await?, journal.load_scores(checksum, LOADED_BYTES).await?))
-                    };
-                    let _ = done.send(Done::Scores { weights: checksum, result: loaded.await });
-                });
+                self.matcher.ask(Ask::Known(checksum));
             }
             Err(why) => {
                 let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
@@ -195,19 +182,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    pub(super) fn scores_loaded(
-        &mut self,
-        weights: Digest,
-        result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError>,
-    ) -> Result<(), Halt> {
-        let (scored, samples) = result?;
+    /// What need not be scored under these weights.
+    pub(super) fn scores_known(&mut self, weights: Digest, scored: Vec<Digest>) {
         self.pipeline.scored.entry(weights).or_default().extend(scored);
-        if !samples.is_empty() {
-            self.matcher.ask(Ask::Scored(samples));
-        }
         self.survey_due = true;
         self.start_pass_if_due();
-        Ok(())
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
@@ -278,6 +257,7 @@ impl Dispatcher {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
                 self.meter.count(results.len() as u64, tokens);
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
+                let mut failures = Vec::new();
                 for (weights, result) in results {
                     // Also what failed: it would fail again.
                     if let Some(scored) = self.pipeline.scored.get_mut(&weights) {
@@ -288,29 +268,15 @@ impl Dispatcher {
                         Err(why) => {
                             self.pipeline.failures += 1;
                             self.log(Level::Warning, format!("{}: {why}", source.label())).await?;
+                            failures.push((weights, why));
                         }
                     }
                 }
-                if !scores.is_empty() {
-                    let sample = ScoredSample { checksum, source, scores };
-                    self.matcher.ask(Ask::Scored(vec![sample.clone()]));
-                    self.pipeline.unsaved.push(sample);
-                    self.survey_due = true;
-                }
-                if self.pipeline.unsaved.len() >= SAVED_AT_ONCE {
-                    self.save_scores().await?;
-                }
+                self.survey_due |= !scores.is_empty();
+                self.matcher.ask(Ask::Scored(vec![ScoredSample { checksum, source, scores, failures }]));
                 self.dirty = true;
                 Ok(())
             }
         }
-    }
-
-    pub(super) async fn save_scores(&mut self) -> Result<(), Halt> {
-        let unsaved = std::mem::take(&mut self.pipeline.unsaved);
-        if !unsaved.is_empty() {
-            self.journal.store_scores(unsaved).await?;
-        }
-        Ok(())
     }
 }

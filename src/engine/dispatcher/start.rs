@@ -101,7 +101,8 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         watch: Watch::spawn(client.clone(), address, config.refresh),
         reader: Reader::spawn(config.corpus, config.dir.clone()).map_err(EngineError::Thread)?,
         scorers: Scorers::spawn(config.scorer_threads).map_err(EngineError::Thread)?,
-        matcher: Matcher::spawn(config.policy.min_margin).map_err(EngineError::Thread)?,
+        matcher: Matcher::spawn(config.policy.min_margin, &config.dir, config.library_bytes)
+            .map_err(EngineError::Thread)?,
         weights: WeightsCache::new(&config.dir, config.heads)?,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
