@@ -378,14 +378,11 @@ impl Library {
 
     /// After the limit was lowered.
     fn fit(&mut self) -> Outcome {
+        let nothing = HashMap::new();
         while self.bytes() > self.limit_bytes {
-            let free: usize = self.shelves.values().map(Shelf::free).sum();
-            let nothing = HashMap::new();
-            if !self.drop_one_gone(None)?
-                && !(free >= BATCH && self.compact(None, &nothing, 1)?)
-                && !self.drop_oldest(BATCH)?
-                && !self.compact(None, &nothing, 1)?
-            {
+            // In few steps, each a small part of what there is.
+            let some = self.order.len().div_ceil(32);
+            if !self.drop_one_gone(None)? && !self.compact(None, &nothing, 1)? && !self.drop_oldest(some)? {
                 break;
             }
         }
@@ -508,6 +505,7 @@ impl Library {
         Ok(known)
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.order.len()
     }

@@ -88,11 +88,6 @@ impl Shelf {
         is_whole.then(|| self.matrix.exact(slot))
     }
 
-    /// Rows in use.
-    pub(super) fn len(&self) -> usize {
-        self.samples.len() - self.free.len()
-    }
-
     pub(super) fn free(&self) -> usize {
         self.free.len()
     }
