@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::Mode,
     chain::client::Client,
-    engine::{self, EngineConfig, Policy},
+    engine::{self, EngineConfig, Policy, Sampling, SourceSpec},
     primitives::Shannons,
     storage::Store,
 };
@@ -145,7 +145,8 @@ impl Run {
                     ..defaults
                 },
                 store,
-                corpus: self.data,
+                corpus: self.data.into_iter().map(SourceSpec::from).collect(),
+                sampling: Sampling::default(),
                 heads: self.heads,
                 scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
                 library_bytes: self.library.bytes(),

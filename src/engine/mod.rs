@@ -38,7 +38,8 @@ use crate::{
     storage::{StorageError, Store},
 };
 
-pub use corpus::CorpusError;
+pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
+pub use dispatcher::replacement;
 pub use journal::JournalError;
 
 /// Everything that the engine is told from outside.
@@ -55,8 +56,10 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// `None`: nothing can be uploaded, so nothing can be submitted.
     pub store: Option<Store>,
-    /// Directories and files whose bytes are scored.
-    pub corpus: Vec<PathBuf>,
+    /// The data that is scored.
+    pub corpus: Vec<SourceSpec>,
+    /// What is made of it.
+    pub sampling: Sampling,
     /// Attention heads, which weights do not tell; `None`: the model's own rule.
     pub heads: Option<usize>,
     /// At least one is used.

@@ -1,15 +1,25 @@
 //! What can go wrong between bytes and a score.
 
-use candle_core::DType;
-use safetensors::{SafeTensorError, tensor::TensorView};
+use std::{io, sync::Arc};
 
-/// Why weights do not load or data has no score.
-#[derive(Debug, thiserror::Error)]
+use candle_core::DType;
+use safetensors::SafeTensorError;
+
+use super::{Device, Precision};
+
+/// Why weights do not load or data has no score. Cloneable, because one failure of a device is told for every sample that was on it.
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum ModelError {
     #[error(
         "the weights are not a safetensors file ({0}); encrypted weights need their key, a cut-off download a new one"
     )]
-    Unreadable(#[source] SafeTensorError),
+    Unreadable(#[source] Arc<SafeTensorError>),
+    #[error("the weights could not be read at byte {offset}: {cause}")]
+    Read {
+        offset: u64,
+        #[source]
+        cause: Arc<io::Error>,
+    },
     #[error("missing tensors: [{}]", .0.join(", "))]
     MissingTensors(Vec<String>),
     #[error("tensor `{tensor}` has shape {found:?}, expected {expected}")]
@@ -24,19 +34,35 @@ pub enum ModelError {
     EmptyData,
     #[error("the loss is {0}, not a finite number: the weights are broken or hostile")]
     LossNotFinite(f32),
+    #[error("{device} has no room for {what}; use a smaller batch, a smaller memory budget or fewer models at a time")]
+    OutOfMemory { device: Device, what: String },
+    #[error("{device} cannot be used: {reason}")]
+    NoDevice { device: Device, reason: String },
+    #[error("{device} does not compute in {precision}; it has {offered}")]
+    Precision { device: Device, precision: Precision, offered: &'static str },
     #[error("the tensor library failed: {0}")]
-    Backend(#[from] candle_core::Error),
+    Backend(#[source] Arc<candle_core::Error>),
+}
+
+impl From<SafeTensorError> for ModelError {
+    fn from(cause: SafeTensorError) -> Self {
+        Self::Unreadable(Arc::new(cause))
+    }
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(cause: candle_core::Error) -> Self {
+        Self::Backend(Arc::new(cause))
+    }
 }
 
 impl ModelError {
-    pub(super) fn shape(tensor: &str, expected: &str, found: &TensorView<'_>) -> Self {
-        Self::Shape { tensor: tensor.to_owned(), expected: expected.to_owned(), found: found.shape().to_vec() }
+    pub(super) fn shape(tensor: &str, expected: &str, found: &[usize]) -> Self {
+        Self::Shape { tensor: tensor.to_owned(), expected: expected.to_owned(), found: found.to_vec() }
     }
 
     /// A tensor of the backend that should be f32 on the processor but is not.
     pub(super) fn unexpected_storage(found: DType) -> Self {
-        Self::Backend(candle_core::Error::Msg(format!(
-            "a result came back as {found:?}, expected F32 on the processor"
-        )))
+        Self::from(candle_core::Error::Msg(format!("a result came back as {found:?}, expected F32 on the processor")))
     }
 }

@@ -5,10 +5,17 @@
 
 pub mod arrgen;
 mod crypto;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod distance;
 mod error;
+mod file;
+mod placement;
+mod processor;
 mod regulariser;
+mod rows;
 mod score;
+mod targets;
 pub mod tokenizer;
 mod transformer;
 mod weights;
@@ -16,7 +23,10 @@ mod weights;
 pub use crypto::{apply_key_stream, checksum};
 pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;
+pub use file::ReadAt;
+pub use placement::{Device, DeviceInfo, NoSuchName, Placement, Precision, devices};
 pub use score::{Geometry, Model, Score};
+pub use targets::{Drawn, draw_target};
 
 /// `[batch, seq]` constants of the service (`model.md §1.1`).
 pub const SEQUENCE_LENGTH: usize = 1024;

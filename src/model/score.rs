@@ -4,15 +4,15 @@
 //! or on what else is scored at the same time.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rayon::prelude::*;
 use somascope_kernels as kernels;
 
-use super::regulariser::Regulariser;
-use super::tokenizer::{self, Sequence};
+use super::processor::Processor;
+use super::rows::{Row, RowScore, Rows};
 use super::transformer::Transformer;
 use super::weights::Weights;
-use super::{BATCH_SIZE, ModelError, SEQUENCE_LENGTH, VOCABULARY};
+use super::{BATCH_SIZE, Device, ModelError, Placement, Precision, ReadAt, SEQUENCE_LENGTH, tokenizer};
 
 const REGULARISER_COEFFICIENT: f32 = 0.02;
 
@@ -44,25 +44,46 @@ impl Default for Geometry {
     }
 }
 
-/// Weights in memory, ready to score. Shareable between threads.
+/// Weights on a device, ready to score. Shareable between threads.
 pub struct Model {
-    transformer: Transformer,
+    rows: Box<dyn Rows>,
+    placement: Placement,
     geometry: Geometry,
+    /// Rows that the device is given at a time; halved when it has no room.
+    at_once: AtomicUsize,
 }
 
+/// Enough for any device to choose its own portions from, few enough that a long sample takes little memory beside the weights.
+const MOST_ROWS_AT_ONCE: usize = 256;
+
 impl Model {
-    /// Plain safetensors. `heads`: `None` takes 4 at E = 16, else 8.
+    /// Plain safetensors in memory, onto the processor. `heads`: `None` takes 4 at E = 16, else 8.
     pub fn from_safetensors(bytes: &[u8], heads: Option<usize>) -> Result<Self, ModelError> {
-        let weights = Weights::parse(bytes)?;
-        let dims = weights.dims;
-        if dims.vocabulary != VOCABULARY {
-            return Err(ModelError::Shape {
-                tensor: "embedding.weight".to_owned(),
-                expected: format!("[{VOCABULARY}, {}]", dims.embed),
-                found: vec![dims.vocabulary, dims.embed],
-            });
-        }
-        Ok(Self { transformer: Transformer::load(&weights, heads)?, geometry: Geometry::default() })
+        Self::load(&bytes, heads, Placement::CPU)
+    }
+
+    /// Plain safetensors, tensor by tensor into the device's own layout: of a file of gigabytes no more than one tensor is in memory beside
+    /// what stays there. `heads`: `None` takes 4 at E = 16, else 8.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the file; [`ModelError::NoDevice`] and [`ModelError::Precision`] if there is no such device or it does not
+    /// compute like that; [`ModelError::OutOfMemory`] if the weights do not fit.
+    pub fn load(file: &dyn ReadAt, heads: Option<usize>, placement: Placement) -> Result<Self, ModelError> {
+        let weights = Weights::open(file)?;
+        weights.check_vocabulary()?;
+        let heads = weights.dims.heads(heads)?;
+        let Placement { device, precision } = placement;
+        let rows: Box<dyn Rows> = match (device, precision) {
+            (Device::Cpu, Precision::F32) => Box::new(Processor(Transformer::load(&weights, heads)?)),
+            (Device::Cpu, _) => return Err(ModelError::Precision { device, precision, offered: "f32 only" }),
+            #[cfg(feature = "cuda")]
+            (Device::Cuda(ordinal), _) => super::cuda::load(&weights, heads, ordinal, precision)?,
+            #[cfg(not(feature = "cuda"))]
+            (Device::Cuda(_), _) => return Err(not_built(device, "NVIDIA", "cuda")),
+            (Device::Metal(_), _) => return Err(not_built(device, "Apple", "metal")),
+        };
+        let at_once = AtomicUsize::new(MOST_ROWS_AT_ONCE);
+        Ok(Self { rows, placement, geometry: Geometry::default(), at_once })
     }
 
     /// The same weights with another sequence length or batch size. For tests: the network knows one geometry only.
@@ -71,59 +92,87 @@ impl Model {
     }
 
     pub fn embed_dim(&self) -> usize {
-        self.transformer.dims.embed
+        self.rows.embed_dim()
+    }
+
+    pub fn placement(&self) -> Placement {
+        self.placement
+    }
+
+    /// Bytes of device memory that the weights hold.
+    pub fn resident_bytes(&self) -> u64 {
+        self.rows.resident_bytes()
+    }
+
+    /// Rows that the device now takes at a time. It falls when there was no room for more, which is worth telling.
+    pub fn rows_at_once(&self) -> usize {
+        self.at_once.load(Ordering::Relaxed)
     }
 
     /// Exact score of one piece of data. Empty data and a loss that is not finite are errors.
     pub fn score(&self, data: &[u8], seed: u64) -> Result<Score, ModelError> {
-        self.combine(self.evaluate(&[data], seed))
+        self.combine(&self.evaluate(&self.rows_of(data, seed))?)
     }
 
-    /// Exact scores of several samples, each as [`Model::score`] gives it; keeps all threads busy where single short samples cannot.
+    /// Scores of several samples, each as [`Model::score`] gives it, whose rows share forward passes. What fails fails for the
+    /// samples that were in the same pass.
     pub fn score_batch(&self, samples: &[&[u8]], seed: u64) -> Vec<Result<Score, ModelError>> {
-        let mut rows = self.evaluate(samples, seed).into_iter();
-        samples.iter().map(|data| self.combine(rows.by_ref().take(self.row_count(data)).collect())).collect()
+        let mut scores = Vec::with_capacity(samples.len());
+        let mut rest = samples;
+        while !rest.is_empty() {
+            // As many whole samples as fill a pass; a sample that is larger goes alone.
+            let mut rows = Vec::new();
+            let mut ends = Vec::new();
+            while let Some((data, others)) = rest.split_first()
+                && (rows.is_empty() || rows.len() + self.row_count(data) <= MOST_ROWS_AT_ONCE)
+            {
+                rows.extend(self.rows_of(data, seed));
+                ends.push(rows.len());
+                rest = others;
+            }
+            match self.evaluate(&rows) {
+                Ok(found) => {
+                    let starts = std::iter::once(0).chain(ends.iter().copied());
+                    scores.extend(starts.zip(&ends).map(|(start, end)| self.combine(&found[start..*end])));
+                }
+                Err(error) => scores.extend(ends.iter().map(|_| Err(error.clone()))),
+            }
+        }
+        scores
     }
 
     fn row_count(&self, data: &[u8]) -> usize {
         tokenizer::sequence_count(data.len(), self.geometry.sequence_length.get())
     }
 
-    /// All sequences of all samples, in order.
-    fn evaluate(&self, samples: &[&[u8]], seed: u64) -> Vec<Result<RowScore, ModelError>> {
-        let rows: Vec<(&[u8], usize)> =
-            samples.iter().flat_map(|data| (0..self.row_count(data)).map(move |row| (*data, row))).collect();
-        // No more in flight than there are threads: activations of V1 take 100 MiB a sequence.
-        let in_flight = rayon::current_num_threads().max(1);
+    fn rows_of(&self, data: &[u8], seed: u64) -> Vec<Row> {
+        let Geometry { sequence_length, batch_size } = self.geometry;
+        let row = |index| Row {
+            sequence: tokenizer::sequence(data, index, sequence_length.get()),
+            noise_seed: seed.wrapping_add((index / batch_size.get()) as u64),
+        };
+        (0..self.row_count(data)).map(row).collect()
+    }
+
+    /// Scores of rows in order. What does not fit the device is tried again in halves, and later rows come in no larger portions.
+    fn evaluate(&self, rows: &[Row]) -> Result<Vec<RowScore>, ModelError> {
         let mut scores = Vec::with_capacity(rows.len());
-        for group in rows.chunks(in_flight) {
-            scores.par_extend(group.par_iter().with_max_len(1).map(|(data, row)| self.evaluate_row(data, *row, seed)));
+        while scores.len() < rows.len() {
+            let rest = &rows[scores.len()..];
+            let portion = &rest[..rest.len().min(self.rows_at_once())];
+            match self.rows.evaluate(portion) {
+                Ok(found) => scores.extend(found),
+                Err(ModelError::OutOfMemory { .. }) if portion.len() > 1 => {
+                    self.at_once.fetch_min(portion.len() / 2, Ordering::Relaxed);
+                }
+                Err(error) => return Err(error),
+            }
         }
-        scores
-    }
-
-    fn evaluate_row(&self, data: &[u8], row: usize, seed: u64) -> Result<RowScore, ModelError> {
-        let sequence = tokenizer::sequence(data, row, self.geometry.sequence_length.get());
-        let batch = row / self.geometry.batch_size;
-        let regulariser = Regulariser::of_batch(seed.wrapping_add(batch as u64), self.embed_dim())?;
-        let representations = self.transformer.represent(&sequence)?;
-        Ok(RowScore {
-            nll: self.nll_sum(&sequence, &representations)?,
-            regulariser: regulariser.sum(&representations)?,
-            embedding: kernels::mean_row(&representations, self.embed_dim()),
-        })
-    }
-
-    /// Sum of the negative log-likelihoods of the targets that are not padding.
-    fn nll_sum(&self, sequence: &Sequence, representations: &[f32]) -> Result<f64, ModelError> {
-        let counted = sequence.counted();
-        let logits = self.transformer.predict(&representations[..counted * self.embed_dim()])?;
-        Ok(kernels::nll_sum(&logits, self.transformer.dims.vocabulary, &sequence.targets[..counted]))
+        Ok(scores)
     }
 
     /// Means over positions, then rows, then batches with equal weight each.
-    fn combine(&self, rows: Vec<Result<RowScore, ModelError>>) -> Result<Score, ModelError> {
-        let rows: Vec<RowScore> = rows.into_iter().collect::<Result<_, _>>()?;
+    fn combine(&self, rows: &[RowScore]) -> Result<Score, ModelError> {
         let mut total: Option<Score> = None;
         for (b, rows) in rows.chunks(self.geometry.batch_size.get()).enumerate() {
             let batch = self.combine_batch(rows);
@@ -156,12 +205,7 @@ impl Model {
     }
 }
 
-/// What one sequence adds to a score.
-struct RowScore {
-    /// Summed over positions.
-    nll: f64,
-    /// Summed over positions.
-    regulariser: f64,
-    /// `[embed]`, mean over positions.
-    embedding: Vec<f32>,
+fn not_built(device: Device, cards: &str, feature: &str) -> ModelError {
+    let reason = format!("this build has no support for {cards} cards; build with `--features {feature}`");
+    ModelError::NoDevice { device, reason }
 }

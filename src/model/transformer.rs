@@ -24,14 +24,8 @@ pub(super) struct Transformer {
 }
 
 impl Transformer {
-    /// `heads`: `None` takes 4 at E = 16 (the network's small model), else 8 (V1); shapes do not tell.
-    pub fn load(weights: &Weights<'_>, heads: Option<usize>) -> Result<Self, ModelError> {
+    pub fn load(weights: &Weights<'_>, heads: usize) -> Result<Self, ModelError> {
         let dims = weights.dims;
-        let embed = dims.embed;
-        let heads = heads.unwrap_or(if embed == 16 { 4 } else { 8 });
-        if heads == 0 || !embed.is_multiple_of(heads) || !(embed / heads).is_multiple_of(2) {
-            return Err(ModelError::Heads { embed, heads });
-        }
         Ok(Self {
             dims,
             heads,
@@ -128,7 +122,10 @@ struct Linear {
 
 impl Linear {
     fn load(weights: &Weights<'_>, name: &str) -> Result<Self, ModelError> {
-        Ok(Self { weight: weights.tensor(&format!("{name}.weight"))?, bias: weights.values(&format!("{name}.bias"))? })
+        let bias = weights.values(&format!("{name}.bias"))?;
+        let weight = weights.values(&format!("{name}.weight"))?;
+        let inputs = weight.len() / bias.len();
+        Ok(Self { weight: Tensor::from_vec(weight, (inputs, bias.len()), &Device::Cpu)?, bias })
     }
 
     fn side_by_side(parts: &[Linear]) -> Result<Self, ModelError> {

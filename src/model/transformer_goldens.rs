@@ -53,7 +53,7 @@ fn file(dims: Dims, seeds: &[(String, u64)]) -> Vec<u8> {
 }
 
 fn transformer(dims: Dims, heads: usize, seeds: &[(String, u64)]) -> Transformer {
-    Transformer::load(&Weights::parse(&file(dims, seeds)).unwrap(), Some(heads)).unwrap()
+    Transformer::load(&Weights::open(&file(dims, seeds)).unwrap(), heads).unwrap()
 }
 
 /// `names[i]` gets seed `base + 1 + i`.
@@ -224,7 +224,7 @@ fn every_intermediate_of_a_pass_matches() {
         all.chunks(all.len() / view.shape()[0]).nth(row).unwrap().to_vec()
     };
     let model = data("vec64_model_0.safetensors");
-    let transformer = Transformer::load(&Weights::parse(&model).unwrap(), Some(4)).unwrap();
+    let transformer = Transformer::load(&Weights::open(&model).unwrap(), 4).unwrap();
     let input = data("vec64_input_ramp.bin");
     for row in 0..3 {
         let sequence = super::super::tokenizer::sequence(&input, row, 64);

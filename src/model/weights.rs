@@ -3,10 +3,8 @@
 //! Bytes to be read are hostile: nothing is allocated before the file's own header has been checked against its length, and
 //! dimensions come from shapes that the file really holds.
 
-use candle_core::{DType, Device, Tensor};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-
-use super::ModelError;
+use super::file::{ReadAt, TensorFile, element};
+use super::{ModelError, VOCABULARY};
 
 /// Far above V1 (2048, 8192, 24), low enough that activations stay affordable.
 const LARGEST_EMBED: usize = 1 << 14;
@@ -76,12 +74,12 @@ impl Dims {
             .map(move |(name, axes)| (name, axes.iter().map(size).collect()))
     }
 
-    fn of(file: &SafeTensors<'_>) -> Result<Self, ModelError> {
+    fn of(file: &TensorFile<'_>) -> Result<Self, ModelError> {
         let matrix = |name: &str| {
-            let view = file.tensor(name).map_err(|_| ModelError::MissingTensors(vec![name.to_owned()]))?;
-            match *view.shape() {
+            let (shape, _) = file.shape(name).ok_or_else(|| ModelError::MissingTensors(vec![name.to_owned()]))?;
+            match *shape {
                 [rows, columns] if rows > 0 && columns > 0 => Ok([rows, columns]),
-                _ => Err(ModelError::shape(name, "a matrix that is not empty", &view)),
+                _ => Err(ModelError::shape(name, "a matrix that is not empty", shape)),
             }
         };
         let [vocabulary, embed] = matrix("embedding.weight")?;
@@ -98,67 +96,79 @@ impl Dims {
         }
         Ok(Self { vocabulary, embed, feed_forward, layers })
     }
+
+    /// Numbers in all tensors.
+    pub fn elements(self) -> u64 {
+        self.tensors().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// Heads of attention, which shapes do not tell: `None` takes 4 at E = 16 (the network's small model), else 8 (V1).
+    pub fn heads(self, wanted: Option<usize>) -> Result<usize, ModelError> {
+        let embed = self.embed;
+        let heads = wanted.unwrap_or(if embed == 16 { 4 } else { 8 });
+        if heads == 0 || !embed.is_multiple_of(heads) || !(embed / heads).is_multiple_of(2) {
+            return Err(ModelError::Heads { embed, heads });
+        }
+        Ok(heads)
+    }
 }
 
 /// One more than the highest layer that owns a tensor we know. Other names, whatever number they carry, are extras and ignored.
-fn layer_count(file: &SafeTensors<'_>) -> usize {
-    let layer_of = |name: &str| {
+fn layer_count(file: &TensorFile<'_>) -> usize {
+    let layer_of = |name: &String| {
         let (index, part) = name.strip_prefix("encoder.layers.")?.split_once('.')?;
         let index: usize = index.parse().ok()?;
         LAYER_TENSORS.iter().any(|(known, _)| *known == part).then(|| index.saturating_add(1))
     };
-    file.names().into_iter().filter_map(layer_of).max().unwrap_or(0)
+    file.names().iter().filter_map(layer_of).max().unwrap_or(0)
 }
 
-/// A parsed file that has every tensor, of the right shape and of an element type that converts to f32.
+/// A file that has every tensor, of the right shape and of an element type that converts to f32. Tensors are read when they are asked for.
 pub(super) struct Weights<'a> {
-    file: SafeTensors<'a>,
+    file: TensorFile<'a>,
     pub dims: Dims,
 }
 
 impl<'a> Weights<'a> {
-    pub fn parse(bytes: &'a [u8]) -> Result<Self, ModelError> {
-        let file = SafeTensors::deserialize(bytes).map_err(ModelError::Unreadable)?;
+    pub fn open(file: &'a dyn ReadAt) -> Result<Self, ModelError> {
+        let file = TensorFile::open(file)?;
         let dims = Dims::of(&file)?;
-        let absent = dims.tensors().map(|(name, _)| name).filter(|name| file.tensor(name).is_err());
+        let absent = dims.tensors().map(|(name, _)| name).filter(|name| file.shape(name).is_none());
         let missing: Vec<String> = absent.take(MISSING_NAMED).collect();
         if !missing.is_empty() {
             return Err(ModelError::MissingTensors(missing));
         }
-        let weights = Self { file, dims };
         for (name, shape) in dims.tensors() {
-            let view = weights.view(&name)?;
-            if view.shape() != shape {
-                return Err(ModelError::shape(&name, &format!("{shape:?}"), &view));
+            let (found, kind) = file.shape(&name).ok_or_else(|| ModelError::MissingTensors(vec![name.clone()]))?;
+            if found != shape {
+                return Err(ModelError::shape(&name, &format!("{shape:?}"), found));
             }
-            element_type(&name, view.dtype())?;
+            element(&name, kind)?;
         }
-        Ok(weights)
+        Ok(Self { file, dims })
     }
 
-    pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
-        let view = self.view(name)?;
-        let element = element_type(name, view.dtype())?;
-        Ok(Tensor::from_raw_buffer(view.data(), element, view.shape(), &Device::Cpu)?.to_dtype(DType::F32)?)
+    /// The service's vocabulary or an error.
+    pub fn check_vocabulary(&self) -> Result<(), ModelError> {
+        let Dims { vocabulary, embed, .. } = self.dims;
+        if vocabulary == VOCABULARY {
+            return Ok(());
+        }
+        let expected = format!("[{VOCABULARY}, {embed}]");
+        Err(ModelError::shape("embedding.weight", &expected, &[vocabulary, embed]))
     }
 
     /// All elements, row by row.
     pub fn values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        Ok(self.tensor(name)?.flatten_all()?.to_vec1()?)
+        let (shape, _) = self.file.shape(name).ok_or_else(|| ModelError::MissingTensors(vec![name.to_owned()]))?;
+        let mut values = Vec::with_capacity(shape.iter().product());
+        self.read(name, |part| values.extend_from_slice(part))?;
+        Ok(values)
     }
 
-    fn view(&self, name: &str) -> Result<TensorView<'_>, ModelError> {
-        self.file.tensor(name).map_err(|_| ModelError::MissingTensors(vec![name.to_owned()]))
-    }
-}
-
-fn element_type(tensor: &str, found: Dtype) -> Result<DType, ModelError> {
-    match found {
-        Dtype::F32 => Ok(DType::F32),
-        Dtype::F16 => Ok(DType::F16),
-        Dtype::BF16 => Ok(DType::BF16),
-        Dtype::F64 => Ok(DType::F64),
-        other => Err(ModelError::ElementType { tensor: tensor.to_owned(), found: format!("{other:?}") }),
+    /// All elements, row by row, a piece of at most a megabyte at a time; pieces may end within a row.
+    pub fn read(&self, name: &str, each: impl FnMut(&[f32])) -> Result<(), ModelError> {
+        self.file.read_f32(name, each)
     }
 }
 
@@ -178,7 +188,8 @@ pub(super) fn write(dims: Dims, mut fill: impl FnMut(&str, &[usize]) -> Vec<f32>
         })
         .collect();
     let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("four bytes for each element of the shape");
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes)
+            .expect("four bytes for each element of the shape");
         (name, view)
     });
     safetensors::serialize(views, None).expect("a header of short names fits the format's limit")

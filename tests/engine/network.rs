@@ -16,7 +16,7 @@ use somascope::{
         types::{SomaTensor, SubmitData, TransactionKind},
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    engine::{COINS_AHEAD, Crash, EngineConfig, Policy},
+    engine::{COINS_AHEAD, Crash, EngineConfig, Policy, Sampling},
     primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -61,7 +61,8 @@ impl Orders {
             chain: None,
             policy: Policy { mode: self.mode, ..Policy::default() },
             store: Some(store.expect("the network's store is usable")),
-            corpus: vec![self.corpus.clone()],
+            corpus: vec![self.corpus.clone().into()],
+            sampling: Sampling::default(),
             heads: None,
             scorer_threads: 1,
             library_bytes: 1 << 30,

@@ -8,11 +8,13 @@
 
 mod attention;
 mod characteristic;
+mod element;
 mod elementwise;
 mod lanes;
 mod likelihood;
 
 pub use attention::{Rotary, causal_attention};
 pub use characteristic::{Point, characteristic_error_sum};
+pub use element::Element;
 pub use elementwise::{add, add_bias, gelu, layer_norm, mean_row};
 pub use likelihood::nll_sum;

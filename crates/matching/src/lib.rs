@@ -4,6 +4,7 @@
 //! called in. Vector instructions are chosen at run time, so a portable binary is not slow; results may differ in the last bits
 //! between processors, by less than [`band`].
 
+pub mod compose;
 mod halves;
 mod lanes;
 mod matrix;

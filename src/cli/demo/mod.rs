@@ -20,7 +20,7 @@ use crate::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
-    engine::{self, COINS_AHEAD, EngineConfig, Policy},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy, Sampling},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -152,7 +152,8 @@ impl Demo {
             chain: None,
             policy: Policy { mode: if self.auto { Mode::Auto } else { Mode::Manual }, ..Policy::default() },
             store: Some(store),
-            corpus: vec![data],
+            corpus: vec![data.into()],
+            sampling: Sampling::default(),
             heads: None,
             scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
             library_bytes: self.library.bytes(),

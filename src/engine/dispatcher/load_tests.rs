@@ -88,6 +88,7 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         policy: Policy::default(),
         store: None,
         corpus: vec![dir.path().into()],
+        sampling: crate::engine::Sampling::default(),
         heads: None,
         scorer_threads: 1,
         library_bytes: 1 << 30,

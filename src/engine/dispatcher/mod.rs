@@ -11,10 +11,13 @@ mod hits;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
+mod odds;
 mod orders;
 mod outbox;
 mod pipeline;
 mod publish;
+mod quiet;
+pub mod replacement;
 mod rows;
 mod start;
 
@@ -32,12 +35,12 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
-    corpus::Reader,
+    corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
-    matching::{Ask, Matcher, Reply, Standing},
+    matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
-    scoring::{Scorers, WeightsCache},
+    scoring::{Residents, Scorers},
     snapshot::{Map, Meter, Projection, Survey},
     watch::{News, Refresh, Watch, look},
 };
@@ -50,14 +53,15 @@ use crate::{
         keys::Keypair,
         types::{SignedTransaction, TargetV1},
     },
-    model::Model,
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
 use chain_view::{ChainView, Changes};
 use health::Health;
+use odds::Odds;
 use orders::LiveOrder;
 use pipeline::Pipeline;
+use quiet::Quiet;
 use rows::Rows;
 
 pub(super) use start::start;
@@ -69,10 +73,12 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the end waits for transactions in flight, and for the last look at the wallet.
 const SETTLING: Duration = Duration::from_secs(30);
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// Scores that are taken in before anything else is looked at.
+const SCORED_AT_ONCE: usize = 64;
 
 /// What a short-lived task reports.
 enum Done {
-    Weights { checksum: Digest, result: Result<Arc<Model>, String> },
+    Weights { checksum: Digest, result: Result<(), String> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
     Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
@@ -102,9 +108,10 @@ struct Dispatcher {
     journal: Journal,
     watch: Watch,
     reader: Reader,
+    shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
-    weights: WeightsCache,
+    weights: Residents,
     done: mpsc::UnboundedSender<Done>,
     results: mpsc::UnboundedReceiver<Done>,
 
@@ -120,6 +127,9 @@ struct Dispatcher {
     /// Targets of this epoch that some sample has hit.
     hit_targets: HashSet<ObjectId>,
     hits: u64,
+    odds: Odds,
+    /// A target was not what we computed of it: told once.
+    has_disagreed: bool,
     purse: Purse,
     /// The coins that a row uses, from their choice until its transaction is settled.
     tickets: HashMap<SubmissionId, Ticket>,
@@ -137,6 +147,7 @@ struct Dispatcher {
     survey: Survey,
     map: Map,
     meter: Meter,
+    quiet: Quiet,
     rewards: Arc<RewardsView>,
     rewards_due: bool,
     balances: Arc<Vec<(u64, Shannons)>>,
@@ -171,9 +182,12 @@ impl Dispatcher {
         let mut second = time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut scored = Vec::with_capacity(SCORED_AT_ONCE);
         loop {
-            let wants_samples =
-                self.pipeline.wants_samples(self.scorers.waiting(), self.scorers.threads()) && self.stopping.is_none();
+            let wants_samples = self.pipeline.wants_samples()
+                && self.scorers.has_room()
+                && self.matcher.unkept() < MOST_UNKEPT
+                && self.stopping.is_none();
             tokio::select! {
                 // Money before knowledge before bulk.
                 biased;
@@ -182,7 +196,7 @@ impl Dispatcher {
                 }
                 Some(done) = self.results.recv() => self.done(done).await?,
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
-                Some(scored) = self.scorers.results.recv() => self.scored(scored).await?,
+                1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
@@ -240,8 +254,9 @@ impl Dispatcher {
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
-                self.scorers.clear_search();
-                Ok(())
+                // Models take long: what they have said of samples that are not done is kept.
+                let known = self.scorers.clear_search();
+                self.all_scored(known).await
             }
         }
     }
@@ -317,6 +332,15 @@ impl Dispatcher {
         } else if changes.doubt {
             self.watch.doubt();
         }
+        if let Some(target) = changes.disagreement
+            && !std::mem::replace(&mut self.has_disagreed, true)
+        {
+            let text = format!("target {} is not what its fill promised; what the chain shows counts", target.short());
+            self.log(Level::Warning, text).await?;
+        }
+        for lifetime in changes.lifetimes_ms {
+            self.odds.others_filled(lifetime);
+        }
         if let Some(epoch) = changes.new_epoch {
             self.rows.forget_targets();
             for submission in self.journal.of_epoch(epoch).await? {
@@ -349,7 +373,7 @@ impl Dispatcher {
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
-            self.review_models();
+            self.review_models().await?;
         }
         Ok(())
     }
@@ -393,8 +417,10 @@ impl Dispatcher {
     }
 
     async fn on_second(&mut self) -> Result<(), Halt> {
+        self.meter.gauge(&self.scorers.gauges());
         self.dirty |= self.meter.tick();
         self.load_missing();
+        self.start_pass_if_due();
         self.review_map();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
@@ -457,6 +483,9 @@ impl Dispatcher {
         self.rewards_due = true;
         if before != Some(state) {
             self.committed_due = true;
+            if before.is_some() && matches!(state, State::Claimed | State::Forfeited) {
+                self.odds.judged(state == State::Forfeited);
+            }
             if state == State::Filled && Some(row.epoch) != self.chain.epoch() {
                 self.ripened = None;
             }
@@ -474,6 +503,14 @@ impl Dispatcher {
         self.journal.log(line.clone()).await?;
         self.say(line);
         Ok(())
+    }
+
+    /// A line that may come again and again.
+    async fn log_quietly(&mut self, level: Level, text: String) -> Result<(), Halt> {
+        match self.quiet.admit(text, Instant::now()) {
+            Some(text) => self.log(level, text).await,
+            None => Ok(()),
+        }
     }
 
     /// Shows a line. What happens to submissions is shown only: their journal rows keep it better than text.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     time::{self, Instant},
 };
@@ -15,9 +16,12 @@ use super::{
     Dispatcher, Halt,
     chain_view::ChainView,
     health::{ACCEPTED, Health},
+    odds::Odds,
     orders::LiveOrder,
     pipeline::Pipeline,
-    publish, rows,
+    publish,
+    quiet::Quiet,
+    rows,
 };
 use crate::{
     api::{
@@ -28,12 +32,12 @@ use crate::{
     engine::{
         EngineConfig, EngineError,
         backoff::Backoff,
-        corpus::{self, Reader},
+        corpus::{self, Reader, Shelf},
         journal::{Journal, Outcome},
         matching::Matcher,
         money::{Purse, Verdict},
         now_ms,
-        scoring::{Scorers, WeightsCache},
+        scoring::{LocalDevice, Residents, Scorers, WeightsCache},
         snapshot::{Map, Meter, Survey},
         watch::{Watch, look},
     },
@@ -96,14 +100,19 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
+    let shelf = Shelf::new(&config.sampling.allowed_secrets);
+    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?);
+    let device = LocalDevice::new(weights.clone(), Handle::current());
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
         watch: Watch::spawn(client.clone(), address, config.refresh),
-        reader: Reader::spawn(config.corpus, config.dir.clone()).map_err(EngineError::Thread)?,
-        scorers: Scorers::spawn(config.scorer_threads).map_err(EngineError::Thread)?,
+        reader: Reader::spawn(config.corpus, config.sampling, config.dir.clone(), shelf.clone())
+            .map_err(EngineError::Thread)?,
+        shelf,
+        scorers: Scorers::spawn(vec![Box::new(device)]).map_err(EngineError::Thread)?,
         matcher: Matcher::spawn(config.policy.min_margin, &config.dir, config.library_bytes)
             .map_err(EngineError::Thread)?,
-        weights: WeightsCache::new(&config.dir, config.heads)?,
+        weights,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
         policy: config.policy,
@@ -125,6 +134,8 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         standings: HashMap::new(),
         hit_targets: HashSet::new(),
         hits: 0,
+        odds: Odds::default(),
+        has_disagreed: false,
         purse: Purse::new(config.coins_ahead),
         tickets: HashMap::new(),
         orders: BTreeMap::new(),
@@ -139,6 +150,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey: Survey::default(),
         map: Map::default(),
         meter: Meter::default(),
+        quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
         lines: past.log.into(),

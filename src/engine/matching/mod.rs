@@ -20,7 +20,7 @@ use crate::primitives::{Digest, ObjectId};
 pub(super) use board::Board;
 pub(super) use library::{Library, ScoredSample};
 pub(super) use standing::{Candidate, Standing};
-pub(super) use thread::{Ask, Matcher, Reply};
+pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};
 
 /// Where the library is, below an engine's directory.
 const DIR: &str = "library";

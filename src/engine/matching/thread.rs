@@ -7,6 +7,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{self as blocking, RecvTimeoutError},
     },
     thread,
@@ -33,6 +34,9 @@ const SCORED_AT_ONCE: usize = 256;
 const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// A library that another engine is leaving is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Samples that may wait to be kept and matched. Whoever scores waits while there are more.
+pub(in crate::engine) const MOST_UNKEPT: usize = 1024;
 
 pub(in crate::engine) enum Ask {
     /// New scores, to be kept and matched.
@@ -68,6 +72,7 @@ pub(in crate::engine) enum Reply {
 /// Handle on the thread; it ends when this is dropped.
 pub(in crate::engine) struct Matcher {
     asks: blocking::Sender<Ask>,
+    unkept: Arc<AtomicUsize>,
     pub replies: mpsc::UnboundedReceiver<Reply>,
 }
 
@@ -77,21 +82,31 @@ impl Matcher {
         let (asks, asked) = blocking::channel();
         let (told, replies) = mpsc::unbounded_channel();
         let dir = dir.join(DIR);
+        let unkept = Arc::new(AtomicUsize::new(0));
+        let counted = unkept.clone();
         let threads = rayon::ThreadPoolBuilder::new()
             .thread_name(|at| format!("matcher-{at}"))
             .build()
             .map_err(io::Error::other)?;
         thread::Builder::new().name("matcher".into()).spawn(move || {
-            let mut work = Work::new(&dir, limit_bytes, min_margin, told);
+            let mut work = Work::new(&dir, limit_bytes, min_margin, told, counted);
             // A pool of its own: scoring keeps the other one busy for seconds.
             threads.install(|| work.serve(asked));
         })?;
-        Ok(Self { asks, replies })
+        Ok(Self { asks, unkept, replies })
     }
 
     pub fn ask(&self, ask: Ask) {
+        if let Ask::Scored(samples) = &ask {
+            self.unkept.fetch_add(samples.len(), Ordering::Relaxed);
+        }
         // The thread lives as long as `self`: it ends with the last sender or the receiver.
         let _ = self.asks.send(ask);
+    }
+
+    /// Samples that wait to be kept and matched.
+    pub fn unkept(&self) -> usize {
+        self.unkept.load(Ordering::Relaxed)
     }
 
     /// Ends the thread after everything that was asked before. The library's directory is free then.
@@ -108,6 +123,7 @@ struct Work {
     library: Option<Library>,
     board: Board,
     told: mpsc::UnboundedSender<Reply>,
+    unkept: Arc<AtomicUsize>,
     /// The last trouble in keeping; told again only when it is another one.
     trouble: Option<String>,
     synced: Instant,
@@ -116,7 +132,13 @@ struct Work {
 }
 
 impl Work {
-    fn new(dir: &Path, limit_bytes: u64, min_margin: f32, told: mpsc::UnboundedSender<Reply>) -> Self {
+    fn new(
+        dir: &Path,
+        limit_bytes: u64,
+        min_margin: f32,
+        told: mpsc::UnboundedSender<Reply>,
+        unkept: Arc<AtomicUsize>,
+    ) -> Self {
         let begun = Instant::now();
         let library = loop {
             match Library::open(dir, limit_bytes) {
@@ -133,7 +155,7 @@ impl Work {
             }
         };
         let board = Board::new(min_margin);
-        Self { library, board, told, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
+        Self { library, board, told, unkept, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
     }
 
     fn serve(&mut self, asked: blocking::Receiver<Ask>) {
@@ -182,6 +204,7 @@ impl Work {
                 let mut damaged = Damaged::new();
                 let changed = self.board.offer(&samples, self.library.as_ref(), &mut damaged);
                 self.forget(damaged);
+                self.unkept.fetch_sub(samples.len(), Ordering::Relaxed);
                 self.tell(changed);
             }
             Ask::Known(weights) => {
