@@ -5,6 +5,7 @@
 mod claim;
 mod confirm;
 mod demo;
+mod device;
 mod devnet;
 mod doctor;
 mod endpoints;
@@ -24,6 +25,7 @@ mod play;
 mod rewards;
 mod run;
 mod score;
+mod serve;
 mod signer;
 mod specialists;
 mod submit;
@@ -61,6 +63,7 @@ enum Command {
     Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
+    Serve(serve::Serve),
     Wallet(wallet::Wallet),
     Targets(targets::Targets),
     Models(models::Models),
@@ -87,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),

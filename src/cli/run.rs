@@ -10,8 +10,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, environment::Environment, library::LibraryArgs, network::NetworkArgs, pinning::AcceptArgs, place, play::Play,
-    signer::WalletArgs,
+    Exit, device::DeviceArgs, environment::Environment, library::LibraryArgs, network::NetworkArgs,
+    pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
 };
 use crate::{
     api::Mode,
@@ -56,9 +56,19 @@ pub struct Run {
     /// Where journal and weights are kept [default: a directory of this wallet and network in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// A scoring service that searches with this machine: `somascope serve` or the official one, on this machine or another. Repeat for
+    /// several. What hits is confirmed here.
+    #[arg(long, value_name = "URL")]
+    scorer: Vec<String>,
+    /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
+    /// sees a sample only if they know its address, which is in no list.
+    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
     heads: Option<usize>,
+    #[command(flatten)]
+    device: DeviceArgs,
     #[command(flatten)]
     wallet: WalletArgs,
     #[command(flatten)]
@@ -81,6 +91,7 @@ enum ModeArg {
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        let devices = self.device.placements()?;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let store = network.bucket(&environment)?.map(Store::new).transpose()?;
@@ -148,7 +159,10 @@ impl Run {
                 corpus: self.data.into_iter().map(SourceSpec::from).collect(),
                 sampling: Sampling::default(),
                 heads: self.heads,
-                scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                devices,
+                memory_budget: self.device.memory_bytes(),
+                scorers: self.scorer,
+                share_data: self.share_data,
                 library_bytes: self.library.bytes(),
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),

@@ -15,6 +15,7 @@ mod dispatcher;
 pub mod history;
 mod journal;
 mod matching;
+pub mod models;
 mod money;
 pub mod nearest;
 mod scoring;
@@ -34,13 +35,15 @@ use crate::{
         client::{Client, ClientError},
         keys::Keypair,
     },
+    model::Placement,
     primitives::{Address, Shannons},
     storage::{StorageError, Store},
 };
 
-pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
+pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 pub use dispatcher::replacement;
 pub use journal::JournalError;
+pub use scoring::{ShareError, available_memory};
 
 /// Everything that the engine is told from outside.
 pub struct EngineConfig {
@@ -62,8 +65,15 @@ pub struct EngineConfig {
     pub sampling: Sampling,
     /// Attention heads, which weights do not tell; `None`: the model's own rule.
     pub heads: Option<usize>,
-    /// At least one is used.
-    pub scorer_threads: usize,
+    /// Where this machine scores, and how precisely it searches (it confirms in f32 whatever this says), each device once. Empty:
+    /// on all cards in bf16, or without any on the processor.
+    pub devices: Vec<Placement>,
+    /// Bytes of models on each device; `None`: half of the machine's free memory, and of each card nearly all.
+    pub memory_budget: Option<u64>,
+    /// URLs of scoring services that search with us.
+    pub scorers: Vec<String>,
+    /// Where these fetch samples: an address of this machine (`http://host:port`) that they reach. `None`: they are on this machine.
+    pub share_data: Option<String>,
     /// Bytes of scores that are kept on disk; the oldest leave first.
     pub library_bytes: u64,
     /// How often epoch and wallet are looked at; targets are kept current by the subscription.
@@ -140,6 +150,13 @@ pub enum EngineError {
     OtherChain { dir: PathBuf, recorded: String, rpc_url: String, found: String },
     #[error("the state in {dir} belongs to the wallet {recorded}, not to {found}; use another directory")]
     OtherWallet { dir: PathBuf, recorded: String, found: Address },
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    #[error(
+        "the scoring service {0} is on another machine and could not fetch samples from this one: give an address of this machine that it \
+         reaches as --share-data http://HOST:PORT"
+    )]
+    NothingShared(String),
     #[error("a thread of the engine could not be started: {0}")]
     Thread(std::io::Error),
 }

@@ -16,11 +16,12 @@ mod regulariser;
 mod rows;
 mod score;
 mod targets;
+mod tensors;
 pub mod tokenizer;
 mod transformer;
 mod weights;
 
-pub use crypto::{apply_key_stream, checksum};
+pub use crypto::{apply_key_stream, apply_key_stream_at, checksum};
 pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;
 pub use file::ReadAt;

@@ -318,6 +318,7 @@ fn as_read(state: &SystemStateV1) -> EpochState {
         emission_balance: state.emission_pool.balance,
         emission_per_epoch: state.emission_pool.emission_per_epoch,
         models: models.collect(),
+        upcoming: Vec::new(),
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, devnet::rivals, library::LibraryArgs, play::Play, specialists};
+use super::{Exit, device::DeviceArgs, devnet::rivals, library::LibraryArgs, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -62,12 +62,15 @@ pub struct Demo {
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     play: Play,
 }
 
 impl Demo {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        self.device.placements()?;
         // Kept until the end: dropping it removes the directory.
         let temporary;
         let dir: &Path = match &self.dir {
@@ -155,7 +158,10 @@ impl Demo {
             corpus: vec![data.into()],
             sampling: Sampling::default(),
             heads: None,
-            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            devices: self.device.placements()?,
+            memory_budget: self.device.memory_bytes(),
+            scorers: Vec::new(),
+            share_data: None,
             library_bytes: self.library.bytes(),
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,

@@ -144,7 +144,7 @@ impl Desk {
                 info.size
             ));
             let spec = spec(info);
-            loaded.push(weights.load(&spec).await?);
+            loaded.push(weights.load(&spec, |_| ()).await?);
             models.push((*id, Arc::new(spec)));
         }
         let refused = |why: std::io::Error| DeskError::Data { path: path.into(), why: why.to_string() };
@@ -319,7 +319,7 @@ impl Desk {
 }
 
 fn spec(model: &ActiveModelInfo) -> WeightsSpec {
-    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: model.decryption_key }
+    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
 }
 
 fn offer(

@@ -40,7 +40,7 @@ use super::{
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
-    scoring::{Residents, Scorers},
+    scoring::{EmbeddingDim, Residents, Scorers},
     snapshot::{Map, Meter, Projection, Survey},
     watch::{News, Refresh, Watch, look},
 };
@@ -112,6 +112,8 @@ struct Dispatcher {
     scorers: Scorers,
     matcher: Matcher,
     weights: Residents,
+    /// For scoring services, which must be told it.
+    dim: EmbeddingDim,
     done: mpsc::UnboundedSender<Done>,
     results: mpsc::UnboundedReceiver<Done>,
 
@@ -307,11 +309,14 @@ impl Dispatcher {
             self.purse.refreshed(refresh.started_ms, coins);
         }
         let before = self.unaccepted_protocol();
+        self.dim.set(refresh.state.parameters.target_embedding_dim);
         let changes = self.chain.refreshed(refresh);
         self.review_protocol(before).await?;
         self.note_balance().await?;
         self.dirty = true;
-        self.apply(changes).await
+        self.apply(changes).await?;
+        self.prefetch_weights();
+        Ok(())
     }
 
     async fn checkpoint(&mut self, checkpoint: CheckpointInfo) -> Result<(), Halt> {

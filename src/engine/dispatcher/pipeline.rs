@@ -145,6 +145,11 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Brings to disk what the next targets may list.
+    pub(super) fn prefetch_weights(&self) {
+        self.weights.prefetch(self.chain.next_weights(|model| self.pipeline.in_play.contains_key(model)));
+    }
+
     /// Starts the loading of weights in play that are not here and whose turn (after a failure) it is.
     pub(super) fn load_missing(&mut self) {
         let now = Instant::now();
@@ -159,13 +164,13 @@ impl Dispatcher {
                 checksum: info.checksum,
                 url: info.url.clone(),
                 size: info.size,
-                key: info.decryption_key,
+                key: Some(info.decryption_key),
             };
             self.pipeline.residents.insert(*weights, Residency::Loading);
             self.pipeline.specs.insert(*weights, Arc::new(spec.clone()));
             let (cache, done) = (self.weights.clone(), self.done.clone());
             tokio::spawn(async move {
-                let result = cache.get(&spec).await.map(drop).map_err(|e| e.to_string());
+                let result = cache.fetch(&spec).await.map_err(|e| e.to_string());
                 // Nobody listens after the end.
                 let _ = done.send(Done::Weights { checksum: spec.checksum, result });
             });

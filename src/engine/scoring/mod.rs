@@ -1,6 +1,7 @@
 //! Scoring: dedicated threads that score samples and confirm hits, one for each device, and the weights they use.
 //!
-//! Knows `model`, `storage` (to fetch weights) and the corpus; never the chain's client or the journal. Confirmations go
+//! Knows `model`, `storage` (to fetch weights) and the corpus; of the chain's client only what
+//! asks scoring services; never the journal. Confirmations go
 //! before search. Never makes a [`ConfirmedHit`] from anything but bytes read again and scored in full precision, and never
 //! holds more samples than its scorers have an appetite for.
 //!
@@ -14,10 +15,16 @@
 //!   that has had to load the same weights twice therefore asks for more samples (its *appetite*): so many that loading costs
 //!   at most a tenth of the time, within a bound.
 
+mod board;
+mod budget;
 mod confirm;
+mod decrypt;
 mod device;
+mod downloads;
 mod queue;
-mod shelf;
+mod remote;
+mod residency;
+mod share;
 mod weights;
 mod worker;
 
@@ -32,11 +39,16 @@ use crate::{
     primitives::Digest,
 };
 
+pub use budget::available_memory;
+pub(super) use budget::{Budget, best_placements};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;
 pub(super) use queue::{Doing, Gauge};
-pub(super) use shelf::Residents;
+pub(super) use remote::{EmbeddingDim, RemoteScorer};
+pub(super) use residency::Residents;
+pub(super) use share::Share;
+pub use share::ShareError;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
