@@ -10,8 +10,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, device::DeviceArgs, environment::Environment, network::NetworkArgs, pinning::AcceptArgs, place, play::Play,
-    signer::WalletArgs,
+    Exit, device::DeviceArgs, environment::Environment, library::LibraryArgs, network::NetworkArgs,
+    pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
 };
 use crate::{
     api::Mode,
@@ -73,6 +73,8 @@ pub struct Run {
     wallet: WalletArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     play: Play,
     #[command(flatten)]
@@ -161,6 +163,7 @@ impl Run {
                 memory_budget: self.device.memory_bytes(),
                 scorers: self.scorer,
                 share_data: self.share_data,
+                library_bytes: self.library.bytes(),
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),
                 accepted_protocol,

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, device::DeviceArgs, devnet::rivals, play::Play, specialists};
+use super::{Exit, device::DeviceArgs, devnet::rivals, library::LibraryArgs, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -59,6 +59,8 @@ pub struct Demo {
     /// Port of the network's gRPC service; 0 takes any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -160,6 +162,7 @@ impl Demo {
             memory_budget: self.device.memory_bytes(),
             scorers: Vec::new(),
             share_data: None,
+            library_bytes: self.library.bytes(),
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,
