@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use somascope::model::{self, Geometry, Model, ModelError, arrgen, tokenizer};
+use somascope::model::{self, Geometry, Model, ModelError, Placement, arrgen, tokenizer};
 
 fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model").join(file)
@@ -55,14 +55,24 @@ struct Worst {
     embedding: f32,
 }
 
-fn run_cases(prefix: &str, wanted: impl Fn(&str) -> bool) -> Worst {
+type Load = fn(&[u8], usize) -> Result<Model, ModelError>;
+
+fn on_the_processor(bytes: &[u8], heads: usize) -> Result<Model, ModelError> {
+    Model::load(&bytes, Some(heads), Placement::CPU)
+}
+
+fn as_tensors(bytes: &[u8], heads: usize) -> Result<Model, ModelError> {
+    Model::load_as_tensors(&bytes, Some(heads))
+}
+
+fn run_cases(prefix: &str, load: Load, wanted: impl Fn(&str) -> bool) -> Worst {
     let expected = json(&format!("{prefix}_expected.json"));
     let config = &expected["config"];
     let number = |key: &str| config[key].as_u64().unwrap() as usize;
     let geometry = geometry(number("max_seq_len"), number("batch_size"));
     let models: Vec<Model> = list(&expected, "models")
         .iter()
-        .map(|m| Model::from_safetensors(&bytes(m["file"].as_str().unwrap()), Some(number("num_heads"))).unwrap())
+        .map(|m| load(&bytes(m["file"].as_str().unwrap()), number("num_heads")).unwrap())
         .map(|model| model.with_geometry(geometry))
         .collect();
     let targets: Vec<Vec<f32>> = list(&expected, "targets").iter().map(|t| floats(&t["values"])).collect();
@@ -110,23 +120,63 @@ fn run_cases(prefix: &str, wanted: impl Fn(&str) -> bool) -> Worst {
 
 #[test]
 fn small_sequences_score_as_the_reference_scores_them() {
-    let worst = run_cases("vec64", |_| true);
+    let worst = run_cases("vec64", on_the_processor, |_| true);
     println!("vec64: {worst:?}");
     assert!(worst.loss <= 1e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
 
 #[test]
 fn the_networks_small_model_scores_as_the_reference_scores_it() {
-    let worst = run_cases("small16", |name| name != "random_256KiB");
+    let worst = run_cases("small16", on_the_processor, |name| name != "random_256KiB");
     println!("small16: {worst:?}");
     assert!(worst.loss <= 4e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
 }
 
 #[test]
 fn positions_far_into_a_file_score_as_the_reference_scores_them() {
-    let worst = run_cases("small16", |name| name == "random_256KiB");
+    let worst = run_cases("small16", on_the_processor, |name| name == "random_256KiB");
     println!("small16 256 KiB: {worst:?}");
     assert!(worst.loss <= 4e-6 && worst.embedding <= 5e-6, "agreement was better once: {worst:?}");
+}
+
+/// What cards run whose makers' own languages we do not speak.
+#[test]
+fn tensors_score_as_the_reference_scores_them() {
+    let worst = run_cases("vec64", as_tensors, |_| true);
+    println!("vec64 as tensors: {worst:?}");
+    let some = ["empty", "one_byte_A", "seq_len_plus_1_text", "three_and_half_chunks_random"];
+    let worst = run_cases("small16", as_tensors, |name| some.contains(&name));
+    println!("small16 as tensors: {worst:?}");
+}
+
+/// All inputs of all lengths, the empty one too, in one call.
+#[test]
+fn samples_that_share_passes_score_as_the_reference_scores_them() {
+    let expected = json("small16_expected.json");
+    let cases: Vec<&Value> = list(&expected, "cases").iter().filter(|case| case["seed"] == 0).collect();
+    let inputs: Vec<Vec<u8>> =
+        cases.iter().map(|case| bytes(&format!("small16_input_{}.bin", case["input"].as_str().unwrap()))).collect();
+    let samples: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
+    for (index, model) in list(&expected, "models").iter().enumerate() {
+        let model = on_the_processor(&bytes(model["file"].as_str().unwrap()), 4).unwrap();
+        let scores = model.score_batch(&samples, 0);
+        assert_eq!(scores.len(), samples.len());
+        for (case, score) in cases.iter().zip(scores) {
+            let expected = &case["models"][index];
+            if expected.get("error").is_some() {
+                assert!(matches!(score, Err(ModelError::EmptyData)));
+                continue;
+            }
+            let (score, loss) = (score.unwrap(), expected["loss"].as_f64().unwrap() as f32);
+            assert!(
+                (score.loss - loss).abs() <= 1e-5 * loss.abs(),
+                "{}: {}, expected {loss}",
+                case["input"],
+                score.loss
+            );
+            assert_close(&score.embedding, &floats(&expected["embedding"]), 1e-4, "embedding");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod claim;
 mod confirm;
 mod data;
 mod demo;
+mod device;
 mod devnet;
 mod doctor;
 mod endpoints;

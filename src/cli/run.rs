@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{
     Exit,
     data::{DATA_HELP, DataArgs},
+    device::DeviceArgs,
     environment::Environment,
     network::NetworkArgs,
     pinning::AcceptArgs,
@@ -77,6 +78,8 @@ pub struct Run {
     #[arg(long)]
     heads: Option<usize>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     wallet: WalletArgs,
     #[command(flatten)]
     accept: AcceptArgs,
@@ -96,6 +99,7 @@ enum ModeArg {
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        let devices = self.device.placements()?;
         let environment = Environment::read(Path::new("."))?;
         let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
@@ -164,7 +168,8 @@ impl Run {
                 corpus: sources,
                 sampling,
                 heads: self.heads,
-                scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                devices,
+                memory_budget: self.device.memory_bytes(),
                 scorers: self.scorer,
                 share_data: self.share_data,
                 refresh: Duration::from_secs(15),

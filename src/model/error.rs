@@ -2,7 +2,6 @@
 
 use std::{io, sync::Arc};
 
-use candle_core::DType;
 use safetensors::SafeTensorError;
 
 use super::{Device, Precision};
@@ -59,10 +58,5 @@ impl From<candle_core::Error> for ModelError {
 impl ModelError {
     pub(super) fn shape(tensor: &str, expected: &str, found: &[usize]) -> Self {
         Self::Shape { tensor: tensor.to_owned(), expected: expected.to_owned(), found: found.to_vec() }
-    }
-
-    /// A tensor of the backend that should be f32 on the processor but is not.
-    pub(super) fn unexpected_storage(found: DType) -> Self {
-        Self::from(candle_core::Error::Msg(format!("a result came back as {found:?}, expected F32 on the processor")))
     }
 }

@@ -15,6 +15,7 @@ mod processor;
 mod regulariser;
 mod rows;
 mod score;
+mod tensors;
 pub mod tokenizer;
 mod transformer;
 mod weights;

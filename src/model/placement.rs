@@ -62,14 +62,14 @@ pub fn devices() -> Vec<DeviceInfo> {
     std::iter::once(processor).chain(cards()).collect()
 }
 
-#[cfg(feature = "cuda")]
 fn cards() -> Vec<DeviceInfo> {
-    super::cuda::devices()
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cards() -> Vec<DeviceInfo> {
-    Vec::new()
+    #[cfg(feature = "cuda")]
+    let nvidia = super::cuda::devices();
+    #[cfg(not(feature = "cuda"))]
+    let nvidia = Vec::new();
+    let has_apple = cfg!(feature = "metal") && candle_core::Device::new_metal(0).is_ok();
+    let apple = DeviceInfo { device: Device::Metal(0), name: "Apple".to_owned(), memory_bytes: None };
+    nvidia.into_iter().chain(has_apple.then_some(apple)).collect()
 }
 
 /// Why a text names no device or precision.

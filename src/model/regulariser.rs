@@ -4,30 +4,30 @@
 //! compared with the normal one.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-use candle_core::{Device, Tensor};
-use somascope_kernels::{Point, characteristic_error_sum};
+use somascope_kernels::{Column, Matrix, Point, Start, characteristic_error_sum};
 
-use super::transformer::multiply;
-use super::{ModelError, arrgen};
+use super::arrgen;
 
 const LAST_POINT: f64 = 3.0;
 const POINTS: usize = 17;
-const SLICES: usize = 256;
+pub(super) const SLICES: usize = 256;
 
 /// Directions `[embed, slices]`, each column of length 1, and the points `0, step, …` of the comparison.
 pub(super) struct Regulariser {
-    directions: Tensor,
-    slices: usize,
-    step: f64,
+    pub directions: Vec<f32>,
+    /// The same for the processor, made when it first asks.
+    packed: OnceLock<Matrix>,
+    pub slices: usize,
+    pub step: f64,
     /// All but the first, where both functions are 1.
-    points: Vec<Point>,
+    pub points: Vec<Point>,
 }
 
 impl Regulariser {
     /// The service's regulariser for a batch with this noise seed. Same seed, same directions, whatever the model, so the last few are kept.
-    pub fn of_batch(noise_seed: u64, embed: usize) -> Result<Arc<Self>, ModelError> {
+    pub fn of_batch(noise_seed: u64, embed: usize) -> Arc<Self> {
         /// At V1's width one entry takes 2 MiB.
         const KEPT: usize = 32;
         type Entry = ((u64, usize), Arc<Regulariser>);
@@ -42,19 +42,19 @@ impl Regulariser {
             Some(entry.1)
         };
         if let Some(found) = find() {
-            return Ok(found);
+            return found;
         }
-        let made = Arc::new(Self::new(&arrgen::normal(noise_seed, embed * SLICES, 0.0, 1.0), SLICES, POINTS)?);
+        let made = Arc::new(Self::new(&arrgen::normal(noise_seed, embed * SLICES, 0.0, 1.0), SLICES, POINTS));
         let mut recent = RECENT.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.len() >= KEPT {
             recent.pop_front();
         }
         recent.push_back((key, Arc::clone(&made)));
-        Ok(made)
+        made
     }
 
     /// `noise`: `[embed, slices]`.
-    pub fn new(noise: &[f32], slices: usize, points: usize) -> Result<Self, ModelError> {
+    pub fn new(noise: &[f32], slices: usize, points: usize) -> Self {
         let mut squares = vec![0.0f64; slices];
         for row in noise.chunks_exact(slices) {
             for (sum, n) in squares.iter_mut().zip(row) {
@@ -71,18 +71,15 @@ impl Regulariser {
             let weight = if j == points - 1 { step } else { 2.0 * step };
             Point { normal: normal as f32, weight: (weight * normal) as f32 }
         };
-        Ok(Self {
-            directions: Tensor::from_vec(unit, (noise.len() / slices, slices), &Device::Cpu)?,
-            slices,
-            step,
-            points: (1..points).map(point).collect(),
-        })
+        Self { directions: unit, packed: OnceLock::new(), slices, step, points: (1..points).map(point).collect() }
     }
 
-    /// Sum over positions of the regulariser's value at each; representations `[seq, embed]`.
-    pub fn sum(&self, representations: &[f32]) -> Result<f64, ModelError> {
-        multiply(representations.to_vec(), &self.directions, |projections| {
-            characteristic_error_sum(projections, self.slices, self.step, &self.points)
-        })
+    /// Sum of the regulariser's value over the first `lanes` positions of a tile of representations `[embed]`; `projections` is room
+    /// for `[slices]`.
+    pub fn sum_of_tile(&self, representations: &[Column], lanes: usize, projections: &mut [Column]) -> f64 {
+        let embed = representations.len();
+        let directions = self.packed.get_or_init(|| Matrix::pack(embed, self.slices, &self.directions));
+        directions.multiply(representations, projections, Start::Zero);
+        characteristic_error_sum(projections, lanes, self.step, &self.points)
     }
 }

@@ -10,7 +10,7 @@ use somascope_kernels as kernels;
 
 use super::processor::Processor;
 use super::rows::{Row, RowScore, Rows};
-use super::transformer::Transformer;
+use super::tensors::Tensors;
 use super::weights::Weights;
 use super::{BATCH_SIZE, Device, ModelError, Placement, Precision, ReadAt, SEQUENCE_LENGTH, tokenizer};
 
@@ -74,16 +74,36 @@ impl Model {
         let heads = weights.dims.heads(heads)?;
         let Placement { device, precision } = placement;
         let rows: Box<dyn Rows> = match (device, precision) {
-            (Device::Cpu, Precision::F32) => Box::new(Processor(Transformer::load(&weights, heads)?)),
+            (Device::Cpu, Precision::F32) => Box::new(Processor::load(&weights, heads)?),
             (Device::Cpu, _) => return Err(ModelError::Precision { device, precision, offered: "f32 only" }),
             #[cfg(feature = "cuda")]
             (Device::Cuda(ordinal), _) => super::cuda::load(&weights, heads, ordinal, precision)?,
             #[cfg(not(feature = "cuda"))]
             (Device::Cuda(_), _) => return Err(not_built(device, "NVIDIA", "cuda")),
+            (Device::Metal(ordinal), _) if cfg!(feature = "metal") => {
+                let offered = "f32, bf16 and f16";
+                let dtype = Tensors::dtype(precision).ok_or(ModelError::Precision { device, precision, offered })?;
+                let card = candle_core::Device::new_metal(ordinal)
+                    .map_err(|cause| ModelError::NoDevice { device, reason: cause.to_string() })?;
+                Box::new(Tensors::load(&weights, heads, card, dtype)?)
+            }
             (Device::Metal(_), _) => return Err(not_built(device, "Apple", "metal")),
         };
-        let at_once = AtomicUsize::new(MOST_ROWS_AT_ONCE);
-        Ok(Self { rows, placement, geometry: Geometry::default(), at_once })
+        Ok(Self::of(rows, placement))
+    }
+
+    /// The model as plain operations of the tensor library on the processor, in f32: what [`Device::Metal`] runs on its card. For tests and benches:
+    /// [`Model::load`] is many times faster.
+    pub fn load_as_tensors(file: &dyn ReadAt, heads: Option<usize>) -> Result<Self, ModelError> {
+        let weights = Weights::open(file)?;
+        weights.check_vocabulary()?;
+        let heads = weights.dims.heads(heads)?;
+        let rows = Tensors::load(&weights, heads, candle_core::Device::Cpu, candle_core::DType::F32)?;
+        Ok(Self::of(Box::new(rows), Placement::CPU))
+    }
+
+    fn of(rows: Box<dyn Rows>, placement: Placement) -> Self {
+        Self { rows, placement, geometry: Geometry::default(), at_once: AtomicUsize::new(MOST_ROWS_AT_ONCE) }
     }
 
     /// The same weights with another sequence length or batch size. For tests: the network knows one geometry only.

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use somascope_kernels::{Rotary, nll_sum};
+use somascope_kernels::{from_tiles, nll_sum, tile_count, to_tiles};
 
 use super::super::regulariser::Regulariser;
 use super::super::{Geometry, Model, arrgen, weights};
@@ -50,6 +50,76 @@ fn file(dims: Dims, seeds: &[(String, u64)]) -> Vec<u8> {
         Some((_, seed)) => normal(*seed, shape.iter().product()),
         None => vec![0.0; shape.iter().product()],
     })
+}
+
+/// Steps of the pass on the rows of one sequence, in tiles and back.
+impl Transformer {
+    fn scratch(&self) -> Scratch {
+        Scratch::new(4, 4 * TILE, self.dims.embed, self.widest())
+    }
+
+    fn room(&self, rows: &[f32]) -> Vec<Column> {
+        vec![Column::ZERO; tile_count(rows.len() / self.dims.embed) * self.dims.embed]
+    }
+
+    fn rows(&self, tiles: &[Column], like: &[f32]) -> Vec<f32> {
+        from_tiles(tiles, self.dims.embed, like.len() / self.dims.embed)
+    }
+
+    /// The attention branch of normalised input.
+    fn attention_branch(&self, layer: usize, normed: &[f32], positions: &[u32]) -> Vec<f32> {
+        let embed = self.dims.embed;
+        let (mut queries, mut context, mut branch) = (self.room(normed), self.room(normed), self.room(normed));
+        let mut keys_and_values = vec![Column::ZERO; 2 * queries.len()];
+        self.layers[layer].project(&to_tiles(normed, embed), &mut queries, &mut keys_and_values);
+        self.rotate(0, &self.rotary(positions), &mut queries, &mut keys_and_values);
+        let keys_and_values = KeysAndValues { tiles: &keys_and_values, positions: positions.len() };
+        let mut scores = vec![Column::ZERO; 4 * TILE];
+        for (tile, (queries, context)) in queries.chunks(embed).zip(context.chunks_mut(embed)).enumerate() {
+            kernels::attend(queries, keys_and_values, tile, self.heads, &mut scores, context);
+        }
+        self.layers[layer].output.apply(&context, &mut branch);
+        self.rows(&branch, normed)
+    }
+
+    /// The feed-forward branch of normalised input.
+    fn feed_forward_branch(&self, layer: usize, normed: &[f32]) -> Vec<f32> {
+        let mut branch = self.room(normed);
+        self.layers[layer].feed_forward(&to_tiles(normed, self.dims.embed), &mut self.scratch().wide, &mut branch);
+        self.rows(&branch, normed)
+    }
+
+    fn all_layers(&self, x: &[f32], positions: &[u32]) -> Vec<f32> {
+        let rotary = self.rotary(positions);
+        let mut scratch = self.scratch();
+        let mut tiles = to_tiles(x, self.dims.embed);
+        let (mut queries, mut keys_and_values) = (tiles.clone(), [&tiles[..], &tiles[..]].concat());
+        for layer in 0..self.dims.layers {
+            self.project(layer, 0, &rotary, &tiles, &mut scratch, (&mut queries, &mut keys_and_values));
+            let keys_and_values = KeysAndValues { tiles: &keys_and_values, positions: positions.len() };
+            self.attend(layer, 0, &queries, keys_and_values, &mut scratch, &mut tiles);
+        }
+        self.rows(&tiles, x)
+    }
+
+    fn norm(&self, norm: &Norm, x: &[f32]) -> Vec<f32> {
+        let mut out = self.room(x);
+        norm.apply(&to_tiles(x, self.dims.embed), &mut out);
+        self.rows(&out, x)
+    }
+
+    fn logits(&self, representations: &[f32]) -> Vec<f32> {
+        let positions = representations.len() / self.dims.embed;
+        let mut out = vec![Column::ZERO; tile_count(positions) * self.dims.vocabulary];
+        self.predictor.apply(&to_tiles(representations, self.dims.embed), &mut out);
+        from_tiles(&out, self.dims.vocabulary, positions)
+    }
+
+    fn embeddings(&self, tokens: &[u32]) -> Vec<f32> {
+        let mut x = vec![Column::ZERO; tile_count(tokens.len()) * self.dims.embed];
+        self.embed(tokens, &mut x);
+        from_tiles(&x, self.dims.embed, tokens.len())
+    }
 }
 
 fn transformer(dims: Dims, heads: usize, seeds: &[(String, u64)]) -> Transformer {
@@ -102,9 +172,8 @@ fn attention_matches() {
     for (name, seed, batch) in [("attention", 42, 1), ("attention_multi_batch", 80, 2)] {
         let dims = Dims { layers: 1, ..TINY };
         let transformer = transformer(dims, 2, &in_order(seed, &ATTENTION, 0));
-        let rotary = Rotary::new(&[0, 1, 2, 3], 2);
         let input = normal(seed + 9, batch * 16);
-        let attend = |row: &[f32]| transformer.layers[0].attend(row.to_vec(), &rotary).unwrap();
+        let attend = |row: &[f32]| transformer.attention_branch(0, row, &[0, 1, 2, 3]);
         assert_close(&input.chunks(16).flat_map(attend).collect::<Vec<_>>(), &published(name), name);
     }
 }
@@ -119,7 +188,7 @@ fn feed_forward_matches() {
     for (name, seed, input) in inputs {
         let dims = Dims { feed_forward: 2, layers: 1, ..TINY };
         let transformer = transformer(dims, 2, &in_order(seed, &FEED_FORWARD, 0));
-        assert_close(&transformer.layers[0].feed_forward(input).unwrap(), &published(name), name);
+        assert_close(&transformer.feed_forward_branch(0, &input), &published(name), name);
     }
 }
 
@@ -129,16 +198,17 @@ fn norm_linear_and_embedding_match() {
         [("layer_norm_ones", 42, vec![1.0; 4]), ("layer_norm_uniform", 44, arrgen::uniform(46, 4, 0.0, 1.0))]
     {
         let seeds = [("final_norm.gamma".to_owned(), seed), ("final_norm.beta".to_owned(), seed + 1)];
-        assert_close(&transformer(TINY, 2, &seeds).final_norm.apply(&input), &published(name), name);
+        let transformer = transformer(TINY, 2, &seeds);
+        assert_close(&transformer.norm(&transformer.final_norm, &input), &published(name), name);
     }
     let narrow = Dims { embed: 2, ..TINY };
     for (name, seed, input) in
         [("linear_ones", 42, vec![1.0; 2]), ("linear_uniform", 44, arrgen::uniform(46, 2, 0.0, 1.0))]
     {
         let seeds = [("predictor.bias".to_owned(), seed), ("predictor.weight".to_owned(), seed + 1)];
-        assert_close(&transformer(narrow, 1, &seeds).predict(&input).unwrap(), &published(name), name);
+        assert_close(&transformer(narrow, 1, &seeds).logits(&input), &published(name), name);
     }
-    let embedded = transformer(narrow, 1, &[("embedding.weight".to_owned(), 42)]).embed(&[0, 1, 2, 3]);
+    let embedded = transformer(narrow, 1, &[("embedding.weight".to_owned(), 42)]).embeddings(&[0, 1, 2, 3]);
     assert_close(&embedded, &published("embedding"), "embedding");
 }
 
@@ -150,12 +220,9 @@ fn the_encoder_matches() {
         ("encoder_seed100_batch2", 100, 300, 1, 2),
     ] {
         let transformer = transformer(Dims { layers, ..TINY }, 2, &encoder_seeds(seed, layers));
-        let rotary = Rotary::new(&[0, 1, 2, 3], 2);
-        let mut x = normal(input, batch * 16);
-        for row in x.chunks_mut(16) {
-            transformer.layers.iter().for_each(|layer| layer.apply(row, &rotary).unwrap());
-        }
-        assert_close(&x, &published(name), name);
+        let x = normal(input, batch * 16);
+        let encoded: Vec<f32> = x.chunks(16).flat_map(|row| transformer.all_layers(row, &[0, 1, 2, 3])).collect();
+        assert_close(&encoded, &published(name), name);
     }
 }
 
@@ -177,11 +244,11 @@ fn model_seeds(seed: u64) -> Vec<(String, u64)> {
 #[test]
 fn the_whole_model_matches() {
     let transformer = transformer(TINY, 2, &model_seeds(42));
-    let ids = vec![0, 1, 2, 3];
-    let sequence = Sequence { tokens: ids.clone(), positions: ids.clone(), targets: ids };
-    let representations = transformer.represent(&sequence).unwrap();
+    let ids = [0, 1, 2, 3];
+    let encoded = transformer.all_layers(&transformer.embeddings(&ids), &ids);
+    let representations = transformer.norm(&transformer.final_norm, &encoded);
     assert_close(&representations, &published("model_encode"), "model_encode");
-    assert_close(&transformer.predict(&representations).unwrap(), &published("model_predict"), "model_predict");
+    assert_close(&transformer.logits(&representations), &published("model_predict"), "model_predict");
 }
 
 #[test]
@@ -209,7 +276,13 @@ fn the_regulariser_matches() {
     ];
     for (name, input, noise, slices, points) in cases {
         let positions = input.len() / (noise.len() / slices);
-        let sum = Regulariser::new(&noise, slices, points).unwrap().sum(&input).unwrap();
+        let regulariser = Regulariser::new(&noise, slices, points);
+        let embed = noise.len() / slices;
+        let mut room = vec![Column::ZERO; slices];
+        let sum: f64 = input
+            .chunks(TILE * embed)
+            .map(|rows| regulariser.sum_of_tile(&to_tiles(rows, embed), rows.len() / embed, &mut room))
+            .sum();
         assert_close(&[(sum / positions as f64) as f32], &published(name), name);
     }
 }
@@ -232,23 +305,22 @@ fn every_intermediate_of_a_pass_matches() {
         assert_eq!(as_floats(&sequence.tokens), expected("token_ids", row));
         assert_eq!(as_floats(&sequence.positions), expected("pos_ids", row));
         assert_eq!(as_floats(&sequence.targets), expected("targets", row));
-        let rotary = Rotary::new(&sequence.positions, 16);
-        let mut x = transformer.embed(&sequence.tokens);
+        let mut x = transformer.embeddings(&sequence.tokens);
         assert_close(&x, &expected("after_embedding", row), "after_embedding");
         for (l, layer) in transformer.layers.iter().enumerate() {
-            let normed = layer.norm_1.apply(&x);
+            let normed = transformer.norm(&layer.norm_1, &x);
             assert_close(&normed, &expected(&format!("layer{l}.norm_1"), row), "norm_1");
-            let attended = layer.attend(normed, &rotary).unwrap();
+            let attended = transformer.attention_branch(l, &normed, &sequence.positions);
             assert_close(&attended, &expected(&format!("layer{l}.attention"), row), "attention");
             kernels::add(&mut x, &attended);
-            let fed_forward = layer.feed_forward(layer.norm_2.apply(&x)).unwrap();
+            let fed_forward = transformer.feed_forward_branch(l, &transformer.norm(&layer.norm_2, &x));
             assert_close(&fed_forward, &expected(&format!("layer{l}.pwff"), row), "pwff");
             kernels::add(&mut x, &fed_forward);
             assert_close(&x, &expected(&format!("layer{l}.out"), row), "out");
         }
-        let representations = transformer.represent(&sequence).unwrap();
+        let representations = transformer.norm(&transformer.final_norm, &x);
         assert_close(&representations, &expected("representations", row), "representations");
-        let logits = transformer.predict(&representations).unwrap();
+        let logits = transformer.logits(&representations);
         assert_close(&logits, &expected("logits", row), "logits");
         let nll = expected("nll_masked", row);
         for (slot, nll) in nll[..sequence.counted()].iter().enumerate() {

@@ -97,11 +97,6 @@ impl Dims {
         Ok(Self { vocabulary, embed, feed_forward, layers })
     }
 
-    /// Numbers in all tensors.
-    pub fn elements(self) -> u64 {
-        self.tensors().map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
-    }
-
     /// Heads of attention, which shapes do not tell: `None` takes 4 at E = 16 (the network's small model), else 8 (V1).
     pub fn heads(self, wanted: Option<usize>) -> Result<usize, ModelError> {
         let embed = self.embed;
@@ -158,10 +153,13 @@ impl<'a> Weights<'a> {
         Err(ModelError::shape("embedding.weight", &expected, &[vocabulary, embed]))
     }
 
+    pub fn shape(&self, name: &str) -> Result<&[usize], ModelError> {
+        self.file.shape(name).map(|(shape, _)| shape).ok_or_else(|| ModelError::MissingTensors(vec![name.to_owned()]))
+    }
+
     /// All elements, row by row.
     pub fn values(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        let (shape, _) = self.file.shape(name).ok_or_else(|| ModelError::MissingTensors(vec![name.to_owned()]))?;
-        let mut values = Vec::with_capacity(shape.iter().product());
+        let mut values = Vec::with_capacity(self.shape(name)?.iter().product());
         self.read(name, |part| values.extend_from_slice(part))?;
         Ok(values)
     }

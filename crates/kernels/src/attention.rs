@@ -1,7 +1,7 @@
-//! Rotary positions and causal attention over one sequence.
+//! Causal attention of one tile of queries to the keys of its sequence.
 //!
-//! Never computes the masked half, except where the reference's fill value (−10000 in place of a masked score, not −∞) could be seen
-//! in the result: a row whose real scores are all that low.
+//! Never computes the masked half (but for the triangle within a tile), except where the reference's fill value (−10000 in place of a masked
+//! score, not −∞) could be seen in the result: a row whose real scores are all that low.
 
 use std::iter::zip;
 
@@ -9,237 +9,248 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::lanes::{ARCH, exp_nonpositive};
+use crate::product::outer;
+use crate::rotary::Rotary;
+use crate::tile::{Column, TILE, from_tiles, tile_count, to_tiles};
 
 const MASK_FILL: f32 = -10_000.0;
 /// Above this maximum a masked score has weight `e^(−10000 − max)`, which is 0 in f32 (under 2⁻¹⁴⁹).
 const MASK_INVISIBLE_ABOVE: f32 = MASK_FILL + 110.0;
-const MAX_WAVELENGTH: f32 = 10_000.0;
-/// Keys, and registers of queries, that are worked on together: enough independent sums to keep the processor busy, few enough to stay in
-/// registers.
-const KEYS: usize = 4;
-const REGISTERS: usize = 2;
 
-/// Cosines and sines of the rotary angles, each `[seq, head_dim / 2]`; the same for every head and layer.
-pub struct Rotary {
-    cos: Vec<f32>,
-    sin: Vec<f32>,
-    half: usize,
+/// Weights of e^−70 beside one of 1 change no bit of a sum; as zeros they make no products so small that the processor handles them by microcode.
+const INVISIBLE_BELOW: f32 = -70.0;
+
+/// Keys and values of one sequence, `[tiles, 2 · embed]`: keys, rotated, then values, heads side by side in each.
+#[derive(Clone, Copy)]
+pub struct KeysAndValues<'a> {
+    pub tiles: &'a [Column],
+    /// Positions of the sequence; what is past them in the last tile is filling.
+    pub positions: usize,
 }
 
-impl Rotary {
-    /// The angle is rounded to f32 before its sine is taken, as in the reference: at offsets near 1 MiB that rounding is visible.
-    pub fn new(positions: &[u32], head_dim: usize) -> Self {
-        let half = head_dim / 2;
-        let timescales: Vec<f32> = (0..half).map(|i| MAX_WAVELENGTH.powf((i * 2) as f32 / head_dim as f32)).collect();
-        let angles = positions.iter().flat_map(|p| timescales.iter().map(|scale| *p as f32 / scale));
-        let (sin, cos) = angles.map(|angle| f64::from(angle).sin_cos()).map(|(s, c)| (s as f32, c as f32)).unzip();
-        Self { cos, sin, half }
-    }
-
-    /// Rotates one head's vector at `slot` of the sequence.
-    #[inline(always)]
-    pub fn rotate(&self, slot: usize, vector: &[f32], rotated: &mut [f32]) {
-        let table = slot * self.half..(slot + 1) * self.half;
-        let (a, b) = vector.split_at(self.half);
-        let (out_a, out_b) = rotated.split_at_mut(self.half);
-        let angles = self.cos[table.clone()].iter().zip(&self.sin[table]);
-        for ((((cos, sin), a), b), (out_a, out_b)) in angles.zip(a).zip(b).zip(out_a.iter_mut().zip(out_b)) {
-            *out_a = a * cos - b * sin;
-            *out_b = b * cos + a * sin;
-        }
+/// Context vectors `[embed]` of the `tile`-th tile's queries `[embed]`, which are rotated and divided by the root of the head's dimensions.
+/// `scores` is room to work in, of [`TILE`] columns for each tile up to this one.
+pub fn attend(
+    queries: &[Column],
+    keys_and_values: KeysAndValues<'_>,
+    tile: usize,
+    heads: usize,
+    scores: &mut [Column],
+    context: &mut [Column],
+) {
+    let embed = queries.len();
+    let dim = embed / heads;
+    for (head, (queries, context)) in zip(queries.chunks_exact(dim), context.chunks_exact_mut(dim)).enumerate() {
+        let scores = &mut scores[..(tile + 1) * TILE];
+        let keys_and_values = OfHead { of: keys_and_values, embed, first: head * dim, dim };
+        ARCH.dispatch(Head { queries, keys_and_values, tile, scores, context });
     }
 }
 
-/// Context vectors `[seq, embed]` from `qkv [seq, 3·embed]` (queries, keys, values side by side; heads side by side in each).
-pub fn causal_attention(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary) -> Vec<f32> {
-    let head_dim = embed / heads;
-    let contexts: Vec<Vec<f32>> = (0..heads)
-        .into_par_iter()
-        .map(|h| ARCH.dispatch(Head { qkv, embed, first: h * head_dim, dim: head_dim, rotary }))
-        .collect();
-    let mut merged = vec![0.0; qkv.len() / 3];
-    for (h, context) in contexts.iter().enumerate() {
-        for (row, of_head) in merged.chunks_exact_mut(embed).zip(context.chunks_exact(head_dim)) {
-            row[h * head_dim..(h + 1) * head_dim].copy_from_slice(of_head);
-        }
-    }
-    merged
-}
-
-/// One head: dimensions `first..first + dim` of queries, keys and values.
-struct Head<'a> {
-    qkv: &'a [f32],
+/// Dimensions `first..first + dim` of keys and values.
+#[derive(Clone, Copy)]
+struct OfHead<'a> {
+    of: KeysAndValues<'a>,
     embed: usize,
     first: usize,
     dim: usize,
-    rotary: &'a Rotary,
+}
+
+impl<'a> OfHead<'a> {
+    /// `[dim]`
+    #[inline(always)]
+    fn keys(self, tile: usize) -> &'a [Column] {
+        &self.of.tiles[2 * tile * self.embed + self.first..][..self.dim]
+    }
+
+    /// `[dim]`
+    #[inline(always)]
+    fn values(self, tile: usize) -> &'a [Column] {
+        &self.of.tiles[(2 * tile + 1) * self.embed + self.first..][..self.dim]
+    }
+}
+
+/// One head of one tile of queries.
+struct Head<'a> {
+    /// `[dim]`
+    queries: &'a [Column],
+    keys_and_values: OfHead<'a>,
+    tile: usize,
+    /// `[keys]`: a query a lane.
+    scores: &'a mut [Column],
+    /// `[dim]`
+    context: &'a mut [Column],
 }
 
 impl WithSimd for Head<'_> {
-    /// `[seq, dim]`
-    type Output = Vec<f32>;
+    type Output = ();
 
-    /// A block of queries at a time, one query per lane, so nothing is ever summed across lanes.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let Self { qkv, embed, first, dim, rotary } = self;
-        let block = REGISTERS * S::F32_LANES;
-        let rows = qkv.len() / (3 * embed);
-        let padded = rows.next_multiple_of(block.next_multiple_of(KEYS));
-        let part = |row: usize, which: usize| &qkv[(3 * row + which) * embed + first..][..dim];
-        let mut keys = vec![0.0; padded * dim];
-        let mut values = vec![0.0; padded * dim];
-        for row in 0..rows {
-            rotary.rotate(row, part(row, 1), &mut keys[row * dim..][..dim]);
-            values[row * dim..][..dim].copy_from_slice(part(row, 2));
-        }
-
-        let scale = 1.0 / (dim as f32).sqrt();
-        let mut context = vec![0.0; rows * dim];
-        let mut query = vec![0.0; dim];
-        // All `[…, block]`.
-        let mut queries = vec![0.0; dim * block];
-        let mut sums = vec![0.0; dim * block];
-        let mut scores = vec![0.0; padded * block];
-        let mut max = vec![0.0; block];
-        let mut total = vec![0.0; block];
-        for start in (0..rows).step_by(block) {
-            let lanes = block.min(rows - start);
-            for lane in 0..lanes {
-                rotary.rotate(start + lane, part(start + lane, 0), &mut query);
-                for (queries, q) in zip(queries.chunks_exact_mut(block), &query) {
-                    queries[lane] = q * scale;
-                }
-            }
-            let seen = (start + block).next_multiple_of(KEYS);
-            let scores = &mut scores[..seen * block];
-            score(simd, &queries, &keys[..seen * dim], scores);
-            for (ahead, scores) in scores[start * block..].chunks_exact_mut(block).enumerate() {
-                scores[..ahead.min(block)].fill(f32::NEG_INFINITY);
-            }
-            maxima(scores, &mut max);
-            weigh(scores, &max);
-            sum(simd, scores, &values[..seen * dim], &mut sums, &mut total);
-            for lane in 0..lanes {
-                let row = start + lane;
-                let out = &mut context[row * dim..][..dim];
-                if max[lane] > MASK_INVISIBLE_ABOVE {
-                    for (out, sums) in zip(out, sums.chunks_exact(block)) {
-                        *out = sums[lane] / total[lane];
-                    }
-                } else {
-                    rotary.rotate(row, part(row, 0), &mut query);
-                    let visible = keys[..(row + 1) * dim].chunks_exact(dim);
-                    let visible = visible.map(|key| zip(&query, key).map(|(q, k)| q * k).sum::<f32>() * scale);
-                    with_mask_visible(visible, &values[..rows * dim], dim, out);
-                }
-            }
-        }
-        context
+    fn with_simd<S: Simd>(self, simd: S) {
+        if S::REGISTER_COUNT >= 32 { self.run::<S, 8>(simd) } else { self.run::<S, 4>(simd) }
     }
 }
 
-/// `scores[key, ·] = Σ_d queries[d, ·] · keys[key, d]`; `queries [dim, block]`, `keys [keys, dim]`.
-#[inline(always)]
-fn score<S: Simd>(simd: S, queries: &[f32], keys: &[f32], scores: &mut [f32]) {
-    let (queries, _) = S::as_simd_f32s(queries);
-    let (scores, _) = S::as_mut_simd_f32s(scores);
-    let dim = queries.len() / REGISTERS;
-    for (keys, scores) in zip(keys.chunks_exact(KEYS * dim), scores.chunks_exact_mut(KEYS * REGISTERS)) {
-        let [a, b, c, d] = quarters(keys);
-        let mut dots = [[simd.splat_f32s(0.0); REGISTERS]; KEYS];
-        for ((((a, b), c), d), query) in zip(zip(zip(zip(a, b), c), d), queries.chunks_exact(REGISTERS)) {
-            for (key, dots) in zip([a, b, c, d], &mut dots) {
-                let key = simd.splat_f32s(*key);
-                for (query, dot) in zip(query, dots) {
-                    *dot = simd.mul_add_e_f32s(*query, key, *dot);
-                }
+impl Head<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const ROWS: usize>(self, simd: S) {
+        let Self { queries, keys_and_values, tile, scores, context } = self;
+        for (at, scores) in scores.chunks_exact_mut(TILE).enumerate() {
+            score::<S, ROWS>(simd, queries, keys_and_values.keys(at), scores);
+        }
+        for (ahead, scores) in scores[tile * TILE..].iter_mut().enumerate() {
+            scores[..ahead].fill(f32::NEG_INFINITY);
+        }
+        let max = maxima(scores);
+        let mut total = Column::ZERO;
+        context.fill(Column::ZERO);
+        for (at, scores) in scores.chunks_exact_mut(TILE).enumerate() {
+            weigh(scores, &max, &mut total);
+            add_values::<S, ROWS>(simd, scores, keys_and_values.values(at), context);
+        }
+        for context in &mut *context {
+            for (context, total) in zip(context.iter_mut(), total.iter()) {
+                *context /= total;
             }
         }
-        for (score, dot) in zip(scores, dots.as_flattened()) {
-            *score = *dot;
+        let lanes = TILE.min(keys_and_values.of.positions - tile * TILE);
+        for lane in (0..lanes).filter(|lane| !is_mask_invisible(max[*lane])) {
+            with_mask_visible(queries, keys_and_values, tile, lane, context);
         }
     }
 }
 
-/// `sums[d, ·] = Σ_key weights[key, ·] · values[key, d]`, `total[·] = Σ_key weights[key, ·]`.
+/// False for NaN too: such a query is NaN either way.
 #[inline(always)]
-fn sum<S: Simd>(simd: S, weights: &[f32], values: &[f32], sums: &mut [f32], total: &mut [f32]) {
-    sums.fill(0.0);
-    let (weights, _) = S::as_simd_f32s(weights);
-    let (sums, _) = S::as_mut_simd_f32s(sums);
-    let (total, _) = S::as_mut_simd_f32s(total);
-    let dim = sums.len() / REGISTERS;
-    let mut totals = [simd.splat_f32s(0.0); REGISTERS];
-    for (values, weights) in zip(values.chunks_exact(KEYS * dim), weights.chunks_exact(KEYS * REGISTERS)) {
-        let [a, b, c, d] = quarters(values);
-        let mut held = [[simd.splat_f32s(0.0); REGISTERS]; KEYS];
-        held.as_flattened_mut().copy_from_slice(weights);
-        for (register, total) in totals.iter_mut().enumerate() {
-            let low = simd.add_f32s(held[0][register], held[1][register]);
-            let high = simd.add_f32s(held[2][register], held[3][register]);
-            *total = simd.add_f32s(*total, simd.add_f32s(low, high));
-        }
-        for ((((a, b), c), d), sums) in zip(zip(zip(zip(a, b), c), d), sums.chunks_exact_mut(REGISTERS)) {
-            let values = [*a, *b, *c, *d];
-            for (register, sum) in sums.iter_mut().enumerate() {
-                // Four keys first, then the sum: a quarter of the roundings where all weights are alike.
-                let mut group = simd.splat_f32s(0.0);
-                for (held, value) in zip(&held, values) {
-                    group = simd.mul_add_e_f32s(held[register], simd.splat_f32s(value), group);
-                }
-                *sum = simd.add_f32s(*sum, group);
+fn is_mask_invisible(max: f32) -> bool {
+    max > MASK_INVISIBLE_ABOVE
+}
+
+/// `scores[key] = Σ_d queries[d] · keys[d][key]` for a tile of keys.
+#[inline(always)]
+fn score<S: Simd, const ROWS: usize>(simd: S, queries: &[Column], keys: &[Column], scores: &mut [Column]) {
+    for (part, scores) in scores.chunks_exact_mut(ROWS).enumerate() {
+        for pair in 0..TILE / (2 * S::F32_LANES) {
+            let sums = outer::<S, ROWS>(simd, keys, part, queries, pair);
+            for (scores, sums) in zip(&mut *scores, sums) {
+                let (scores, _) = S::as_mut_simd_f32s(scores.as_mut_slice());
+                scores[2 * pair..2 * pair + 2].copy_from_slice(&sums);
             }
         }
     }
-    for (total, sum) in zip(total, totals) {
-        *total = sum;
+}
+
+/// `context[d] += Σ_key weights[key] · values[d][key]` for a tile of keys: their sum first, so that few roundings follow each other.
+#[inline(always)]
+fn add_values<S: Simd, const ROWS: usize>(simd: S, weights: &[Column], values: &[Column], context: &mut [Column]) {
+    let (value_groups, values) = values.as_chunks::<ROWS>();
+    let (context_groups, context) = context.as_chunks_mut::<ROWS>();
+    for (values, context) in zip(value_groups, context_groups) {
+        add_group(simd, weights, values, context);
+    }
+    for (value, context) in zip(values, context) {
+        add_group(simd, weights, &[*value], std::array::from_mut(context));
     }
 }
 
-/// The rows of a group of [`KEYS`].
 #[inline(always)]
-fn quarters(group: &[f32]) -> [&[f32]; KEYS] {
-    let dim = group.len() / KEYS;
-    [&group[..dim], &group[dim..2 * dim], &group[2 * dim..3 * dim], &group[3 * dim..4 * dim]]
+fn add_group<S: Simd, const ROWS: usize>(
+    simd: S,
+    weights: &[Column],
+    values: &[Column; ROWS],
+    context: &mut [Column; ROWS],
+) {
+    for pair in 0..TILE / (2 * S::F32_LANES) {
+        let mut sums = [[simd.splat_f32s(0.0); 2]; ROWS];
+        for (key, weights) in weights.iter().take(TILE).enumerate() {
+            let (weights, _) = S::as_simd_f32s(weights.as_slice());
+            let (low, high) = (weights[2 * pair], weights[2 * pair + 1]);
+            for (value, sums) in zip(values, &mut sums) {
+                let value = simd.splat_f32s(value[key]);
+                sums[0] = simd.mul_add_e_f32s(value, low, sums[0]);
+                sums[1] = simd.mul_add_e_f32s(value, high, sums[1]);
+            }
+        }
+        for (context, sums) in zip(&mut *context, sums) {
+            let (context, _) = S::as_mut_simd_f32s(context.as_mut_slice());
+            for (context, sum) in zip(&mut context[2 * pair..2 * pair + 2], sums) {
+                *context = simd.add_f32s(*context, sum);
+            }
+        }
+    }
 }
 
 /// Largest score of each lane; NaNs are passed over.
 #[inline(always)]
-fn maxima(scores: &[f32], max: &mut [f32]) {
-    max.fill(f32::NEG_INFINITY);
-    for scores in scores.chunks_exact(max.len()) {
-        for (max, score) in zip(&mut *max, scores) {
+fn maxima(scores: &[Column]) -> Column {
+    let mut max = Column([f32::NEG_INFINITY; TILE]);
+    for scores in scores {
+        for (max, score) in zip(max.iter_mut(), scores.iter()) {
             *max = if *score > *max { *score } else { *max };
         }
     }
+    max
 }
 
-/// Replaces each score by `e^(score − max)`.
+/// Replaces each score by `e^(score − max)` and adds these to the totals.
 #[inline(always)]
-fn weigh(scores: &mut [f32], max: &[f32]) {
-    for scores in scores.chunks_exact_mut(max.len()) {
-        for (score, max) in zip(scores, max) {
-            *score = exp_nonpositive(*score - max);
+fn weigh(scores: &mut [Column], max: &Column, total: &mut Column) {
+    let mut sum = Column::ZERO;
+    for scores in scores {
+        for ((score, max), sum) in zip(zip(scores.iter_mut(), max.iter()), sum.iter_mut()) {
+            let below = *score - max;
+            let weight = exp_nonpositive(below);
+            *score = if below < INVISIBLE_BELOW { 0.0 } else { weight };
+            *sum += *score;
         }
+    }
+    for (total, sum) in zip(total.iter_mut(), sum.iter()) {
+        *total += sum;
     }
 }
 
 /// The full softmax of one query, masked keys at their fill value: they outweigh or equal real scores this low.
 #[cold]
-fn with_mask_visible(visible: impl Iterator<Item = f32>, values: &[f32], dim: usize, out: &mut [f32]) {
-    let keys = values.len() / dim;
-    let mut scores: Vec<f32> = visible.collect();
-    scores.resize(keys, MASK_FILL);
+#[inline(never)]
+fn with_mask_visible(queries: &[Column], keys: OfHead<'_>, tile: usize, lane: usize, context: &mut [Column]) {
+    let query = tile * TILE + lane;
+    let score = |key: usize| -> f32 {
+        if key > query {
+            return MASK_FILL;
+        }
+        zip(queries, keys.keys(key / TILE)).map(|(query, keys)| query[lane] * keys[key % TILE]).sum()
+    };
+    let scores: Vec<f32> = (0..keys.of.positions).map(score).collect();
     let max = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let weights: Vec<f32> = scores.iter().map(|score| (score - max).exp()).collect();
     let total: f32 = weights.iter().sum();
-    out.fill(0.0);
-    for (weight, value) in zip(weights, values.chunks_exact(dim)) {
-        for (out, value) in zip(&mut *out, value) {
-            *out += weight / total * value;
+    context.iter_mut().for_each(|context| context[lane] = 0.0);
+    for (key, weight) in weights.iter().enumerate() {
+        for (context, values) in zip(&mut *context, keys.values(key / TILE)) {
+            context[lane] += weight / total * values[key % TILE];
         }
     }
+}
+
+/// Context vectors `[seq, embed]` from `qkv [seq, 3·embed]` (queries, keys, values side by side; heads side by side in each), row by row.
+pub fn causal_attention(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary) -> Vec<f32> {
+    let positions = qkv.len() / (3 * embed);
+    let mut tiles = to_tiles(qkv, 3 * embed);
+    let mut keys_and_values = Vec::with_capacity(tile_count(positions) * 2 * embed);
+    for (tile, qkv) in tiles.chunks_exact_mut(3 * embed).enumerate() {
+        let (queries, others) = qkv.split_at_mut(embed);
+        rotary.rotate_queries(tile, heads, queries);
+        rotary.rotate_keys(tile, heads, &mut others[..embed]);
+        keys_and_values.extend_from_slice(others);
+    }
+    let keys_and_values = KeysAndValues { tiles: &keys_and_values, positions };
+    let mut context = vec![Column::ZERO; tile_count(positions) * embed];
+    let contexts = context.par_chunks_exact_mut(embed).zip(tiles.par_chunks_exact(3 * embed)).enumerate();
+    contexts.for_each(|(tile, (context, qkv))| {
+        let mut scores = vec![Column::ZERO; (tile + 1) * TILE];
+        attend(&qkv[..embed], keys_and_values, tile, heads, &mut scores, context);
+    });
+    from_tiles(&context, embed, positions)
 }
 
 #[cfg(test)]

@@ -3,12 +3,10 @@
 //! The points are equally spaced, so one sine and cosine per projection and a rotation per point replace a sine and cosine for each
 //! point, and no array of projections times points ever exists.
 
-use rayon::prelude::*;
+use std::iter::zip;
 
-use crate::lanes::{self, vectorised};
-
-/// Positions per task.
-const GRAIN: usize = 64;
+use crate::lanes::vectorised;
+use crate::tile::{Column, TILE};
 
 /// One point of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,50 +16,73 @@ pub struct Point {
     pub weight: f32,
 }
 
-/// Sum over positions of `slices · Σ_j weight_j · |mean over slices of e^(i·y·t_j) − normal_j|²` with `t_j = (j + 1) · step`.
+/// Slices whose sines and cosines are summed before they join the rest: few roundings follow each other.
+const GROUP: usize = 16;
+
+/// Sum over the first `lanes` positions of a tile of `slices · Σ_j weight_j · |mean over slices of e^(i·y·t_j) − normal_j|²` with
+/// `t_j = (j + 1) · step`.
 ///
-/// `projections`: `y`, `[positions, slices]`. `points` leave out `t = 0`, where both functions are 1.
-pub fn characteristic_error_sum(projections: &[f32], slices: usize, step: f64, points: &[Point]) -> f64 {
-    let parts: Vec<f64> = projections
-        .par_chunks(GRAIN * slices)
-        .map(|part| {
-            vectorised(
-                #[inline(always)]
-                || error_sum(part, slices, step, points),
-            )
-        })
-        .collect();
-    parts.iter().sum()
+/// `projections`: `y`, `[slices]`. `points` leave out `t = 0`, where both functions are 1.
+pub fn characteristic_error_sum(projections: &[Column], lanes: usize, step: f64, points: &[Point]) -> f64 {
+    vectorised(
+        #[inline(always)]
+        || {
+            let slices = projections.len() as f32;
+            // Of sines and of cosines at each point.
+            let mut sums = vec![(Column::ZERO, Column::ZERO); points.len()];
+            let mut group = sums.clone();
+            for projections in projections.chunks(GROUP) {
+                group.fill((Column::ZERO, Column::ZERO));
+                for y in projections {
+                    add_slice(y, step, &mut group);
+                }
+                for ((sin_sum, cos_sum), (sin, cos)) in zip(&mut sums, &group) {
+                    add(sin_sum, sin);
+                    add(cos_sum, cos);
+                }
+            }
+            let mut values = Column::ZERO;
+            for (point, (sin, cos)) in zip(points, &sums) {
+                for ((value, sin), cos) in zip(zip(values.iter_mut(), sin.iter()), cos.iter()) {
+                    let (mean_sin, mean_cos) = (sin / slices, cos / slices);
+                    let error = (mean_cos - point.normal) * (mean_cos - point.normal) + mean_sin * mean_sin;
+                    *value += error * point.weight;
+                }
+            }
+            values.iter().take(lanes).map(|value| f64::from(value * slices)).sum()
+        },
+    )
+}
+
+/// Adds the sines and cosines of one slice's projections times each point.
+#[inline(always)]
+fn add_slice(y: &Column, step: f64, sums: &mut [(Column, Column)]) {
+    let (mut sin_1, mut cos_1) = (Column::ZERO, Column::ZERO);
+    sin_cos_scaled(&y[..], step, &mut sin_1[..], &mut cos_1[..]);
+    let (mut sin, mut cos) = (sin_1, cos_1);
+    for (j, (sin_sum, cos_sum)) in sums.iter_mut().enumerate() {
+        if j > 0 {
+            turn(&mut sin, &mut cos, &sin_1, &cos_1);
+        }
+        add(sin_sum, &sin);
+        add(cos_sum, &cos);
+    }
 }
 
 #[inline(always)]
-fn error_sum(projections: &[f32], slices: usize, step: f64, points: &[Point]) -> f64 {
-    let [mut sin_1, mut cos_1, mut sin, mut cos] = std::array::from_fn(|_| vec![0.0f32; slices]);
-    let mut sum = 0.0;
-    for projections in projections.chunks_exact(slices) {
-        sin_cos_scaled(projections, step, &mut sin_1, &mut cos_1);
-        sin.copy_from_slice(&sin_1);
-        cos.copy_from_slice(&cos_1);
-        let mut value = 0.0;
-        for (j, point) in points.iter().enumerate() {
-            if j > 0 {
-                turn(&mut sin, &mut cos, &sin_1, &cos_1);
-            }
-            let mean_cos = lanes::sum(&cos) / slices as f32;
-            let mean_sin = lanes::sum(&sin) / slices as f32;
-            let error = (mean_cos - point.normal) * (mean_cos - point.normal) + mean_sin * mean_sin;
-            value += error * point.weight;
-        }
-        sum += f64::from(value * slices as f32);
+fn add(sum: &mut Column, column: &Column) {
+    for (sum, value) in zip(sum.iter_mut(), column.iter()) {
+        *sum += value;
     }
-    sum
 }
 
 /// Adds the angle `(sin_1, cos_1)` to each angle `(sin, cos)`.
 #[inline(always)]
-fn turn(sin: &mut [f32], cos: &mut [f32], sin_1: &[f32], cos_1: &[f32]) {
-    for (((sin, cos), sin_1), cos_1) in sin.iter_mut().zip(cos).zip(sin_1).zip(cos_1) {
-        (*sin, *cos) = (*sin * cos_1 + *cos * sin_1, *cos * cos_1 - *sin * sin_1);
+fn turn(sin: &mut Column, cos: &mut Column, sin_1: &Column, cos_1: &Column) {
+    for lane in 0..TILE {
+        let (s, c) = (sin[lane], cos[lane]);
+        sin[lane] = s * cos_1[lane] + c * sin_1[lane];
+        cos[lane] = c * cos_1[lane] - s * sin_1[lane];
     }
 }
 
@@ -110,6 +131,7 @@ fn sin_cos_small(angle: f64) -> (f32, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tile::to_tiles;
 
     fn grid(from: f64, to: f64) -> impl Iterator<Item = f32> {
         (0..=20_000).map(move |i| (from + (to - from) * f64::from(i) / 20_000.0) as f32)
@@ -146,7 +168,7 @@ mod tests {
                 slices as f64 * f64::from(point.weight) * (re * re + im * im)
             })
             .sum();
-        let found = characteristic_error_sum(&projections, slices, step, &points);
+        let found = characteristic_error_sum(&to_tiles(&projections, slices), 4, step, &points);
         assert!((found / direct - 1.0).abs() < 1e-5, "{found}, directly {direct}");
     }
 }

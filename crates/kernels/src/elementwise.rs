@@ -1,8 +1,11 @@
 //! Functions that treat every element, or every row, on its own.
 
+use std::iter::zip;
+
 use rayon::prelude::*;
 
-use crate::lanes::{self, WIDTH, exp_nonpositive, vectorised};
+use crate::lanes::{WIDTH, exp_nonpositive, vectorised};
+use crate::tile::Column;
 
 /// Elements per task: some tens of microseconds.
 const GRAIN: usize = 1 << 15;
@@ -14,40 +17,65 @@ pub fn add(x: &mut [f32], y: &[f32]) {
     }
 }
 
-/// A copy of `rows` with `bias` added to each.
-pub fn add_bias(rows: &[f32], bias: &[f32]) -> Vec<f32> {
-    let mut out = rows.to_vec();
-    out.chunks_exact_mut(bias.len()).for_each(|row| add(row, bias));
-    out
-}
-
-/// Mean over the rows of `[rows, width]`, summed in f32 row by row as the reference does.
-pub fn mean_row(values: &[f32], width: usize) -> Vec<f32> {
-    let mut mean = vec![0.0; width];
-    values.chunks_exact(width).for_each(|row| add(&mut mean, row));
-    let rows = (values.len() / width) as f32;
-    mean.iter_mut().for_each(|sum| *sum /= rows);
-    mean
-}
-
-/// Layer normalisation of each row of `gamma.len()` elements, in place: two passes, biased variance.
-pub fn layer_norm(rows: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32) {
+/// Layer normalisation of each position of tiles `[tiles, gamma.len()]`: two passes, biased variance.
+///
+/// # Panics
+/// If `x` and `out` are of different sizes.
+pub fn layer_norm(x: &[Column], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [Column]) {
+    assert_eq!(x.len(), out.len());
     let width = gamma.len();
-    rows.par_chunks_mut(width * GRAIN.div_ceil(width)).for_each(|rows| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for row in rows.chunks_exact_mut(width) {
-                    let mean = lanes::sum(row) / width as f32;
-                    row.iter_mut().for_each(|v| *v -= mean);
-                    let deviation = (lanes::sum_of_squares(row) / width as f32 + epsilon).sqrt();
-                    for ((v, gamma), beta) in row.iter_mut().zip(gamma).zip(beta) {
-                        *v = *v / deviation * gamma + beta;
+    vectorised(
+        #[inline(always)]
+        || {
+            for (x, out) in zip(x.chunks_exact(width), out.chunks_exact_mut(width)) {
+                let mut mean = column_sums(x, |value, _| value, &Column::ZERO);
+                mean.iter_mut().for_each(|sum| *sum /= width as f32);
+                let mut inverse = column_sums(x, |value, mean| (value - mean) * (value - mean), &mean);
+                inverse.iter_mut().for_each(|sum| *sum = 1.0 / (*sum / width as f32 + epsilon).sqrt());
+                for ((x, out), (gamma, beta)) in zip(zip(x, out), zip(gamma, beta)) {
+                    for ((out, x), (mean, inverse)) in
+                        zip(zip(out.iter_mut(), x.iter()), zip(mean.iter(), inverse.iter()))
+                    {
+                        *out = (x - mean) * inverse * gamma + beta;
                     }
                 }
-            },
-        );
-    });
+            }
+        },
+    );
+}
+
+/// Sum over the features of a tile of `term(value, center)`, in four interleaved parts.
+#[inline(always)]
+pub(crate) fn column_sums(tile: &[Column], term: impl Fn(f32, f32) -> f32, center: &Column) -> Column {
+    let (fours, rest) = tile.as_chunks::<4>();
+    let mut parts = [Column::ZERO; 4];
+    for four in fours {
+        for (part, column) in zip(&mut parts, four) {
+            for ((sum, value), center) in zip(zip(part.iter_mut(), column.iter()), center.iter()) {
+                *sum += term(*value, *center);
+            }
+        }
+    }
+    let [mut sums, others @ ..] = parts;
+    for column in rest {
+        for ((sum, value), center) in zip(zip(sums.iter_mut(), column.iter()), center.iter()) {
+            *sum += term(*value, *center);
+        }
+    }
+    for part in others {
+        for (sum, part) in zip(sums.iter_mut(), part.iter()) {
+            *sum += part;
+        }
+    }
+    sums
+}
+
+/// Exact (erf) GELU of each element of tiles, in place.
+pub fn gelu_tiles(tiles: &mut [Column]) {
+    vectorised(
+        #[inline(always)]
+        || tiles.iter_mut().for_each(|column| column.iter_mut().for_each(|value| *value = gelu_of(*value))),
+    );
 }
 
 /// Exact (erf) GELU of each element, in place.
@@ -100,6 +128,7 @@ fn gelu_part(values: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tile::{from_tiles, to_tiles};
 
     #[test]
     fn gelu_agrees_with_values_of_the_error_function() {
@@ -126,12 +155,24 @@ mod tests {
     }
 
     #[test]
-    fn a_normalised_row_has_the_mean_and_spread_it_is_told() {
-        let mut rows: Vec<f32> = (0..2 * 20).map(|i| (i * i) as f32).collect();
-        layer_norm(&mut rows, &[2.0; 20], &[1.0; 20], 1e-5);
-        for row in rows.chunks_exact(20) {
-            let mean = row.iter().sum::<f32>() / 20.0;
-            let variance = row.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / 20.0;
+    fn tiles_and_slices_have_the_same_gelu() {
+        let values: Vec<f32> = (0..64).map(|v| v as f32 / 7.0 - 4.5).collect();
+        let mut tiles = to_tiles(&values, 2);
+        gelu_tiles(&mut tiles);
+        let mut direct = values;
+        gelu(&mut direct);
+        assert_eq!(from_tiles(&tiles, 2, 32), direct);
+    }
+
+    #[test]
+    fn a_normalised_position_has_the_mean_and_spread_it_is_told() {
+        let rows: Vec<f32> = (0..3 * 21).map(|i| (i * i) as f32).collect();
+        let x = to_tiles(&rows, 21);
+        let mut out = x.clone();
+        layer_norm(&x, &[2.0; 21], &[1.0; 21], 1e-5, &mut out);
+        for row in from_tiles(&out, 21, 3).chunks_exact(21) {
+            let mean = row.iter().sum::<f32>() / 21.0;
+            let variance = row.iter().map(|v| (v - mean) * (v - mean)).sum::<f32>() / 21.0;
             assert!((mean - 1.0).abs() < 1e-5 && (variance - 4.0).abs() < 1e-4, "{mean} {variance}");
         }
     }

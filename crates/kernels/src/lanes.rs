@@ -4,7 +4,7 @@
 
 use std::sync::LazyLock;
 
-/// Elements worked on side by side: two AVX2 registers, four SSE2 ones.
+/// Elements worked on side by side: one AVX-512 register, two of AVX2.
 pub(crate) const WIDTH: usize = 16;
 pub(crate) type Lanes = [f32; WIDTH];
 
@@ -43,19 +43,6 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
     for block in blocks {
         for (p, v) in partial.iter_mut().zip(block) {
             *p += v;
-        }
-    }
-    total(&partial) + rest
-}
-
-#[inline(always)]
-pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut partial = [0.0; WIDTH];
-    let blocks = values.chunks_exact(WIDTH);
-    let rest: f32 = blocks.remainder().iter().map(|v| v * v).sum();
-    for block in blocks {
-        for (p, v) in partial.iter_mut().zip(block) {
-            *p += v * v;
         }
     }
     total(&partial) + rest

@@ -15,6 +15,7 @@ use clap::Args;
 use super::{
     Exit,
     data::{DATA_HELP, DataArgs},
+    device::DeviceArgs,
     devnet::rivals,
     environment::Environment,
     play::Play,
@@ -69,12 +70,15 @@ pub struct Demo {
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     play: Play,
 }
 
 impl Demo {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        self.device.placements()?;
         // Kept until the end: dropping it removes the directory.
         let temporary;
         let dir: &Path = match &self.dir {
@@ -168,7 +172,8 @@ impl Demo {
             corpus: sources,
             sampling,
             heads: None,
-            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            devices: self.device.placements()?,
+            memory_budget: self.device.memory_bytes(),
             scorers: Vec::new(),
             share_data: None,
             refresh: Duration::from_secs(2),
