@@ -8,6 +8,7 @@ pub mod devnet;
 pub mod engine;
 pub mod model;
 pub mod primitives;
+pub mod service;
 pub mod storage;
 pub mod terminal;
 pub mod views;

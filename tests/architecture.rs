@@ -18,10 +18,24 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("storage", &["primitives"]),
     ("wallet", &["chain", "primitives"]),
     ("engine", &["api", "chain", "model", "storage", "primitives"]),
-    ("devnet", &["chain", "model", "storage", "primitives"]),
+    ("service", &["chain", "engine", "model", "storage", "primitives"]),
+    ("devnet", &["chain", "model", "service", "storage", "primitives"]),
     (
         "cli",
-        &["api", "app", "chain", "devnet", "engine", "model", "primitives", "storage", "terminal", "views", "wallet"],
+        &[
+            "api",
+            "app",
+            "chain",
+            "devnet",
+            "engine",
+            "model",
+            "primitives",
+            "service",
+            "storage",
+            "terminal",
+            "views",
+            "wallet",
+        ],
     ),
 ];
 
@@ -46,6 +60,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("storage", &["tonic", "candle_core", "rusqlite", "ratatui"]),
     ("wallet", &["tonic", "tokio", "reqwest", "rpassword", "rusqlite", "candle_core", "ratatui", "std::net"]),
     ("engine", &["ratatui", "crossterm", "tonic", "candle_core", "aws_sdk_s3"]),
+    ("service", &["rusqlite", "candle_core", "aws_sdk_s3", "ratatui", "crossterm", "std::fs"]),
     ("devnet", &["ratatui", "crossterm"]),
 ];
 

@@ -155,6 +155,8 @@ pub struct ModelRow {
     pub commission_bps: u64,
     /// Weights are here, checked and loaded.
     pub resident: bool,
+    /// Bytes that have been fetched and bytes in all, while they are on their way.
+    pub fetching: Option<(u64, u64)>,
     /// Why they are not.
     pub trouble: Option<String>,
     /// Samples of ours for which this model has the lowest loss of all models in play.
@@ -207,6 +209,60 @@ pub struct ThroughputView {
     /// Samples/s, one value a second, oldest first, at most 300.
     pub history: Arc<Vec<f32>>,
     pub device: String,
+    /// Over the last ten seconds, of all scorers: rows of 1,024 tokens through a model, and bytes of data in them.
+    pub rows_per_s: f32,
+    pub bytes_per_s: f32,
+    pub stages: Stages,
+    /// Devices and services, in the order of the configuration.
+    pub scorers: Vec<ScorerView>,
+}
+
+/// What waits before each stage, and what may wait there at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// Samples that were read and are not yet taken in for scoring.
+    pub read: Stage,
+    /// Rows that wait for a scorer or are in work.
+    pub scoring: Stage,
+    /// Results that are not yet taken in.
+    pub scored: Stage,
+    /// Samples that are not yet saved.
+    pub saving: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    pub waiting: u64,
+    pub room: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScorerState {
+    Idle,
+    /// Loading a model that its next batch needs is a part of it.
+    Scoring,
+    Confirming,
+    /// It failed and is left alone for a moment.
+    Resting,
+    /// It does not come back in this run.
+    Gone,
+}
+
+/// A device of this machine, or a scoring service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScorerView {
+    pub name: String,
+    pub state: ScorerState,
+    /// Rows of a batch, as large as it is asked for now.
+    pub batch_rows: u64,
+    /// Over the last ten seconds.
+    pub rows_per_s: f32,
+    pub bytes_per_s: f32,
+    /// Share of the time in which it was at work.
+    pub busy: f32,
+    /// What went wrong last, if nothing has gone well since.
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ mod play;
 mod rewards;
 mod run;
 mod score;
+mod serve;
 mod signer;
 mod specialists;
 mod submit;
@@ -60,6 +61,7 @@ enum Command {
     Devnet(devnet::Devnet),
     Run(run::Run),
     Score(score::Score),
+    Serve(serve::Serve),
     Wallet(wallet::Wallet),
     Targets(targets::Targets),
     Models(models::Models),
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Devnet(command) => command.run(),
         Command::Run(command) => command.run(),
         Command::Score(command) => command.run(),
+        Command::Serve(command) => command.run(),
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),

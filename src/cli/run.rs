@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::Mode,
     chain::client::Client,
-    engine::{self, EngineConfig, Policy},
+    engine::{self, EngineConfig, Policy, Sampling, SourceSpec},
     primitives::Shannons,
     storage::Store,
 };
@@ -55,6 +55,14 @@ pub struct Run {
     /// Where journal and weights are kept [default: a directory of this wallet and network in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// A scoring service that searches with this machine: `somascope serve` or the official one, on this machine or another. Repeat for
+    /// several. What hits is confirmed here.
+    #[arg(long, value_name = "URL")]
+    scorer: Vec<String>,
+    /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
+    /// sees a sample only if they know its address, which is in no list.
+    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
     heads: Option<usize>,
@@ -142,9 +150,12 @@ impl Run {
                     ..defaults
                 },
                 store,
-                corpus: self.data,
+                corpus: self.data.into_iter().map(SourceSpec::from).collect(),
+                sampling: Sampling::default(),
                 heads: self.heads,
                 scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                scorers: self.scorer,
+                share_data: self.share_data,
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),
                 accepted_protocol,

@@ -21,13 +21,14 @@ use super::{
     account::Account,
     ledger::CheckpointRecord,
     node::{Node, NodeError},
-    scorer::{Scorer, ScorerError, Weights, in_time},
+    scorer::{Scorer, ScorerError, in_time},
 };
 use crate::{
     chain::types::{
         Address, Manifest, ModelV1, ObjectId, ObjectType, SomaTensor, TargetStatus, TargetV1, TransactionKind,
     },
     model::cosine_distance,
+    service::Weights,
     storage::StorageError,
 };
 

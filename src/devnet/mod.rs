@@ -1,6 +1,6 @@
 //! The embedded network: the real contract of `protocol.md`, served by one process on loopback.
 //!
-//! Knows `chain` types, `model`, `storage` and `primitives`; nothing but `cli` and tests knows it. `ledger` is the pure state
+//! Knows `chain` types, `model`, `storage`, `service` and `primitives`; nothing but `cli` and tests knows it. `ledger` is the pure state
 //! machine (no sockets, no clock of its own); the services around it do the talking. All that happens to the chain happens by
 //! a transaction that the ledger judged, the network's own included.
 //!
@@ -226,7 +226,7 @@ pub async fn start(config: DevnetConfig) -> Result<Devnet, DevnetError> {
         .read(|ledger| ledger.system_state().parameters.max_submission_data_size)
         .await
         .map_err(|e| DevnetError::Internal(e.to_string()))?;
-    let scoring_api = services::ScoringApi::new(scorer.clone(), max_data_bytes);
+    let scoring_api = services::scoring_api(scorer.clone(), max_data_bytes);
     let validator = identities.validator();
     let validator_name = format!("k#{}..", hex::encode(&validator.public_key()[..4]));
     let faucet_api = services::FaucetApi::new(node.clone(), identities.faucet(), config.faucet_amount);

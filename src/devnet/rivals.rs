@@ -14,7 +14,7 @@ use super::{
     account::{Account, AccountError},
     ledger::Ledger,
     node::{Node, NodeError},
-    scorer::{Scorer, ScorerError, Weights},
+    scorer::{Scorer, ScorerError},
     secrets::Identities,
 };
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     },
     model::{cosine_distance, winner},
     primitives::{Hasher, SHANNONS_PER_SOMA, hash},
+    service::Weights,
     storage::{StorageError, Store},
 };
 

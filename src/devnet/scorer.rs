@@ -12,31 +12,21 @@ use crate::{
     chain::types::ActiveModel,
     model::{Model, ModelError, Score, apply_key_stream, winner},
     primitives::Digest,
+    service::Weights,
     storage::{Fetcher, StorageError},
 };
 
 /// Models kept loaded.
 const LOADED_MODELS: usize = 16;
 /// More than a model of the real network's size has (4.5 GiB); a manifest's size is a stranger's claim.
-const MAX_WEIGHTS_BYTES: u64 = 5 << 30;
+pub(super) const MAX_WEIGHTS_BYTES: u64 = 5 << 30;
 /// A whole download may take this long, and what its size takes on a slow line.
 const BASE_PATIENCE: Duration = Duration::from_secs(5);
 const SLOW_LINE_BYTES_PER_SECOND: u64 = 4 << 20;
 
-/// A model's weights as a manifest publishes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Weights {
-    pub url: String,
-    /// Of the file as it is served.
-    pub checksum: Digest,
-    pub size: u64,
-    /// `None`: the file is not encrypted.
-    pub key: Option<[u8; 32]>,
-}
-
 impl Weights {
     /// What a revealed model publishes.
-    pub fn published(model: &ActiveModel) -> Self {
+    pub(super) fn published(model: &ActiveModel) -> Self {
         let manifest = &model.commitment.manifest;
         Self {
             url: manifest.url().to_owned(),

@@ -15,6 +15,7 @@ mod dispatcher;
 pub mod history;
 mod journal;
 mod matching;
+pub mod models;
 mod money;
 pub mod nearest;
 mod scoring;
@@ -38,8 +39,9 @@ use crate::{
     storage::{StorageError, Store},
 };
 
-pub use corpus::CorpusError;
+pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
 pub use journal::JournalError;
+pub use scoring::ShareError;
 
 /// Everything that the engine is told from outside.
 pub struct EngineConfig {
@@ -55,12 +57,18 @@ pub struct EngineConfig {
     pub policy: Policy,
     /// `None`: nothing can be uploaded, so nothing can be submitted.
     pub store: Option<Store>,
-    /// Directories and files whose bytes are scored.
-    pub corpus: Vec<PathBuf>,
+    /// The data that is scored.
+    pub corpus: Vec<SourceSpec>,
+    /// What is made of it.
+    pub sampling: Sampling,
     /// Attention heads, which weights do not tell; `None`: the model's own rule.
     pub heads: Option<usize>,
     /// At least one is used.
     pub scorer_threads: usize,
+    /// URLs of scoring services that search with us.
+    pub scorers: Vec<String>,
+    /// Where these fetch samples: an address of this machine (`http://host:port`) that they reach. `None`: they are on this machine.
+    pub share_data: Option<String>,
     /// How often epoch and wallet are looked at; targets are kept current by the subscription.
     pub refresh: Duration,
     /// Transactions that may be on their way at once, each with coins of its own; at least one. Coins are split ahead to so
@@ -132,6 +140,13 @@ pub enum EngineError {
     OtherChain { dir: PathBuf, recorded: String, rpc_url: String, found: String },
     #[error("the state in {dir} belongs to the wallet {recorded}, not to {found}; use another directory")]
     OtherWallet { dir: PathBuf, recorded: String, found: Address },
+    #[error(transparent)]
+    Share(#[from] ShareError),
+    #[error(
+        "the scoring service {0} is on another machine and could not fetch samples from this one: give an address of this machine that it \
+         reaches as --share-data http://HOST:PORT"
+    )]
+    NothingShared(String),
     #[error("a thread of the engine could not be started: {0}")]
     Thread(std::io::Error),
 }

@@ -85,9 +85,9 @@ impl Field {
                 checksum: info.checksum,
                 url: info.url.clone(),
                 size: info.size,
-                key: info.decryption_key,
+                key: Some(info.decryption_key),
             };
-            models.insert(info.id, weights.load(&spec).await?);
+            models.insert(info.id, weights.load(&spec, |_| ()).await?);
         }
         Ok(Self {
             targets,

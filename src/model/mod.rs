@@ -20,7 +20,7 @@ pub mod tokenizer;
 mod transformer;
 mod weights;
 
-pub use crypto::{apply_key_stream, checksum};
+pub use crypto::{apply_key_stream, apply_key_stream_at, checksum};
 pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;
 pub use file::ReadAt;

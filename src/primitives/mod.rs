@@ -13,7 +13,7 @@ pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
 use blake2::digest::{Digest as _, consts::U32};
 
 /// Blake2b with 32 bytes of output, the network's only hash (`protocol.md §0.3`), streamed.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Hasher(blake2::Blake2b<U32>);
 
 impl Hasher {

@@ -4,32 +4,41 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::StorageError;
+use super::{Reach, StorageError, download::Manners};
 use crate::primitives::{Digest, hash};
 
 /// A stalled server is given up after this long without a byte.
-const STALL: Duration = Duration::from_secs(30);
+pub(super) const STALL: Duration = Duration::from_secs(30);
+/// HTTP/2 windows: of one range, and of all that share a connection.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 32 << 20;
 
 /// Downloads over HTTP(S); cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    http: reqwest::Client,
+    pub(super) http: reqwest::Client,
+    pub(super) manners: Manners,
 }
 
 impl Fetcher {
     pub fn new() -> Result<Self, StorageError> {
+        Self::reaching(Reach::Anywhere)
+    }
+
+    pub fn reaching(reach: Reach) -> Result<Self, StorageError> {
         // One TLS stack for the whole program. A second call finds it installed, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("somascope/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(STALL)
-            .build()
-            .map_err(|e| StorageError::Client(e.to_string()))?;
-        Ok(Self { http })
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW);
+        let http = reach.bound(builder).build().map_err(|e| StorageError::Client(e.to_string()))?;
+        Ok(Self { http, manners: Manners::default() })
     }
 
-    /// Exactly `size` bytes with this checksum, or an error. Never holds more than `size` bytes plus one network chunk.
+    /// Exactly `size` bytes with this checksum, in memory, or an error; for blobs of files see [`Fetcher::download`]. Never holds more than `size` bytes plus one network chunk.
     pub async fn fetch(&self, url: &str, checksum: Digest, size: u64) -> Result<Bytes, StorageError> {
         let failed = |cause: String| StorageError::Download { url: url.to_owned(), cause };
         let wrong_size = |found| StorageError::Size { url: url.to_owned(), expected: size, found };
@@ -62,7 +71,7 @@ impl Fetcher {
 }
 
 /// The innermost cause: reqwest's own text stops at "error sending request".
-fn reason(error: &reqwest::Error) -> String {
+pub(super) fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, ServerName,
-        Snapshot, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
-        Upstream, WalletView,
+        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, ScorerState,
+        ScorerView, ServerName, Snapshot, Stage, Stages, SubmissionId, SubmissionRow, SubmissionState, TargetRow,
+        TargetStage, ThroughputView, Totals, Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -50,6 +50,7 @@ fn models() -> Vec<ModelRow> {
             stake: Shannons(stake * 1_000_000_000),
             commission_bps,
             resident,
+            fetching: None,
             trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
             wins,
             targets: 75 - n * 6,
@@ -228,6 +229,23 @@ pub fn busy() -> Snapshot {
             skipped: 2,
             history: Arc::new((0..300_u64).map(|n| 6.2 + noise(n / 3) * 2.6 + (n as f32 / 40.0).sin()).collect()),
             device: "cpu, 2 threads".to_owned(),
+            rows_per_s: 22.2,
+            bytes_per_s: 22_732.0,
+            stages: Stages {
+                read: Stage { waiting: 64, room: 64 },
+                scoring: Stage { waiting: 29, room: 32 },
+                scored: Stage { waiting: 0, room: 64 },
+                saving: Stage { waiting: 17, room: 64 },
+            },
+            scorers: vec![ScorerView {
+                name: "cpu in f32".to_owned(),
+                state: ScorerState::Scoring,
+                batch_rows: 8,
+                rows_per_s: 22.2,
+                bytes_per_s: 22_732.0,
+                busy: 0.97,
+                trouble: None,
+            }],
         },
         approvals: Arc::new(approvals.clone()),
         submissions: Arc::new(approvals.into_iter().chain(rest).collect()),

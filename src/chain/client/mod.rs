@@ -13,13 +13,15 @@ mod history;
 mod pages;
 mod preflight;
 mod protocol;
+mod scoring;
 mod transport;
 
-pub use auxiliary::{RemoteScore, advance_epoch, request_faucet, score, scoring_health};
+pub use auxiliary::{advance_epoch, request_faucet, scoring_health};
 pub use claimable::ClaimableTarget;
 pub use history::PastTransaction;
 pub use preflight::Preflight;
 pub use protocol::KNOWN_PROTOCOL;
+pub use scoring::{RemoteScore, ScoringClient, ScoringError, ScoringModel};
 
 use std::{sync::Arc, time::Duration};
 
@@ -110,6 +112,18 @@ pub struct ActiveModelInfo {
     pub embedding: Vec<f32>,
 }
 
+/// Weights that a model has committed to and may reveal in this epoch or the next one: a new model's, or an update's. From the
+/// reveal on targets list them. Their key is not public yet (`protocol.md §7.10`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpcomingWeights {
+    pub model: ObjectId,
+    pub stake: u64,
+    pub url: String,
+    /// Of the encrypted file.
+    pub checksum: Digest,
+    pub size: u64,
+}
+
 /// The live system state, as far as a submitter needs it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EpochState {
@@ -124,6 +138,8 @@ pub struct EpochState {
     pub emission_per_epoch: u64,
     /// Ascending by id.
     pub models: Vec<ActiveModelInfo>,
+    /// Richest stake first.
+    pub upcoming: Vec<UpcomingWeights>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

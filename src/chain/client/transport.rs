@@ -100,7 +100,7 @@ pub(super) fn excerpt(text: &str, characters: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(characters).collect()
 }
 
-fn code_name(code: Code) -> &'static str {
+pub(super) fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -1,6 +1,9 @@
 //! The system state: written in full for the embedded network, read as far as a submitter needs it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, HashMap},
+};
 
 use super::{
     FieldError, fields,
@@ -10,7 +13,7 @@ use super::{
     transaction::{manifest_from_proto, manifest_to_proto},
 };
 use crate::chain::{
-    client::{ActiveModelInfo, EpochState},
+    client::{ActiveModelInfo, EpochState, UpcomingWeights},
     proto::soma::rpc,
     types::*,
 };
@@ -191,8 +194,11 @@ fn validator_to_proto(validator: &Validator) -> rpc::Validator {
 pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, FieldError> {
     let target_state = required("target_state", state.target_state.as_ref())?;
     let emission_pool = required("emission_pool", state.emission_pool.as_ref())?;
-    let mut models = BTreeMap::new();
+    let epoch = required("epoch", state.epoch)?;
+    let (mut models, mut upcoming) = (BTreeMap::new(), Vec::new());
     for (id, model) in &required("model_registry", state.model_registry.as_ref())?.models {
+        // Fetched ahead only, so one that does not decode is no loss.
+        upcoming.extend(upcoming_weights(id, model, epoch));
         if model.state.as_deref() != Some("active") {
             continue;
         }
@@ -205,8 +211,9 @@ pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, Fi
             }
         }
     }
+    upcoming.sort_by_key(|weights| (Reverse(weights.stake), weights.model));
     Ok(EpochState {
-        epoch: required("epoch", state.epoch)?,
+        epoch,
         protocol_version: required("protocol_version", state.protocol_version)?,
         epoch_start_ms: required("epoch_start_timestamp_ms", state.epoch_start_timestamp_ms)?,
         parameters: parameters_from_proto(required("parameters", state.parameters.as_ref())?)?,
@@ -222,6 +229,27 @@ pub fn epoch_state_from_proto(state: &rpc::SystemState) -> Result<EpochState, Fi
         emission_balance: required("balance", emission_pool.balance)?,
         emission_per_epoch: required("emission_per_epoch", emission_pool.emission_per_epoch)?,
         models: models.into_values().collect(),
+        upcoming,
+    })
+}
+
+/// A commit counts until the end of the epoch after it: later it can no longer be revealed.
+fn upcoming_weights(id: &str, model: &rpc::Model, epoch: u64) -> Option<UpcomingWeights> {
+    let (manifest, committed) = match (model.state.as_deref(), &model.pending_update) {
+        (Some("pending"), _) => (model.manifest.as_ref(), model.commit_epoch),
+        (Some("active"), Some(update)) => (update.manifest.as_ref(), update.commit_epoch),
+        _ => return None,
+    };
+    if committed?.saturating_add(1) < epoch {
+        return None;
+    }
+    let manifest = manifest_from_proto(manifest?).ok()?;
+    Some(UpcomingWeights {
+        model: fields::object_id("models", Some(id)).ok()?,
+        stake: model.staking_pool.as_ref()?.soma_balance?,
+        url: manifest.url().to_owned(),
+        checksum: manifest.checksum(),
+        size: manifest.size(),
     })
 }
 
@@ -330,6 +358,29 @@ mod tests {
         assert_eq!((read.epoch, read.epoch_start_ms, read.distance_threshold), (7, 1_795_351_773_454, 1.05));
         assert_eq!((read.reward_per_target, read.emission_balance, read.emission_per_epoch), (12_685_185, 100, 10));
         assert_eq!(read.parameters, parameters());
+    }
+
+    #[test]
+    fn what_may_still_be_revealed_is_known_before_it_is_active_richest_first() {
+        let upcoming = |epoch: u64| {
+            let state = SystemStateV1 { epoch, ..state() };
+            epoch_state_from_proto(&system_state_to_proto(&state)).expect("a state").upcoming
+        };
+        // Committed in epoch 6: revealed in 7 or never.
+        for epoch in [6, 7] {
+            let found = upcoming(epoch);
+            let known: Vec<_> = found.iter().map(|weights| (weights.model.0[0], weights.stake)).collect();
+            assert_eq!(
+                known,
+                [(4, 8), (3, 7), (1, 6), (9, 5)],
+                "two updates, a new model, and one whose embedding is poisoned"
+            );
+            assert_eq!(
+                (found[1].url.as_str(), found[1].checksum, found[1].size),
+                ("http://h/w.enc", Digest([3; 32]), 9)
+            );
+        }
+        assert_eq!(upcoming(8), []);
     }
 
     #[test]

@@ -114,7 +114,7 @@ fn features() -> String {
 }
 
 /// As the kernel estimates it; `None` where it does not.
-fn available_memory() -> Option<u64> {
+pub(in crate::cli) fn available_memory() -> Option<u64> {
     available_in(&fs::read_to_string("/proc/meminfo").ok()?)
 }
 

@@ -6,6 +6,8 @@
 mod checks;
 mod machine;
 
+pub(in crate::cli) use machine::available_memory;
+
 use std::{path::Path, path::PathBuf};
 
 use anyhow::Context;

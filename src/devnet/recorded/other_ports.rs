@@ -22,7 +22,7 @@ use crate::{
         listen::Listener,
         node::Node,
         scorer::Scorer,
-        services::{self, AdminApi, FaucetApi, ScoringApi},
+        services::{self, AdminApi, FaucetApi, scoring_api},
     },
 };
 
@@ -119,7 +119,7 @@ async fn faucet_scoring_and_admin_answer_as_recorded() {
     let urls = [of_faucet.url(), of_scoring.url(), of_admin.url()];
     let faucet_api = FaucetApi::new(node.clone(), faucet(), FAUCET_AMOUNT);
     tokio::spawn(services::serve(of_faucet, faucet_api, stop.clone()));
-    tokio::spawn(services::serve(of_scoring, ScoringApi::new(scorer, MAX_DATA_BYTES), stop.clone()));
+    tokio::spawn(services::serve(of_scoring, scoring_api(scorer, MAX_DATA_BYTES), stop.clone()));
     tokio::spawn(services::serve(of_admin, AdminApi(node), stop.clone()));
     let [faucet, scoring, admin] = urls.map(connect);
     let (faucet, scoring, admin) = (faucet.await, scoring.await, admin.await);

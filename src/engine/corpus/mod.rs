@@ -6,7 +6,9 @@
 
 mod reader;
 mod secrets;
+mod shelf;
 mod source;
+mod spec;
 
 use std::{
     fs::File,
@@ -20,7 +22,9 @@ use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use crate::{model, primitives::Digest};
 
 pub(super) use reader::{Reader, Reading};
+pub(super) use shelf::Shelf;
 pub(super) use source::{Origin, Piece, Source};
+pub use spec::{Pieces, Sampling, SourceKind, SourceSpec};
 
 /// Bytes of a window: what a model sees at once.
 pub(super) const WINDOW: usize = model::SEQUENCE_LENGTH;
@@ -88,8 +92,8 @@ struct Listing {
 }
 
 /// Checks that every root can be read at all, so that a wrong path is told before anything starts.
-pub(super) fn check(roots: &[PathBuf]) -> Result<(), CorpusError> {
-    for path in roots {
+pub(super) fn check(sources: &[SourceSpec]) -> Result<(), CorpusError> {
+    for SourceSpec { kind: SourceKind::Path(path), .. } in sources {
         let opened = std::fs::metadata(path).and_then(|about| {
             if about.is_dir() { std::fs::read_dir(path).map(drop) } else { File::open(path).map(drop) }
         });
@@ -247,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_an_error_that_names_it() {
-        let error = check(&["/no/such/data".into()]).unwrap_err();
+        let error = check(&[Path::new("/no/such/data").into()]).unwrap_err();
         assert!(error.to_string().contains("/no/such/data"), "{error}");
     }
 

@@ -14,8 +14,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Listing, Piece, Sample, Skipped, Source, WINDOW};
-use crate::model;
+use super::{Listing, Piece, Sample, Sampling, Shelf, Skipped, Source, SourceKind, SourceSpec, WINDOW};
+use crate::{model, primitives::clean};
 
 /// Samples that wait for the device: enough to keep it busy, few enough to forget when a pass starts over.
 const QUEUE: usize = 64;
@@ -23,27 +23,14 @@ const QUEUE: usize = 64;
 /// What the reader tells.
 #[derive(Debug)]
 pub(in crate::engine) enum Reading {
-    /// The pass begins: so many samples (duplicates included).
-    Listed {
-        pass: u64,
-        samples: u64,
-        skipped: Skipped,
-        refused: Vec<PathBuf>,
-    },
+    /// The pass begins, or more has been found: so many samples in all, duplicates included, as far as is known.
+    Listed { pass: u64, samples: u64, skipped: Skipped },
     /// `position`: how many samples of the listing lie behind, this one included.
-    Sample {
-        pass: u64,
-        position: u64,
-        sample: Sample,
-    },
-    /// This file holds a private key: nothing of it is read.
-    Refused {
-        path: Arc<Path>,
-    },
-    Finished {
-        pass: u64,
-        skipped: Skipped,
-    },
+    Sample { pass: u64, position: u64, sample: Sample },
+    /// What a person should know: what is not read, and why. Safe to print; never what a secret says.
+    Notice(String),
+    /// All that is there has been sent. More may follow when more is found.
+    Finished { pass: u64, skipped: Skipped },
 }
 
 /// Handle on the reading thread; it ends when this is dropped.
@@ -54,14 +41,18 @@ pub(in crate::engine) struct Reader {
 }
 
 impl Reader {
-    pub fn spawn(roots: Vec<PathBuf>, own: PathBuf) -> io::Result<Self> {
+    pub fn spawn(sources: Vec<SourceSpec>, _sampling: Sampling, own: PathBuf, shelf: Shelf) -> io::Result<Self> {
+        let roots: Vec<PathBuf> =
+            sources.into_iter().map(|SourceSpec { kind: SourceKind::Path(path), .. }| path).collect();
         let (passes, asked) = blocking::channel::<u64>();
         let (told, readings) = mpsc::channel(QUEUE);
         let current = Arc::new(AtomicU64::new(0));
         let wanted = current.clone();
         thread::Builder::new().name("corpus".into()).spawn(move || {
             while let Ok(pass) = asked.recv() {
-                if wanted.load(Ordering::Relaxed) == pass && read_pass(&roots, &own, pass, &wanted, &told).is_err() {
+                if wanted.load(Ordering::Relaxed) == pass
+                    && read_pass(&roots, &own, &shelf, pass, &wanted, &told).is_err()
+                {
                     return;
                 }
             }
@@ -90,6 +81,7 @@ struct Deaf;
 fn read_pass(
     roots: &[PathBuf],
     own: &Path,
+    shelf: &Shelf,
     pass: u64,
     wanted: &AtomicU64,
     told: &mpsc::Sender<Reading>,
@@ -97,7 +89,13 @@ fn read_pass(
     let tell = |reading| told.blocking_send(reading).map_err(|_| Deaf);
     let mut listing = Listing::of(roots, own);
     let refused = std::mem::take(&mut listing.refused);
-    tell(Reading::Listed { pass, samples: listing.samples, skipped: listing.skipped, refused })?;
+    tell(Reading::Listed { pass, samples: listing.samples, skipped: listing.skipped })?;
+    for path in refused {
+        tell(Reading::Notice(clean(&format!(
+            "{} looks like a secret and is not read: uploads are public",
+            path.display()
+        ))))?;
+    }
     let (mut skipped, mut seen, mut position) = (listing.skipped, HashSet::new(), 0);
     // Looked through before the first unit of a file; `None`: it cannot be.
     let mut secret: HashMap<Arc<Path>, Option<bool>> = HashMap::new();
@@ -108,12 +106,15 @@ fn read_pass(
         let is_secret = match secret.get(path) {
             Some(known) => *known,
             None => {
-                let found = source.is_secret().ok();
+                let found = shelf.is_secret(&source).ok();
                 secret.insert(path.clone(), found);
                 match found {
                     Some(true) => {
                         skipped.refused += 1;
-                        tell(Reading::Refused { path: path.clone() })?;
+                        tell(Reading::Notice(clean(&format!(
+                            "{} holds a private key and is not read: uploads are public",
+                            path.display()
+                        ))))?;
                     }
                     Some(false) => {}
                     None => skipped.unreadable += 1,
@@ -123,7 +124,7 @@ fn read_pass(
         };
         let bytes = match is_secret {
             // It was listed a moment ago: gone, shortened or locked.
-            Some(false) => source.read().unwrap_or_else(|_| {
+            Some(false) => shelf.read(&source).unwrap_or_else(|_| {
                 skipped.unreadable += 1;
                 Vec::new()
             }),
@@ -155,6 +156,10 @@ fn read_pass(
 mod tests {
     use super::{super::SPAN, *};
 
+    fn spawn(root: &Path) -> io::Result<Reader> {
+        Reader::spawn(vec![root.into()], Sampling::default(), "/nowhere".into(), Shelf::default())
+    }
+
     async fn whole_pass(reader: &mut Reader) -> (Vec<Sample>, Skipped, u64) {
         let wanted = reader.start_pass();
         let (mut samples, mut listed) = (Vec::new(), 0);
@@ -178,7 +183,7 @@ mod tests {
         std::fs::write(dir.path().join("large"), &text).unwrap();
         std::fs::write(dir.path().join("a"), b"the same").unwrap();
         std::fs::write(dir.path().join("b"), b"the same").unwrap();
-        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        let mut reader = spawn(dir.path()).unwrap();
         let (first, skipped, listed) = whole_pass(&mut reader).await;
         assert_eq!((first.len() as u64, listed), (50_000u64.div_ceil(1024) + 1, 50_000u64.div_ceil(1024) + 2));
         assert_eq!(skipped.total(), 0);
@@ -194,7 +199,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text: Vec<u8> = (0..500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         std::fs::write(dir.path().join("large"), &text).unwrap();
-        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        let mut reader = spawn(dir.path()).unwrap();
         reader.start_pass();
         reader.readings.recv().await.unwrap();
         let (samples, ..) = whole_pass(&mut reader).await;
@@ -205,7 +210,7 @@ mod tests {
     async fn a_key_inside_an_innocent_file_is_refused_and_told() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("notes.txt"), b"-----BEGIN PRIVATE KEY-----\nMIIB").unwrap();
-        let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+        let mut reader = spawn(dir.path()).unwrap();
         let (samples, skipped, _) = whole_pass(&mut reader).await;
         assert!(samples.is_empty());
         assert_eq!(skipped.refused, 1);
@@ -220,7 +225,7 @@ mod tests {
             let mut text: Vec<u8> = (0..90_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
             text[at..at + mark.len()].copy_from_slice(mark);
             std::fs::write(dir.path().join("notes.txt"), &text).unwrap();
-            let mut reader = Reader::spawn(vec![dir.path().into()], "/nowhere".into()).unwrap();
+            let mut reader = spawn(dir.path()).unwrap();
             let (samples, skipped, _) = whole_pass(&mut reader).await;
             assert_eq!((samples.len(), skipped.refused), (0, 1), "mark at {at}");
         }

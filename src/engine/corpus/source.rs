@@ -9,8 +9,6 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::secrets;
-
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(in crate::engine) struct Origin {
@@ -79,17 +77,6 @@ impl Source {
             piece.read_to(&mut bytes)?;
         }
         Ok(bytes)
-    }
-
-    /// Whether any of its origins holds a private key, in this part of it or in any other.
-    pub fn is_secret(&self) -> io::Result<bool> {
-        for (at, piece) in self.pieces.iter().enumerate() {
-            let known = self.pieces[..at].iter().any(|earlier| earlier.origin == piece.origin);
-            if !known && secrets::file_holds_a_key(&piece.origin.path)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 }
 

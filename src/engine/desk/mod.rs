@@ -279,6 +279,9 @@ fn not_confirmed(error: NotConfirmed, target: ObjectId, path: &std::path::Path) 
         error @ (NotConfirmed::Unreadable { .. } | NotConfirmed::Changed(_) | NotConfirmed::Secret(_)) => {
             DeskError::Data { path: path.into(), why: error.to_string() }
         }
-        error @ (NotConfirmed::Score { .. } | NotConfirmed::NoWinner) => DeskError::Scoring(error.to_string()),
+        error @ (NotConfirmed::Weights { .. }
+        | NotConfirmed::Score { .. }
+        | NotConfirmed::NoWinner
+        | NotConfirmed::Aborted(_)) => DeskError::Scoring(error.to_string()),
     }
 }

@@ -1,6 +1,9 @@
 //! From a file to a submission: confirmed by this machine, shown, uploaded, signed, sent, settled.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     Desk, DeskError, Settled,
@@ -16,7 +19,7 @@ use crate::{
         types::{SystemParameters, TargetStatus},
     },
     engine::{
-        corpus::{self, Source},
+        corpus::{self, Shelf, Source},
         journal::{Confirmation, NewSubmission, Step, Submission, TransactionKind},
         money::{self, NotBuilt},
         scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, WeightsSpec},
@@ -128,7 +131,7 @@ impl Desk {
         }
         let threshold = object.distance_threshold.scalar_value().map_err(|e| closed(e.to_string()))?;
         let embedding = object.embedding.values().map_err(|e| closed(e.to_string()))?;
-        let mut models = Vec::new();
+        let (mut models, mut loaded) = (Vec::new(), Vec::new());
         let weights = WeightsCache::new(&self.dir, self.heads)?;
         for (number, id) in object.model_ids.iter().enumerate() {
             let info = state.models.iter().find(|model| model.id == *id);
@@ -140,7 +143,9 @@ impl Desk {
                 id.short(),
                 info.size
             ));
-            models.push((*id, info.checksum, weights.load(&spec(info)).await?));
+            let spec = spec(info);
+            loaded.push(weights.load(&spec, |_| ()).await?);
+            models.push((*id, Arc::new(spec)));
         }
         let refused = |why: std::io::Error| DeskError::Data { path: path.into(), why: why.to_string() };
         let data = std::fs::read(path).map_err(refused)?;
@@ -151,6 +156,7 @@ impl Desk {
         let job = ConfirmJob {
             submission: SubmissionId(0),
             source: source.clone(),
+            shelf: Shelf::default(),
             checksum: model::checksum(&data),
             target,
             epoch: object.generation_epoch,
@@ -158,7 +164,7 @@ impl Desk {
             threshold,
             models,
         };
-        let confirmed = tokio::task::spawn_blocking(move || scoring::confirm_here(&job)).await;
+        let confirmed = tokio::task::spawn_blocking(move || scoring::confirm_here(&job, &loaded)).await;
         let hit = confirmed
             .map_err(|_| DeskError::Scoring("the scoring was given up".into()))?
             .map_err(|error| not_confirmed(error, target, path))?;
@@ -313,7 +319,7 @@ impl Desk {
 }
 
 fn spec(model: &ActiveModelInfo) -> WeightsSpec {
-    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: model.decryption_key }
+    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
 }
 
 fn offer(

@@ -1,6 +1,7 @@
 //! What the dispatcher knows of the chain: the epoch's state, the open targets, the wallet's coins.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
@@ -10,7 +11,7 @@ use crate::{
         client::{ActiveModelInfo, CheckpointInfo, EpochState, TargetInfo},
         types::{TargetStatus, TargetV1},
     },
-    engine::{matching::TargetSpec, money, now_ms, watch::Refresh},
+    engine::{matching::TargetSpec, money, now_ms, scoring::WeightsSpec, watch::Refresh},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -82,6 +83,27 @@ impl ChainView {
 
     pub fn model(&self, id: &ObjectId) -> Option<&ActiveModelInfo> {
         self.state.as_ref()?.models.iter().find(|model| model.id == *id)
+    }
+
+    /// Weights that the next targets may list, and no target in play does: of active models, then (without their key) what is
+    /// about to be revealed; richest stake first, as targets choose by stake.
+    pub fn next_weights(&self, in_play: impl Fn(&ObjectId) -> bool) -> Vec<WeightsSpec> {
+        let Some(state) = &self.state else { return Vec::new() };
+        let mut active: Vec<&ActiveModelInfo> = state.models.iter().filter(|model| !in_play(&model.id)).collect();
+        active.sort_by_key(|model| Reverse(model.stake));
+        let active = active.into_iter().map(|model| WeightsSpec {
+            checksum: model.checksum,
+            url: model.url.clone(),
+            size: model.size,
+            key: Some(model.decryption_key),
+        });
+        let upcoming = state.upcoming.iter().map(|weights| WeightsSpec {
+            checksum: weights.checksum,
+            url: weights.url.clone(),
+            size: weights.size,
+            key: None,
+        });
+        active.chain(upcoming).collect()
     }
 
     pub fn weights(&self, id: &ObjectId) -> Option<Digest> {
@@ -300,6 +322,7 @@ mod tests {
             emission_balance: 0,
             emission_per_epoch: 0,
             models: vec![],
+            upcoming: vec![],
         };
         // Asked for after everything that is known became known.
         let open = Some(open.iter().map(target).collect());

@@ -162,7 +162,7 @@ impl Dispatcher {
         };
         let mut models = Vec::with_capacity(target.model_ids.len());
         for model in &target.model_ids {
-            let resident = self.chain.weights(model).and_then(|w| Some((*model, w, self.pipeline.resident(&w)?)));
+            let resident = self.chain.weights(model).and_then(|w| Some((*model, self.pipeline.resident(&w)?)));
             models.extend(resident);
         }
         let (Ok(embedding), Ok(threshold)) = (target.embedding.values(), target.distance_threshold.scalar_value())
@@ -179,6 +179,7 @@ impl Dispatcher {
         self.scorers.confirm(ConfirmJob {
             submission: id,
             source: live.submission.source.clone(),
+            shelf: self.shelf.clone(),
             checksum: live.submission.row.checksum,
             target: live.submission.row.target,
             epoch: target.generation_epoch,
@@ -202,6 +203,10 @@ impl Dispatcher {
         }
         let hit: Arc<ConfirmedHit> = match result {
             Ok(hit) => Arc::from(hit),
+            Err(why) if why.is_passing() => {
+                live.delay();
+                return self.note_once(id, why.to_string()).await;
+            }
             Err(why) => {
                 let step = Step::new(state, State::Failed).noting(why.to_string());
                 self.candidates_due = true;

@@ -71,6 +71,7 @@ fn state() -> EpochState {
         emission_balance: 0,
         emission_per_epoch: 0,
         models: vec![model],
+        upcoming: vec![],
     }
 }
 
@@ -88,8 +89,11 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         policy: Policy::default(),
         store: None,
         corpus: vec![dir.path().into()],
+        sampling: crate::engine::Sampling::default(),
         heads: None,
         scorer_threads: 1,
+        scorers: Vec::new(),
+        share_data: None,
         refresh: Duration::from_secs(3600),
         coins_ahead: 4,
         accepted_protocol: None,

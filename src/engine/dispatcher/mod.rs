@@ -15,6 +15,7 @@ mod orders;
 mod outbox;
 mod pipeline;
 mod publish;
+mod quiet;
 mod rows;
 mod start;
 
@@ -32,12 +33,12 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
-    corpus::Reader,
+    corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
     matching::{Ask, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
-    scoring::{Scorers, WeightsCache},
+    scoring::{EmbeddingDim, Residents, Scorers},
     snapshot::{Map, Meter, Projection, Survey},
     watch::{News, Refresh, Watch, look},
 };
@@ -50,7 +51,6 @@ use crate::{
         keys::Keypair,
         types::{SignedTransaction, TargetV1},
     },
-    model::Model,
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
@@ -58,6 +58,7 @@ use chain_view::{ChainView, Changes};
 use health::Health;
 use orders::LiveOrder;
 use pipeline::Pipeline;
+use quiet::Quiet;
 use rows::Rows;
 
 pub(super) use start::start;
@@ -69,10 +70,12 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the end waits for transactions in flight, and for the last look at the wallet.
 const SETTLING: Duration = Duration::from_secs(30);
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// Scores that are taken in before anything else is looked at.
+const SCORED_AT_ONCE: usize = 64;
 
 /// What a short-lived task reports.
 enum Done {
-    Weights { checksum: Digest, result: Result<Arc<Model>, String> },
+    Weights { checksum: Digest, result: Result<(), String> },
     Scores { weights: Digest, result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
@@ -103,9 +106,12 @@ struct Dispatcher {
     journal: Journal,
     watch: Watch,
     reader: Reader,
+    shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
-    weights: WeightsCache,
+    weights: Residents,
+    /// For scoring services, which must be told it.
+    dim: EmbeddingDim,
     done: mpsc::UnboundedSender<Done>,
     results: mpsc::UnboundedReceiver<Done>,
 
@@ -138,6 +144,7 @@ struct Dispatcher {
     survey: Survey,
     map: Map,
     meter: Meter,
+    quiet: Quiet,
     rewards: Arc<RewardsView>,
     rewards_due: bool,
     balances: Arc<Vec<(u64, Shannons)>>,
@@ -171,9 +178,9 @@ impl Dispatcher {
         let mut second = time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut scored = Vec::with_capacity(SCORED_AT_ONCE);
         loop {
-            let wants_samples =
-                self.pipeline.wants_samples(self.scorers.waiting(), self.scorers.threads()) && self.stopping.is_none();
+            let wants_samples = self.pipeline.wants_samples() && self.scorers.has_room() && self.stopping.is_none();
             tokio::select! {
                 // Money before knowledge before bulk.
                 biased;
@@ -182,7 +189,7 @@ impl Dispatcher {
                 }
                 Some(done) = self.results.recv() => self.done(done).await?,
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
-                Some(scored) = self.scorers.results.recv() => self.scored(scored).await?,
+                1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply),
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
@@ -240,8 +247,9 @@ impl Dispatcher {
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
-                self.scorers.clear_search();
-                Ok(())
+                // Models take long: what they have said of samples that are not done is kept.
+                let known = self.scorers.clear_search();
+                self.all_scored(known).await
             }
         }
     }
@@ -293,11 +301,14 @@ impl Dispatcher {
             self.purse.refreshed(refresh.started_ms, coins);
         }
         let before = self.unaccepted_protocol();
+        self.dim.set(refresh.state.parameters.target_embedding_dim);
         let changes = self.chain.refreshed(refresh);
         self.review_protocol(before).await?;
         self.note_balance().await?;
         self.dirty = true;
-        self.apply(changes).await
+        self.apply(changes).await?;
+        self.prefetch_weights();
+        Ok(())
     }
 
     async fn checkpoint(&mut self, checkpoint: CheckpointInfo) -> Result<(), Halt> {
@@ -350,7 +361,7 @@ impl Dispatcher {
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
-            self.review_models();
+            self.review_models().await?;
         }
         Ok(())
     }
@@ -391,9 +402,11 @@ impl Dispatcher {
     }
 
     async fn on_second(&mut self) -> Result<(), Halt> {
+        self.meter.gauge(&self.scorers.gauges());
         self.dirty |= self.meter.tick();
         self.save_scores().await?;
         self.load_missing();
+        self.start_pass_if_due();
         self.review_map();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
@@ -474,6 +487,14 @@ impl Dispatcher {
         self.journal.log(line.clone()).await?;
         self.say(line);
         Ok(())
+    }
+
+    /// A line that may come again and again.
+    async fn log_quietly(&mut self, level: Level, text: String) -> Result<(), Halt> {
+        match self.quiet.admit(text, Instant::now()) {
+            Some(text) => self.log(level, text).await,
+            None => Ok(()),
+        }
     }
 
     /// Shows a line. What happens to submissions is shown only: their journal rows keep it better than text.

@@ -13,24 +13,27 @@ use crate::{
     api::Level,
     engine::{
         backoff::Backoff,
-        corpus::{Reading, Skipped},
+        corpus::{Reading, Skipped, Source},
         journal::{JournalError, ScoredSample},
         matching::Ask,
-        scoring::{ScoreJob, Scored, WeightsSpec},
+        scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
-    model::{Model, Score},
+    model::{Placement, Score},
     primitives::{Digest, ObjectId},
 };
 
 /// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
-const SAVED_AT_ONCE: usize = 64;
+pub(super) const SAVED_AT_ONCE: usize = 64;
 /// Embeddings that are taken from disk into the library, for one model.
 const LOADED_BYTES: usize = 512 << 20;
+
+/// How long models that are here wait for others, to score with all at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a model's weights are.
 pub(super) enum Residency {
     Loading,
-    Ready(Arc<Model>),
+    Ready,
     Failed { why: String, retry: Instant },
 }
 
@@ -40,12 +43,17 @@ pub(super) struct Pipeline {
     /// Model → weights: every active model that an open target has listed since the start.
     pub in_play: BTreeMap<ObjectId, Digest>,
     pub residents: HashMap<Digest, Residency>,
+    specs: HashMap<Digest, Arc<WeightsSpec>>,
     delays: HashMap<Digest, Backoff>,
     /// Weights → samples scored with them, failures included.
     scored: HashMap<Digest, HashSet<Digest>>,
     pass: Option<Pass>,
+    /// Since when there is something to score with that the pass at work does not use.
+    held_back: Option<Instant>,
     /// Samples at a scorer or waiting for one.
     pub in_scoring: u64,
+    /// (sample, weights) of those.
+    asked: HashSet<(Digest, Digest)>,
     unsaved: Vec<ScoredSample>,
     pub failures: u64,
     pub paused: bool,
@@ -63,26 +71,33 @@ struct Pass {
 }
 
 impl Pipeline {
-    /// Ready to score: weights on the device, and earlier scores known.
-    fn ready(&self) -> Vec<(Digest, Arc<Model>)> {
+    /// Ready to score: weights are here, and earlier scores known.
+    fn ready(&self) -> Vec<Arc<WeightsSpec>> {
         let weights: HashSet<&Digest> = self.in_play.values().collect();
-        weights
-            .into_iter()
-            .filter(|weights| self.scored.contains_key(*weights))
-            .filter_map(|weights| Some((*weights, self.resident(weights)?)))
-            .collect()
+        let known = weights.into_iter().filter(|weights| self.scored.contains_key(*weights));
+        known.filter_map(|weights| self.resident(weights)).collect()
     }
 
-    pub fn resident(&self, weights: &Digest) -> Option<Arc<Model>> {
+    /// Whether a sample is neither scored with these weights nor about to be.
+    fn lacks(&self, sample: Digest, weights: Digest) -> bool {
+        let scored = self.scored.get(&weights).is_some_and(|scored| scored.contains(&sample));
+        !scored && !self.asked.contains(&(sample, weights))
+    }
+
+    pub fn resident(&self, weights: &Digest) -> Option<Arc<WeightsSpec>> {
         match self.residents.get(weights)? {
-            Residency::Ready(model) => Some(model.clone()),
+            Residency::Ready => self.specs.get(weights).cloned(),
             Residency::Loading | Residency::Failed { .. } => None,
         }
     }
 
     /// Whether a pass listens; otherwise the reader's queue is left alone, and the reader waits.
-    pub fn wants_samples(&self, waiting: usize, threads: usize) -> bool {
-        !self.paused && self.pass.is_some() && waiting < 2 * threads
+    pub fn wants_samples(&self) -> bool {
+        !self.paused && self.pass.is_some()
+    }
+
+    pub fn unsaved(&self) -> usize {
+        self.unsaved.len()
     }
 
     pub fn skipped(&self) -> u64 {
@@ -107,8 +122,8 @@ impl Dispatcher {
     }
 
     /// After the registry or the open targets changed: load what is in play, forget what is gone.
-    pub(super) fn review_models(&mut self) {
-        let Some(state) = &self.chain.state else { return };
+    pub(super) async fn review_models(&mut self) -> Result<(), Halt> {
+        let Some(state) = &self.chain.state else { return Ok(()) };
         let listed: HashSet<ObjectId> = match self.chain.open.values().flat_map(|t| &t.models).copied().collect() {
             // Between two boards, what is active is what the next targets will list.
             none if HashSet::is_empty(&none) && self.pipeline.in_play.is_empty() => {
@@ -123,17 +138,27 @@ impl Dispatcher {
             .map(|(id, weights)| (*id, *weights))
             .collect();
         if in_play == self.pipeline.in_play {
-            return;
+            return Ok(());
         }
         self.pipeline.in_play = in_play;
         let registered: Vec<Digest> = active.values().copied().collect();
         self.pipeline.residents.retain(|weights, _| registered.contains(weights));
         self.pipeline.scored.retain(|weights, _| registered.contains(weights));
+        self.pipeline.specs.retain(|weights, _| registered.contains(weights));
+        self.pipeline.asked.retain(|(_, weights)| registered.contains(weights));
+        let done = self.scorers.forget(|weights| !registered.contains(weights));
+        self.all_scored(done).await?;
         self.matcher.ask(Ask::KeepWeights(registered.clone()));
         let cache = self.weights.clone();
         tokio::spawn(async move { cache.keep(registered).await });
         self.load_missing();
         self.survey_due = true;
+        Ok(())
+    }
+
+    /// Brings to disk what the next targets may list.
+    pub(super) fn prefetch_weights(&self) {
+        self.weights.prefetch(self.chain.next_weights(|model| self.pipeline.in_play.contains_key(model)));
     }
 
     /// Starts the loading of weights in play that are not here and whose turn (after a failure) it is.
@@ -150,30 +175,27 @@ impl Dispatcher {
                 checksum: info.checksum,
                 url: info.url.clone(),
                 size: info.size,
-                key: info.decryption_key,
+                key: Some(info.decryption_key),
             };
             self.pipeline.residents.insert(*weights, Residency::Loading);
+            self.pipeline.specs.insert(*weights, Arc::new(spec.clone()));
             let (cache, done) = (self.weights.clone(), self.done.clone());
             tokio::spawn(async move {
-                let result = cache.load(&spec).await.map_err(|e| e.to_string());
+                let result = cache.get(&spec, Placement::CPU).await.map(drop).map_err(|e| e.to_string());
                 // Nobody listens after the end.
                 let _ = done.send(Done::Weights { checksum: spec.checksum, result });
             });
         }
     }
 
-    pub(super) async fn weights_loaded(
-        &mut self,
-        checksum: Digest,
-        result: Result<Arc<Model>, String>,
-    ) -> Result<(), Halt> {
+    pub(super) async fn weights_loaded(&mut self, checksum: Digest, result: Result<(), String>) -> Result<(), Halt> {
         if !self.pipeline.residents.contains_key(&checksum) {
             return Ok(());
         }
         match result {
-            Ok(model) => {
+            Ok(()) => {
                 self.pipeline.delays.remove(&checksum);
-                self.pipeline.residents.insert(checksum, Residency::Ready(model));
+                self.pipeline.residents.insert(checksum, Residency::Ready);
                 let (journal, done) = (self.journal.clone(), self.done.clone());
                 tokio::spawn(async move {
                     let loaded = async {
@@ -185,7 +207,7 @@ impl Dispatcher {
             Err(why) => {
                 let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
                 let delay = self.pipeline.delays.entry(checksum).or_insert_with(fresh).next_delay();
-                self.log(Level::Warning, format!("weights {checksum}: {why}")).await?;
+                self.log_quietly(Level::Warning, format!("weights {checksum}: {why}")).await?;
                 let retry = Instant::now() + delay;
                 self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
                 self.start_pass_if_due();
@@ -211,21 +233,25 @@ impl Dispatcher {
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
-    /// at work does not score with. So a sample is scored with all models at once, not once for each that comes late.
-    fn start_pass_if_due(&mut self) {
+    /// at work does not score with. So a sample is scored with all models at once, not once for each that comes late. But a
+    /// download that does not end holds nobody up for more than [`PATIENCE`].
+    pub(super) fn start_pass_if_due(&mut self) {
         let pipeline = &mut self.pipeline;
         let undecided = |weights: &Digest| match pipeline.residents.get(weights) {
             None | Some(Residency::Loading) => true,
-            Some(Residency::Ready(_)) => !pipeline.scored.contains_key(weights),
+            Some(Residency::Ready) => !pipeline.scored.contains_key(weights),
             Some(Residency::Failed { .. }) => false,
         };
-        if pipeline.in_play.values().any(undecided) {
-            return;
-        }
-        let ready: HashSet<Digest> = pipeline.ready().into_iter().map(|(weights, _)| weights).collect();
+        let is_undecided = pipeline.in_play.values().any(undecided);
+        let ready: HashSet<Digest> = pipeline.ready().iter().map(|weights| weights.checksum).collect();
         if ready.is_empty() || pipeline.pass.as_ref().is_some_and(|pass| ready.is_subset(&pass.weights)) {
+            pipeline.held_back = None;
             return;
         }
+        if is_undecided && pipeline.held_back.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+            return;
+        }
+        pipeline.held_back = None;
         let number = self.reader.start_pass();
         pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped: Skipped::default() });
     }
@@ -233,32 +259,24 @@ impl Dispatcher {
     pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
         let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
         match reading {
-            Reading::Listed { pass: number, samples, skipped, refused } if number == pass.number => {
+            Reading::Listed { pass: number, samples, skipped } if number == pass.number => {
                 pass.samples = Some(samples);
                 pass.skipped = skipped;
-                for path in refused {
-                    let text = format!("{} looks like a secret and is not read: uploads are public", path.display());
-                    self.log(Level::Warning, text).await?;
-                }
                 if samples == 0 {
                     self.log(Level::Warning, "the corpus holds nothing to score".into()).await?;
                 }
             }
             Reading::Sample { pass: number, position, sample } if number == pass.number => {
                 pass.position = position;
-                let missing = |(weights, _): &(Digest, Arc<Model>)| {
-                    !self.pipeline.scored.get(weights).is_some_and(|scored| scored.contains(&sample.checksum))
-                };
+                let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.checksum);
                 let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
                 if !models.is_empty() {
                     self.pipeline.in_scoring += 1;
+                    self.pipeline.asked.extend(models.iter().map(|weights| (sample.checksum, weights.checksum)));
                     self.scorers.score(ScoreJob { sample, models });
                 }
             }
-            Reading::Refused { path } => {
-                let text = format!("{} holds a private key and is not read: uploads are public", path.display());
-                self.log(Level::Warning, text).await?;
-            }
+            Reading::Notice(text) => self.log(Level::Warning, text).await?,
             Reading::Finished { pass: number, skipped } if number == pass.number => {
                 pass.position = pass.samples.unwrap_or(pass.position);
                 pass.skipped = skipped;
@@ -271,24 +289,53 @@ impl Dispatcher {
         Ok(())
     }
 
+    pub(super) async fn all_scored(&mut self, all: impl IntoIterator<Item = Scored>) -> Result<(), Halt> {
+        for scored in all {
+            self.scored(scored).await?;
+        }
+        Ok(())
+    }
+
+    async fn scorer_news(&mut self, name: String, trouble: Option<String>) -> Result<(), Halt> {
+        let (level, text) = match trouble {
+            Some(trouble) => (Level::Warning, format!("{name}: {trouble}")),
+            None => (Level::Info, format!("{name}: scores again")),
+        };
+        self.log_quietly(level, text).await
+    }
+
+    /// A sample without a score: what weights are to blame for is told once for them, not for each sample.
+    async fn sample_failed(&mut self, weights: Digest, source: &Source, why: Fault) -> Result<(), Halt> {
+        self.pipeline.failures += 1;
+        let text = match why {
+            Fault::Weights(why) => format!("weights {weights}: {why}"),
+            Fault::Sample(why) => format!("{}: {why}", source.label()),
+            Fault::Device(why) => format!("samples are passed over: {why}"),
+        };
+        self.log_quietly(Level::Warning, text).await
+    }
+
     pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {
         match scored {
             Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
+            Scored::Broken { weights, why } => {
+                self.pipeline.asked.retain(|(_, asked)| *asked != weights);
+                self.weights_loaded(weights, Err(why)).await
+            }
+            Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
                 self.meter.count(results.len() as u64, tokens);
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
                 for (weights, result) in results {
+                    self.pipeline.asked.remove(&(checksum, weights));
                     // Also what failed: it would fail again.
                     if let Some(scored) = self.pipeline.scored.get_mut(&weights) {
                         scored.insert(checksum);
                     }
                     match result {
                         Ok(score) => scores.push((weights, score)),
-                        Err(why) => {
-                            self.pipeline.failures += 1;
-                            self.log(Level::Warning, format!("{}: {why}", source.label())).await?;
-                        }
+                        Err(why) => self.sample_failed(weights, &source, why).await?,
                     }
                 }
                 if !scores.is_empty() {

@@ -5,11 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{Dispatcher, Done, pipeline::Residency};
+use super::{
+    Dispatcher, Done,
+    pipeline::{Residency, SAVED_AT_ONCE},
+};
 use crate::{
     api::{
-        MapView, Mode, ModelRow, NetworkView, Snapshot, SubmissionRow, SubmissionState as State, TargetRow,
-        TargetStage, ThroughputView, WalletView,
+        MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow, SubmissionState as State,
+        TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
         matching::Ask,
@@ -170,7 +173,8 @@ impl Dispatcher {
                 id: model.id,
                 stake: Shannons(model.stake),
                 commission_bps: model.commission_bps,
-                resident: matches!(residency, Some(Residency::Ready(_))),
+                resident: matches!(residency, Some(Residency::Ready)),
+                fetching: None,
                 trouble: match residency {
                     Some(Residency::Failed { why, .. }) => Some(why.clone()),
                     _ => None,
@@ -206,6 +210,9 @@ impl Dispatcher {
     }
 
     fn throughput_view(&self) -> ThroughputView {
+        let stage = |waiting: usize, room: usize| Stage { waiting: waiting as u64, room: room as u64 };
+        let (rows, appetite) = self.scorers.rows();
+        let scorers = self.meter.scorers();
         let hours = self.started.elapsed().as_secs_f32() / 3600.0;
         ThroughputView {
             samples_scored: self.meter.samples,
@@ -215,11 +222,20 @@ impl Dispatcher {
             tokens_per_s: self.meter.tokens_per_s(),
             hits: self.hits,
             hits_per_h: if hours > 0.0 { self.hits as f32 / hours } else { 0.0 },
-            queue: self.scorers.waiting() as u64 + self.reader.readings.len() as u64,
+            queue: self.scorers.samples() as u64 + self.reader.readings.len() as u64,
             remaining: self.pipeline.remaining(),
             skipped: self.pipeline.skipped() + self.pipeline.failures,
             history: self.meter.history(),
-            device: format!("cpu, {} threads", self.scorers.threads()),
+            rows_per_s: scorers.iter().map(|scorer| scorer.rows_per_s).sum(),
+            bytes_per_s: scorers.iter().map(|scorer| scorer.bytes_per_s).sum(),
+            stages: Stages {
+                read: stage(self.reader.readings.len(), self.reader.readings.max_capacity()),
+                scoring: stage(rows, appetite),
+                scored: stage(self.scorers.results.len(), self.scorers.results.max_capacity()),
+                saving: stage(self.pipeline.unsaved(), SAVED_AT_ONCE),
+            },
+            scorers,
+            device: self.scorers.gauges().iter().map(|gauge| gauge.name.as_str()).collect::<Vec<_>>().join(", "),
         }
     }
 

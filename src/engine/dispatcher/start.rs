@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::{
+    runtime::Handle,
     sync::{mpsc, watch},
     time::{self, Instant},
 };
@@ -17,7 +18,9 @@ use super::{
     health::{ACCEPTED, Health},
     orders::LiveOrder,
     pipeline::Pipeline,
-    publish, rows,
+    publish,
+    quiet::Quiet,
+    rows,
 };
 use crate::{
     api::{
@@ -28,12 +31,12 @@ use crate::{
     engine::{
         EngineConfig, EngineError,
         backoff::Backoff,
-        corpus::{self, Reader},
+        corpus::{self, Reader, Shelf},
         journal::{Journal, Outcome},
         matching::Matcher,
         money::{Purse, Verdict},
         now_ms,
-        scoring::{Scorers, WeightsCache},
+        scoring::{EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache},
         snapshot::{Map, Meter, Survey},
         watch::{Watch, look},
     },
@@ -96,13 +99,24 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
+    let shelf = Shelf::new(&config.sampling.allowed_secrets);
+    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?, u64::MAX);
+    let device = LocalDevice::new(weights.clone(), Handle::current());
+    let dim = EmbeddingDim::default();
+    let mut scorers: Vec<Box<dyn Scorer>> = vec![Box::new(device)];
+    for remote in remote_scorers(&config.scorers, config.share_data.as_deref(), &dim).await? {
+        scorers.push(Box::new(remote));
+    }
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
         watch: Watch::spawn(client.clone(), address, config.refresh),
-        reader: Reader::spawn(config.corpus, config.dir.clone()).map_err(EngineError::Thread)?,
-        scorers: Scorers::spawn(config.scorer_threads).map_err(EngineError::Thread)?,
+        reader: Reader::spawn(config.corpus, config.sampling, config.dir.clone(), shelf.clone())
+            .map_err(EngineError::Thread)?,
+        shelf,
+        scorers: Scorers::spawn(scorers).map_err(EngineError::Thread)?,
         matcher: Matcher::spawn(config.policy.min_margin).map_err(EngineError::Thread)?,
-        weights: WeightsCache::new(&config.dir, config.heads)?,
+        weights,
+        dim,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
         policy: config.policy,
@@ -138,6 +152,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey: Survey::default(),
         map: Map::default(),
         meter: Meter::default(),
+        quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
         lines: past.log.into(),
@@ -164,6 +179,36 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     dispatcher.publish();
     let handle = EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver };
     Ok((dispatcher, handle))
+}
+
+/// The services of a configuration, each once, with the place where they fetch samples.
+async fn remote_scorers(
+    urls: &[String],
+    share_data: Option<&str>,
+    dim: &EmbeddingDim,
+) -> Result<Vec<RemoteScorer>, EngineError> {
+    if urls.is_empty() {
+        return Ok(Vec::new());
+    }
+    if let Some(far) = urls.iter().find(|url| share_data.is_none() && !is_here(url)) {
+        return Err(EngineError::NothingShared(far.clone()));
+    }
+    let share = Share::start(share_data).await?;
+    let mut seen = HashSet::new();
+    let each = urls.iter().filter(|url| seen.insert(url.trim_end_matches('/')));
+    let scorers = each.map(|url| RemoteScorer::new(url, share.clone(), dim.clone(), Handle::current()));
+    Ok(scorers.collect::<Result<_, _>>()?)
+}
+
+/// On this machine. What is no URL is refused by the client.
+fn is_here(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return true };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => true,
+    }
 }
 
 impl Dispatcher {

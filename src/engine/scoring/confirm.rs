@@ -7,11 +7,11 @@ use std::{
 
 use bytes::Bytes;
 
-use super::SEED;
+use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device};
 use crate::{
     api::SubmissionId,
-    engine::corpus::Source,
-    model::{self, Model, Score},
+    engine::corpus::{Shelf, Source},
+    model::{self, Model, ModelError, Score},
     primitives::{Digest, ObjectId},
 };
 
@@ -19,13 +19,15 @@ use crate::{
 pub(in crate::engine) struct ConfirmJob {
     pub submission: SubmissionId,
     pub source: Source,
+    /// Reads it again.
+    pub shelf: Shelf,
     pub checksum: Digest,
     pub target: ObjectId,
     pub epoch: u64,
     pub embedding: Vec<f32>,
     pub threshold: f32,
-    /// All of the target's models, in its order, with the checksum of their weights.
-    pub models: Vec<(ObjectId, Digest, Arc<Model>)>,
+    /// All of the target's models, in its order.
+    pub models: Vec<(ObjectId, Arc<WeightsSpec>)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +36,25 @@ pub(in crate::engine) enum NotConfirmed {
     Unreadable { file: String, cause: std::io::Error },
     #[error("{0} has changed since it was scored")]
     Changed(String),
-    #[error("{0} holds a private key, and an upload is public for ever")]
+    #[error("{0} holds a key or a token, and an upload is public for ever")]
     Secret(String),
+    #[error("model {} is not here: {cause}", .model.short())]
+    Weights { model: ObjectId, cause: WeightsError },
     #[error("model {} cannot score it: {cause}", .model.short())]
-    Score { model: ObjectId, cause: model::ModelError },
+    Score { model: ObjectId, cause: ModelError },
     #[error("no model has a finite loss")]
     NoWinner,
     #[error("the confirmed distance {distance} is not within the threshold {threshold}")]
     Miss { distance: f32, threshold: f32 },
+    #[error("the confirmation was cut short: {0}")]
+    Aborted(String),
+}
+
+impl NotConfirmed {
+    /// It says nothing about the data: another try may succeed.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Weights { .. })
+    }
 }
 
 /// Data that hits a target, proven by scoring the exact bytes in full precision with every model of the target.
@@ -127,26 +140,36 @@ impl Evaluations {
     }
 }
 
+/// Confirms in the caller's thread, which is kept busy for as long as the models take. `models`: in the order of the job's.
+pub(in crate::engine) fn confirm_here(job: &ConfirmJob, models: &[Arc<Model>]) -> Result<ConfirmedHit, NotConfirmed> {
+    let exact = |weights: &WeightsSpec, place| {
+        let at = job.models.iter().position(|(_, wanted)| **wanted == *weights)?;
+        models.get(at).filter(|_| place == 0).cloned().map(Ok)
+    };
+    confirm(job, &Evaluations::default(), &exact)
+}
+
 /// Reads the bytes again, checks that they are the same, and scores them as an audit would.
-pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<ConfirmedHit, NotConfirmed> {
+pub(super) fn confirm(
+    job: &ConfirmJob,
+    evaluations: &Evaluations,
+    exact: &Exact<'_>,
+) -> Result<ConfirmedHit, NotConfirmed> {
     let unreadable = |cause| NotConfirmed::Unreadable { file: job.source.label(), cause };
-    let data = job.source.read().map_err(unreadable)?;
+    let data = job.shelf.read(&job.source).map_err(unreadable)?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
     }
     // The scores may be of an earlier run, and the file around the sample has perhaps changed since.
-    if job.source.is_secret().map_err(unreadable)? {
+    if job.shelf.is_secret(&job.source).map_err(unreadable)? {
         return Err(NotConfirmed::Secret(job.source.label()));
     }
     let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
-    for (id, weights, model) in &job.models {
-        let evaluation = (job.checksum, *weights);
+    for (id, weights) in &job.models {
+        let evaluation = (job.checksum, weights.checksum);
         scores.push(match evaluations.get(evaluation) {
             Some(score) => score,
-            None => {
-                let score = model.score(&data, SEED).map_err(|cause| NotConfirmed::Score { model: *id, cause })?;
-                evaluations.keep(evaluation, score)
-            }
+            None => evaluations.keep(evaluation, score(&data, *id, weights, exact)?),
         });
     }
     let losses: Vec<f32> = scores.iter().map(|score| score.loss).collect();
@@ -165,12 +188,29 @@ pub(super) fn confirm(job: &ConfirmJob, evaluations: &Evaluations) -> Result<Con
         checksum: job.checksum,
         target: job.target,
         epoch: job.epoch,
-        models: job.models.iter().map(|(id, weights, _)| (*id, *weights)).collect(),
+        models: job.models.iter().map(|(id, weights)| (*id, weights.checksum)).collect(),
         losses,
         winner,
         embedding,
         distance,
     })
+}
+
+/// In full precision, at the first place that can.
+fn score(data: &[u8], model: ObjectId, weights: &WeightsSpec, exact: &Exact<'_>) -> Result<Score, NotConfirmed> {
+    let mut last = NotConfirmed::Aborted("nothing here scores in full precision".into());
+    for place in 0.. {
+        match exact(weights, place) {
+            None => break,
+            Some(Err(cause)) => last = NotConfirmed::Weights { model, cause },
+            Some(Ok(exact)) => match exact.score(data, SEED) {
+                Ok(score) => return Ok(score),
+                Err(cause) if is_of_device(&cause) => last = NotConfirmed::Score { model, cause },
+                Err(cause) => return Err(NotConfirmed::Score { model, cause }),
+            },
+        }
+    }
+    Err(last)
 }
 
 #[cfg(test)]
@@ -186,6 +226,7 @@ mod tests {
         let job = ConfirmJob {
             submission: SubmissionId(1),
             source,
+            shelf: Shelf::default(),
             checksum: model::checksum(&text[..1024]),
             target: ObjectId([1; 32]),
             epoch: 1,
@@ -193,8 +234,8 @@ mod tests {
             threshold: 2.0,
             models: vec![],
         };
-        assert!(matches!(confirm(&job, &Evaluations::default()), Err(NotConfirmed::Secret(_))));
+        assert!(matches!(confirm(&job, &Evaluations::default(), &|_, _| None), Err(NotConfirmed::Secret(_))));
         std::fs::write(file.path(), &text[..2048]).unwrap();
-        assert!(matches!(confirm(&job, &Evaluations::default()), Err(NotConfirmed::NoWinner)));
+        assert!(matches!(confirm(&job, &Evaluations::default(), &|_, _| None), Err(NotConfirmed::NoWinner)));
     }
 }

@@ -1,169 +1,229 @@
-//! The device: dedicated threads that score samples and confirm hits, and the weights they use.
+//! Scoring: dedicated threads that score samples and confirm hits, one for each device, and the weights they use.
 //!
-//! Knows `model`, `storage` (to fetch weights) and the corpus; never the chain's client or the journal. Confirmations go
-//! before search. Never makes a [`ConfirmedHit`] from anything but bytes read again and scored in full precision.
+//! Knows `model`, `storage` (to fetch weights) and the corpus; of the chain's client only what
+//! asks scoring services; never the journal. Confirmations go
+//! before search. Never makes a [`ConfirmedHit`] from anything but bytes read again and scored in full precision, and never
+//! holds more samples than its scorers have an appetite for.
+//!
+//! A [`Scorer`] is a device of this machine ([`device`]) or a service elsewhere. Each has a thread ([`worker`]) that takes
+//! batches (one model, rows of different samples) from one [`queue`], so nobody waits while another has too much:
+//!
+//! - **Batch-major where the models fit.** A scorer takes the oldest samples that wait for a model that it holds, so a batch
+//!   goes through all models in turn, and samples are done soon.
+//! - **Model-major where they do not.** Only when nothing waits for a model that it holds does a scorer take another one, the
+//!   one that most samples wait for and that fewest others work at. Between two loads lie all samples that are here. A device
+//!   that has had to load the same weights twice therefore asks for more samples (its *appetite*): so many that loading costs
+//!   at most a tenth of the time, within a bound.
 
+mod board;
 mod confirm;
+mod decrypt;
+mod device;
+mod downloads;
+mod queue;
+mod remote;
+mod residency;
+mod share;
 mod weights;
+mod worker;
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
-};
+use std::{fmt, io, sync::Arc, thread, time::Duration};
 
 use tokio::sync::mpsc;
 
 use super::corpus::{Sample, Source};
 use crate::{
     api::SubmissionId,
-    model::{Model, Score},
+    model::{Model, SEQUENCE_LENGTH, Score},
     primitives::Digest,
 };
 
-pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed};
+pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
+pub(super) use device::LocalDevice;
+use queue::Queue;
+pub(super) use queue::{Doing, Gauge};
+pub(super) use remote::{EmbeddingDim, RemoteScorer};
+pub(super) use residency::Residents;
+pub(super) use share::Share;
+pub use share::ShareError;
 pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
 
 /// The audit's seed (`protocol.md §7.8`).
 pub(super) const SEED: u64 = 0;
 
+/// Results that wait for the dispatcher; a scorer that has more waits.
+const RESULTS: usize = 64;
+
 /// One sample, to be scored once with each of these models.
 pub(super) struct ScoreJob {
     pub sample: Sample,
-    pub models: Vec<(Digest, Arc<Model>)>,
+    pub models: Vec<Arc<WeightsSpec>>,
 }
 
-/// What a scorer tells.
-pub(super) enum Scored {
-    Sample { checksum: Digest, source: Source, tokens: u64, results: Vec<(Digest, Result<Arc<Score>, String>)> },
-    Confirmation { submission: SubmissionId, result: Result<Box<ConfirmedHit>, NotConfirmed> },
-}
+/// Whatever can evaluate models on samples. It has a thread of its own, so its methods may block if they do not say otherwise.
+pub(super) trait Scorer: Send {
+    /// For the screen and the log, such as `cuda:0, bf16` or a URL.
+    fn name(&self) -> String;
 
-#[derive(Default)]
-struct Queue {
-    confirmations: VecDeque<ConfirmJob>,
-    search: VecDeque<ScoreJob>,
-    paused: bool,
-    closed: bool,
-}
+    /// Rows (of [`SEQUENCE_LENGTH`] tokens) that one batch should have. A sample is never split, so it may be more.
+    fn batch_rows(&self) -> usize;
 
-#[derive(Default)]
-struct Shared {
-    queue: Mutex<Queue>,
-    work: Condvar,
-    confirmed: confirm::Evaluations,
-}
+    /// Whether evaluating with these weights can begin at once, without loading. Must not block.
+    fn is_ready(&self, _weights: &WeightsSpec) -> bool {
+        true
+    }
 
-impl Shared {
-    /// Jobs are pushed and popped whole, so a queue whose holder panicked is still a queue.
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Rows that should be here, waiting or in work, for this scorer to be busy. Must not block.
+    fn appetite(&self) -> usize {
+        APPETITE * self.batch_rows()
+    }
+
+    /// A result for each sample, in order, all under the same weights; fewer results give the remaining samples back. Of an
+    /// `Err`, the samples are given back and scored elsewhere or later, unless it says otherwise.
+    fn evaluate(&mut self, weights: &WeightsSpec, samples: &[Sample]) -> Result<Vec<Result<Score, Fault>>, Setback>;
+
+    /// Where confirmations get their models; `None`: this scorer confirms nothing.
+    fn exact(&self) -> Option<Arc<Exact<'static>>> {
+        None
     }
 }
 
-/// Handle on the scoring threads; they end when this is dropped, after the job at hand.
+/// Batches that should be here for each scorer: one in work, and enough behind it.
+const APPETITE: usize = 4;
+
+/// Gives a model in full precision: at the first place, the second, and so on; `None`: there are no more places. Blocks while
+/// it loads.
+pub(super) type Exact<'a> = dyn Fn(&WeightsSpec, usize) -> Option<Result<Arc<Model>, WeightsError>> + Send + Sync + 'a;
+
+/// Why one sample has no score under one model. It would fail again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The weights are to blame: other samples will fail the same.
+    Weights(String),
+    /// The sample is, or nobody knows.
+    Sample(String),
+    /// The device failed at it. Many of them in a row mean that the device is gone.
+    Device(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Weights(why) | Self::Sample(why) | Self::Device(why)) = self;
+        f.write_str(why)
+    }
+}
+
+/// Why a batch has no results.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Setback {
+    /// The batch is tried again in halves; a single sample that does not fit is told so.
+    OutOfMemory(String),
+    /// These weights cannot be used here. If no scorer can use them, they are told as broken.
+    Weights(String),
+    /// The scorer cannot work for so long (a service that is away or busy).
+    Later { why: String, pause: Duration },
+    /// It never will again.
+    Gone(String),
+}
+
+/// What the scorers tell.
+pub(super) enum Scored {
+    Sample {
+        checksum: Digest,
+        source: Source,
+        tokens: u64,
+        results: Vec<(Digest, Result<Arc<Score>, Fault>)>,
+    },
+    Confirmation {
+        submission: SubmissionId,
+        result: Result<Box<ConfirmedHit>, NotConfirmed>,
+    },
+    /// No scorer can use these weights; samples no longer wait for them.
+    Broken {
+        weights: Digest,
+        why: String,
+    },
+    /// Trouble of a scorer, or (`None`) its end.
+    Scorer {
+        name: String,
+        trouble: Option<String>,
+    },
+}
+
+/// Handle on the scoring threads; they end when this is dropped, after the batch at hand.
 pub(super) struct Scorers {
-    shared: Arc<Shared>,
-    threads: usize,
-    pub results: mpsc::UnboundedReceiver<Scored>,
+    queue: Arc<Queue>,
+    pub results: mpsc::Receiver<Scored>,
 }
 
 impl Scorers {
-    pub fn spawn(threads: usize) -> io::Result<Self> {
-        let (told, results) = mpsc::unbounded_channel();
-        let scorers = Self { shared: Arc::new(Shared::default()), threads: threads.max(1), results };
-        for number in 0..scorers.threads {
-            let (shared, told) = (scorers.shared.clone(), told.clone());
-            thread::Builder::new().name(format!("scorer-{number}")).spawn(move || work(&shared, &told))?;
+    pub fn spawn(scorers: Vec<Box<dyn Scorer>>) -> io::Result<Self> {
+        let (told, results) = mpsc::channel(RESULTS);
+        let handle = Self { queue: Arc::default(), results };
+        let evaluations = Arc::<confirm::Evaluations>::default();
+        for (number, scorer) in scorers.into_iter().enumerate() {
+            let seat = handle.queue.enlist(&*scorer);
+            let (queue, told, evaluations) = (handle.queue.clone(), told.clone(), evaluations.clone());
+            let work = move || worker::work(&queue, seat, scorer, &evaluations, &told);
+            thread::Builder::new().name(format!("scorer-{number}")).spawn(work)?;
         }
-        Ok(scorers)
+        Ok(handle)
     }
 
-    pub fn threads(&self) -> usize {
-        self.threads
+    /// Whether another sample is wanted. One that comes nevertheless is taken.
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
     }
 
     pub fn score(&self, job: ScoreJob) {
-        self.shared.lock().search.push_back(job);
-        self.shared.work.notify_one();
+        self.queue.push(job);
     }
 
     pub fn confirm(&self, job: ConfirmJob) {
-        self.shared.lock().confirmations.push_back(job);
-        self.shared.work.notify_one();
+        self.queue.confirm(job);
     }
 
     /// Stops the search; confirmations go on.
     pub fn pause(&self, paused: bool) {
-        self.shared.lock().paused = paused;
-        self.shared.work.notify_all();
+        self.queue.pause(paused);
     }
 
-    /// Forgets the samples that wait.
-    pub fn clear_search(&self) {
-        self.shared.lock().search.clear();
+    /// Forgets the samples that wait for these weights. Gives the samples that are done thereby.
+    pub fn forget(&self, gone: impl Fn(&Digest) -> bool) -> Vec<Scored> {
+        self.queue.forget(gone)
     }
 
-    /// Samples that wait for a thread.
-    pub fn waiting(&self) -> usize {
-        self.shared.lock().search.len()
+    /// Forgets all samples that wait or are in work. Gives what is known of them.
+    pub fn clear_search(&self) -> Vec<Scored> {
+        self.queue.clear()
+    }
+
+    /// How the scorers are, in the order in which they were given.
+    pub fn gauges(&self) -> Vec<Gauge> {
+        self.queue.gauges()
+    }
+
+    /// Samples here, waiting or in work.
+    pub fn samples(&self) -> usize {
+        self.queue.samples()
+    }
+
+    /// Rows here, waiting or in work, and how many there should be.
+    pub fn rows(&self) -> (usize, usize) {
+        self.queue.rows()
     }
 }
 
 impl Drop for Scorers {
     fn drop(&mut self) {
-        self.shared.lock().closed = true;
-        self.shared.work.notify_all();
+        self.queue.close();
     }
 }
 
-/// Confirms in the caller's thread, which is kept busy for as long as the models take.
-pub(super) fn confirm_here(job: &ConfirmJob) -> Result<ConfirmedHit, NotConfirmed> {
-    confirm::confirm(job, &confirm::Evaluations::default())
-}
+#[cfg(test)]
+mod tests;
 
-enum Job {
-    Confirm(ConfirmJob),
-    Score(ScoreJob),
-}
-
-fn next(shared: &Shared) -> Option<Job> {
-    let mut queue = shared.lock();
-    loop {
-        if queue.closed {
-            return None;
-        }
-        if let Some(job) = queue.confirmations.pop_front() {
-            return Some(Job::Confirm(job));
-        }
-        if !queue.paused
-            && let Some(job) = queue.search.pop_front()
-        {
-            return Some(Job::Score(job));
-        }
-        queue = shared.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
-fn work(shared: &Shared, told: &mpsc::UnboundedSender<Scored>) {
-    while let Some(job) = next(shared) {
-        let result = match job {
-            Job::Confirm(job) => {
-                let result = confirm::confirm(&job, &shared.confirmed).map(Box::new);
-                Scored::Confirmation { submission: job.submission, result }
-            }
-            Job::Score(ScoreJob { sample, models }) => {
-                let tokens = (sample.bytes.len() * models.len()) as u64;
-                let score = |(weights, model): (Digest, Arc<Model>)| {
-                    (weights, model.score(&sample.bytes, SEED).map(Arc::new).map_err(|e| e.to_string()))
-                };
-                let results = models.into_iter().map(score).collect();
-                Scored::Sample { checksum: sample.checksum, source: sample.source, tokens, results }
-            }
-        };
-        if told.send(result).is_err() {
-            return;
-        }
-    }
+/// Rows of a sample: what it costs.
+fn rows(sample: &Sample) -> usize {
+    sample.bytes.len().div_ceil(SEQUENCE_LENGTH).max(1)
 }

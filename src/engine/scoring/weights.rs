@@ -1,152 +1,397 @@
-//! Weights on disk and in memory: fetched once, kept encrypted by checksum, decrypted only in memory.
+//! Weights on disk: fetched once, kept encrypted by checksum, checked once a process, decrypted while they are read.
 
 use std::{
-    io,
+    collections::{HashMap, HashSet},
+    fmt, fs,
+    io::{self, Read},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
 };
 
-use bytes::Bytes;
-use tokio::sync::Semaphore;
-
+use super::{
+    board::{Activity, Board, WeightsState},
+    decrypt::CachedWeights,
+    downloads::{Downloads, Urgency},
+};
 use crate::{
-    model::{self, Model, ModelError},
-    primitives::Digest,
-    storage::{Fetcher, StorageError},
+    model::{self, Device, Model, ModelError, Placement},
+    primitives::{Digest, Hasher},
+    storage::{Blob, Brought, Fetcher, StorageError},
 };
 
-/// Weights as the registry names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// More than a V1 model in f64 has (9.7 GB). A manifest's size is a stranger's claim.
+pub(super) const LARGEST: u64 = 10 << 30;
+/// Files of weights that nobody names any more are left in place up to this much together: a node that lags leaves models out
+/// for a while, and a model may come back.
+const LEFT_OVER: u64 = 20 << 30;
+const READ_BLOCK: usize = 1 << 20;
+
+/// Weights as the registry (or a request) names them.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(in crate::engine) struct WeightsSpec {
-    /// Of the encrypted file.
+    /// Of the file as it is served.
     pub checksum: Digest,
     pub url: String,
     pub size: u64,
-    pub key: [u8; 32],
+    /// `None`: the file is not encrypted, or its key is not known yet.
+    pub key: Option<[u8; 32]>,
 }
 
-#[derive(Debug, thiserror::Error)]
+/// What makes two loaded models the same: the file, and the key that it was read with. A wrong key is another model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(in crate::engine) struct Identity {
+    pub checksum: Digest,
+    /// Hash of the key.
+    pub key: Option<Digest>,
+}
+
+impl WeightsSpec {
+    pub fn identity(&self) -> Identity {
+        Identity { checksum: self.checksum, key: self.key.map(|key| model::checksum(&key)) }
+    }
+
+    fn blob(&self) -> Blob {
+        Blob { url: self.url.clone(), checksum: self.checksum, size: self.size }
+    }
+}
+
+/// Without the key, which may be a secret.
+impl fmt::Debug for WeightsSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { checksum, url, size, key } = self;
+        let about =
+            f.debug_struct("WeightsSpec").field("checksum", checksum).field("url", url).field("size", size).finish();
+        about.and_then(|()| f.write_str(if key.is_some() { " (encrypted)" } else { "" }))
+    }
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
 pub(in crate::engine) enum WeightsError {
     #[error(transparent)]
     Fetch(#[from] StorageError),
-    #[error("the weights {checksum} do not load: {cause}")]
-    Load { checksum: Digest, cause: ModelError },
+    #[error(
+        "the weights {checksum} are refused: their {size} bytes are more than any model of this network has ({LARGEST})"
+    )]
+    TooLarge { checksum: Digest, size: u64 },
+    #[error("the weights {checksum} cannot be read from {}: {cause}", .path.display())]
+    Disk { checksum: Digest, path: PathBuf, cause: Arc<io::Error> },
+    #[error("the weights {checksum} do not load: {cause}{}", key_advice(.cause, *.encrypted))]
+    Load { checksum: Digest, cause: ModelError, encrypted: bool },
+    #[error(
+        "the weights {checksum} take {needed} bytes on {device}, and the memory budget is {budget}: give more with --memory-budget"
+    )]
+    OverBudget { checksum: Digest, device: Device, needed: u64, budget: u64 },
     #[error("the loading of the weights {0} was given up")]
     Abandoned(Digest),
 }
 
-/// The directory of encrypted weights.
+/// The file has its checksum, so what cannot be read in it is usually the key's fault.
+fn key_advice(cause: &ModelError, encrypted: bool) -> &'static str {
+    match (cause, encrypted) {
+        (ModelError::Unreadable(_), true) => {
+            "; the file is the one that was asked for, so its decryption key may be wrong"
+        }
+        (ModelError::Unreadable(_), false) => {
+            "; the file is the one that was asked for, so it may be encrypted: no key was given"
+        }
+        _ => "",
+    }
+}
+
+impl WeightsError {
+    /// Whether the same may well succeed soon.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Fetch(error) => error.is_passing(),
+            Self::Disk { .. } | Self::Abandoned(_) => true,
+            Self::Load { cause, .. } => {
+                matches!(cause, ModelError::OutOfMemory { .. } | ModelError::Read { .. } | ModelError::Backend(_))
+            }
+            Self::TooLarge { .. } | Self::OverBudget { .. } => false,
+        }
+    }
+}
+
+/// A file that has been looked through: as long as it looks the same, it is the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+/// The directory of encrypted weights; cloning shares it.
 #[derive(Clone)]
-pub(in crate::engine) struct WeightsCache {
-    dir: Arc<Path>,
-    fetcher: Fetcher,
+pub(in crate::engine) struct WeightsCache(Arc<Shared>);
+
+struct Shared {
+    dir: PathBuf,
     heads: Option<usize>,
-    /// One at a time: weights are gigabytes.
-    turn: Arc<Semaphore>,
+    downloads: Downloads,
+    board: Arc<Board>,
+    /// Files whose checksum this process has seen to be right.
+    checked: Mutex<HashMap<Digest, Stamp>>,
+    /// One at a time: the disk is one.
+    checking: tokio::sync::Mutex<()>,
+    /// What the registry names, once somebody has said; everything else is left over.
+    named: Mutex<Option<HashSet<Digest>>>,
 }
 
 impl WeightsCache {
     pub fn new(dir: &Path, heads: Option<usize>) -> Result<Self, StorageError> {
-        Ok(Self { dir: dir.join("weights").into(), fetcher: Fetcher::new()?, heads, turn: Arc::new(Semaphore::new(1)) })
+        Ok(Self::with_fetcher(dir, heads, Fetcher::new()?))
     }
 
-    fn path(&self, checksum: &Digest) -> PathBuf {
-        self.dir.join(format!("{checksum}.enc"))
+    pub fn with_fetcher(dir: &Path, heads: Option<usize>, fetcher: Fetcher) -> Self {
+        let board = Arc::new(Board::default());
+        Self(Arc::new(Shared {
+            dir: dir.join("weights"),
+            heads,
+            downloads: Downloads::new(fetcher, board.clone()),
+            board,
+            checked: Mutex::default(),
+            checking: tokio::sync::Mutex::default(),
+            named: Mutex::default(),
+        }))
     }
 
-    /// From the cache if it holds the right bytes, else from the network; decrypted and ready to score.
-    pub async fn load(&self, spec: &WeightsSpec) -> Result<Arc<Model>, WeightsError> {
-        // The semaphore is never closed.
-        let _turn = self.turn.acquire().await.map_err(|_| WeightsError::Abandoned(spec.checksum))?;
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.0.board
+    }
+
+    pub(super) fn path(&self, checksum: &Digest) -> PathBuf {
+        self.0.dir.join(format!("{checksum}.enc"))
+    }
+
+    /// The model on the processor in full precision, from the cache if it holds the right bytes, else from the network.
+    /// `progress` hears of the bytes that are here, of a download only.
+    pub async fn load(&self, spec: &WeightsSpec, mut progress: impl FnMut(u64)) -> Result<Arc<Model>, WeightsError> {
+        let mut states = self.0.board.watch();
+        let fetch = self.fetch(spec, Urgency::Wanted);
+        tokio::pin!(fetch);
+        loop {
+            tokio::select! {
+                biased;
+                fetched = &mut fetch => break fetched?,
+                Ok(()) = states.changed() => {
+                    let states = states.borrow_and_update().clone();
+                    let of_this = states.iter().find(|state| state.checksum == spec.checksum);
+                    if let Some(state) = of_this.filter(|state| state.activity == Activity::Fetching) {
+                        progress(state.fetched);
+                    }
+                }
+            }
+        }
+        let (cache, owned) = (self.clone(), spec.clone());
+        blocking(spec.checksum, move || cache.read(&owned, Placement::CPU)).await?.map(Arc::new)
+    }
+
+    /// Reads a model from its file, which must be here. Blocks.
+    pub(super) fn read(&self, spec: &WeightsSpec, placement: Placement) -> Result<Model, WeightsError> {
+        let load = |cause| WeightsError::Load { checksum: spec.checksum, cause, encrypted: spec.key.is_some() };
+        Model::load(&self.open(spec)?, self.0.heads, placement).map_err(load)
+    }
+
+    /// The plain bytes of weights that are here, decrypted as they are read.
+    pub(super) fn open(&self, spec: &WeightsSpec) -> Result<CachedWeights, WeightsError> {
         let path = self.path(&spec.checksum);
-        let (cached, wanted) = (path.clone(), spec.checksum);
-        let cached = self.blocking(wanted, move || std::fs::read(cached).ok().filter(|b| model::checksum(b) == wanted));
-        let encrypted = match cached.await? {
-            Some(bytes) => Bytes::from(bytes),
-            None => {
-                let bytes = self.fetcher.fetch(&spec.url, spec.checksum, spec.size).await?;
-                let copy = bytes.clone();
-                // A full disk costs another download in the next run, not this one.
-                if let Err(cause) = self.blocking(wanted, move || store(&path, &copy)).await? {
-                    tracing::warn!("weights {wanted} are used, but not kept in {}: {cause}", self.dir.display());
-                }
-                bytes
-            }
-        };
-        let (key, heads) = (spec.key, self.heads);
-        let loaded = self.blocking(wanted, move || {
-            // No copy: nobody else holds the bytes any more.
-            let mut bytes = Vec::from(encrypted);
-            model::apply_key_stream(&key, &mut bytes);
-            Model::from_safetensors(&bytes, heads)
-        });
-        loaded.await?.map(Arc::new).map_err(|cause| WeightsError::Load { checksum: wanted, cause })
-    }
-
-    /// Removes the files of weights that are gone from the registry.
-    pub async fn keep(&self, kept: Vec<Digest>) {
-        // Between two loads, or the file that one is writing would go with what earlier crashes left. Never closed.
-        let Ok(_turn) = self.turn.acquire().await else { return };
-        let names: Vec<_> = kept.iter().map(|checksum| self.path(checksum)).collect();
-        let dir = self.dir.clone();
-        // A file that cannot be removed costs disk space and nothing else.
-        let _ = tokio::task::spawn_blocking(move || {
-            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-                if !names.contains(&entry.path()) {
-                    let _ = std::fs::remove_file(entry.path());
-                }
-            }
+        CachedWeights::open(&path, spec.key).map_err(|cause| WeightsError::Disk {
+            checksum: spec.checksum,
+            path,
+            cause: Arc::new(cause),
         })
-        .await;
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        checksum: Digest,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, WeightsError> {
-        tokio::task::spawn_blocking(work).await.map_err(|_| WeightsError::Abandoned(checksum))
+    /// Sees to it that the right bytes are on disk.
+    pub async fn fetch(&self, spec: &WeightsSpec, urgency: Urgency) -> Result<(), WeightsError> {
+        let fetched = self.try_fetch(spec, urgency).await;
+        self.0.board.note(spec.checksum, |state| {
+            state.activity.end(|activity| activity == Activity::Checking);
+            match &fetched {
+                Ok(()) => (state.on_disk, state.fetched, state.size) = (true, spec.size, spec.size),
+                Err(error) => state.fail(error.to_string(), self.retry_after(spec)),
+            }
+        });
+        fetched
+    }
+
+    async fn try_fetch(&self, spec: &WeightsSpec, urgency: Urgency) -> Result<(), WeightsError> {
+        if spec.size > LARGEST {
+            return Err(WeightsError::TooLarge { checksum: spec.checksum, size: spec.size });
+        }
+        self.0.board.note(spec.checksum, |state| state.size = spec.size);
+        let mut made_room = false;
+        loop {
+            if self.is_here(spec).await? {
+                return Ok(());
+            }
+            let (blob, path) = (spec.blob(), self.path(&spec.checksum));
+            let brought = tokio::select! {
+                brought = self.0.downloads.bring(&blob, &path, urgency) => brought,
+                // Another URL was faster with the same bytes.
+                () = self.until_checked(&spec.checksum) => continue,
+            };
+            match brought {
+                Ok(Brought::Now) => {
+                    self.0.board.note(spec.checksum, WeightsState::forgive);
+                    self.note_checked(&spec.checksum);
+                }
+                Ok(Brought::Before) => {}
+                Err(StorageError::NoRoom { .. }) if !made_room && self.remove_left_over(0).await => made_room = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// When a fetch that failed is worth another attempt; `None`: now.
+    pub fn retry_after(&self, spec: &WeightsSpec) -> Option<Duration> {
+        self.0.downloads.retry_after(&spec.blob())
+    }
+
+    /// Whether the file is here; looks through it once a process, and removes one that is broken.
+    async fn is_here(&self, spec: &WeightsSpec) -> Result<bool, WeightsError> {
+        let (path, wanted) = (self.path(&spec.checksum), spec.checksum);
+        if stamp(&path).is_none() {
+            return Ok(false);
+        }
+        let _turn = self.0.checking.lock().await;
+        let Some(found) = stamp(&path) else { return Ok(false) };
+        if self.checked().get(&wanted) != Some(&found) {
+            self.0.board.note(wanted, |state| state.activity = Activity::Checking);
+            let file = path.clone();
+            let hash = blocking(wanted, move || hash_of(&file)).await?;
+            match hash {
+                Ok(hash) if hash == wanted => {
+                    self.checked().insert(wanted, found);
+                }
+                outcome => {
+                    let why = outcome.map_or_else(|cause| cause.to_string(), |_| "its checksum is wrong".to_owned());
+                    tracing::warn!("{} is fetched again: {why}", path.display());
+                    let removed = fs::remove_file(&path);
+                    removed.map_err(|cause| WeightsError::Disk { checksum: wanted, path, cause: Arc::new(cause) })?;
+                    return Ok(false);
+                }
+            }
+        }
+        // The bytes are right, so the manifest is wrong.
+        match found.size == spec.size {
+            true => Ok(true),
+            false => Err(StorageError::Size { url: spec.url.clone(), expected: spec.size, found: found.size }.into()),
+        }
+    }
+
+    fn checked(&self) -> MutexGuard<'_, HashMap<Digest, Stamp>> {
+        self.0.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_checked(&self, checksum: &Digest) {
+        if let Some(stamp) = stamp(&self.path(checksum)) {
+            self.checked().insert(*checksum, stamp);
+            self.0.downloads.changed();
+        }
+    }
+
+    async fn until_checked(&self, checksum: &Digest) {
+        let mut changes = self.0.downloads.changes();
+        loop {
+            changes.borrow_and_update();
+            if self.checked().contains_key(checksum) && self.path(checksum).exists() {
+                return;
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// From now on everything else is left over: begun downloads of it are removed, and of whole files the oldest, until few
+    /// enough bytes of them remain.
+    pub async fn keep(&self, named: impl IntoIterator<Item = Digest>) {
+        let named: HashSet<Digest> = named.into_iter().collect();
+        self.0.downloads.keep(&named);
+        self.0.board.keep(&named);
+        *self.0.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(named);
+        self.remove_left_over(LEFT_OVER).await;
+    }
+
+    /// These are needed as well.
+    pub(super) fn keep_also(&self, checksums: impl IntoIterator<Item = Digest>) {
+        if let Some(named) = &mut *self.0.named.lock().unwrap_or_else(PoisonError::into_inner) {
+            named.extend(checksums);
+        }
+    }
+
+    /// Whether anything was removed.
+    pub(super) async fn remove_left_over(&self, allowance: u64) -> bool {
+        let named = self.0.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // Nobody has said what is needed.
+        let Some(named) = named else { return false };
+        let dir = self.0.dir.clone();
+        let removed = tokio::task::spawn_blocking(move || sweep(&dir, &named, allowance)).await.unwrap_or_default();
+        self.checked().retain(|checksum, _| !removed.contains(checksum));
+        !removed.is_empty()
     }
 }
 
-/// Whole or not at all: a crash leaves no half file under the final name.
-fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+    Some(Stamp { size: about.len(), modified: about.modified().ok() })
+}
+
+fn hash_of(path: &Path) -> io::Result<Digest> {
+    let mut file = fs::File::open(path)?;
+    let mut hasher = Hasher::default();
+    let mut block = vec![0; READ_BLOCK];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(hasher.finish()),
+            read => hasher.update(&block[..read]),
+        };
     }
-    let partial = path.with_extension("part");
-    std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path)).inspect_err(|_| {
-        // What has been written only takes the room that was missing.
-        let _ = std::fs::remove_file(&partial);
-    })
+}
+
+/// Removes what is ours and not named. A file that cannot be removed costs disk space and nothing else.
+fn sweep(dir: &Path, named: &HashSet<Digest>, allowance: u64) -> Vec<Digest> {
+    let (mut whole, mut removed) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let Some((stem, end)) = name.to_str().and_then(|name| name.split_once('.')) else { continue };
+        let Some(checksum) = stem.parse::<Digest>().ok().filter(|checksum| !named.contains(checksum)) else { continue };
+        match (end, entry.metadata()) {
+            ("enc", Ok(about)) => whole.push((about.modified().ok(), about.len(), checksum, path)),
+            // Another process may be at work on it.
+            (end, _) if end.ends_with("part") => {
+                let is_idle = fs::File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+                if is_idle && fs::remove_file(&path).is_ok() {
+                    let _ = fs::remove_file(path.with_extension("json"));
+                    removed.push(checksum);
+                }
+            }
+            _ => {}
+        }
+    }
+    whole.sort();
+    let mut total: u64 = whole.iter().map(|(_, size, ..)| size).sum();
+    for (_, size, checksum, path) in whole {
+        if total <= allowance {
+            break;
+        }
+        if fs::remove_file(path).is_ok() {
+            total -= size;
+            removed.push(checksum);
+        }
+    }
+    removed
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
+    checksum: Digest,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, WeightsError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| WeightsError::Abandoned(checksum))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_store_that_fails_leaves_no_part_of_the_weights() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("weights.enc");
-        // A directory under the final name: the bytes can be written, and not take their place.
-        std::fs::create_dir(&path).unwrap();
-        store(&path, b"weights").unwrap_err();
-        assert!(!path.with_extension("part").exists());
-        std::fs::remove_dir(&path).unwrap();
-        store(&path, b"weights").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"weights");
-    }
-
-    #[tokio::test]
-    async fn only_the_weights_of_the_registry_are_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = WeightsCache::new(dir.path(), None).unwrap();
-        let (kept, gone) = (Digest([1; 32]), Digest([2; 32]));
-        for checksum in [kept, gone] {
-            store(&cache.path(&checksum), b"weights").unwrap();
-        }
-        cache.keep(vec![kept]).await;
-        assert!(cache.path(&kept).exists() && !cache.path(&gone).exists());
-    }
-}
+#[path = "weights_tests.rs"]
+mod tests;

@@ -1,6 +1,11 @@
 //! How fast the device works: a ten-second window and five minutes of history.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use crate::{
+    api::{ScorerState, ScorerView},
+    engine::scoring::{Doing, Gauge},
+};
 
 /// Seconds of the moving window.
 const WINDOW_S: usize = 10;
@@ -22,9 +27,28 @@ pub(in crate::engine) struct Meter {
     current: Second,
     window: VecDeque<Second>,
     history: Arc<Vec<f32>>,
+    scorers: Vec<VecDeque<Gauge>>,
 }
 
 impl Meter {
+    /// How the scorers are now; once a second, in the same order.
+    pub fn gauge(&mut self, gauges: &[Gauge]) {
+        self.scorers.resize_with(gauges.len(), VecDeque::new);
+        for (seconds, gauge) in self.scorers.iter_mut().zip(gauges) {
+            seconds.push_back(gauge.clone());
+            if seconds.len() > WINDOW_S + 1 {
+                seconds.pop_front();
+            }
+        }
+    }
+
+    pub fn scorers(&self) -> Vec<ScorerView> {
+        self.scorers
+            .iter()
+            .filter_map(|seconds| Some(scorer(seconds.front()?, seconds.back()?, seconds.len() - 1)))
+            .collect()
+    }
+
     pub fn count(&mut self, evaluations: u64, tokens: u64) {
         self.samples += 1;
         self.evaluations += evaluations;
@@ -73,6 +97,29 @@ impl Meter {
     }
 }
 
+/// A scorer, `seconds` after it was as `before`.
+fn scorer(before: &Gauge, now: &Gauge, seconds: usize) -> ScorerView {
+    let a_second = |counted: f64| if seconds == 0 { 0.0 } else { (counted / seconds as f64) as f32 };
+    let (rows, bytes) = (now.rows.saturating_sub(before.rows), now.bytes.saturating_sub(before.bytes));
+    let busy: Duration = now.busy.saturating_sub(before.busy);
+    ScorerView {
+        name: now.name.clone(),
+        state: match now.doing {
+            Doing::Idle => ScorerState::Idle,
+            Doing::Scoring => ScorerState::Scoring,
+            Doing::Confirming => ScorerState::Confirming,
+            Doing::Resting => ScorerState::Resting,
+            Doing::Gone => ScorerState::Gone,
+        },
+        batch_rows: now.batch_rows as u64,
+        rows_per_s: a_second(rows as f64),
+        bytes_per_s: a_second(bytes as f64),
+        // A batch is booked when it ends, so one that was long may be more than the window.
+        busy: a_second(busy.as_secs_f64()).min(1.0),
+        trouble: now.trouble.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +139,18 @@ mod tests {
         }
         assert_eq!(meter.samples_per_s(), 1.5);
         assert_eq!((meter.samples, meter.evaluations, meter.tokens), (60, 120, 6000));
+    }
+
+    #[test]
+    fn a_scorer_is_shown_with_what_it_did_in_the_last_ten_seconds() {
+        let mut meter = Meter::default();
+        for n in 0..30 {
+            let busy = Duration::from_millis(500 * n);
+            meter.gauge(&[Gauge { rows: 8 * n, bytes: 800 * n, busy, doing: Doing::Scoring, ..Gauge::default() }]);
+        }
+        let view = &meter.scorers()[0];
+        assert_eq!((view.rows_per_s, view.bytes_per_s, view.busy), (8.0, 800.0, 0.5));
+        assert_eq!(view.state, ScorerState::Scoring);
     }
 
     #[test]

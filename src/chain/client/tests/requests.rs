@@ -93,6 +93,7 @@ fn the_client_calls_no_method_that_is_not_looked_at_here() {
         include_str!("../mod.rs"),
         include_str!("../pages.rs"),
         include_str!("../preflight.rs"),
+        include_str!("../scoring.rs"),
         include_str!("../transport.rs"),
     ];
     let counts = |word: &str| sources.iter().map(|text| text.matches(word).count()).sum::<usize>();
@@ -107,17 +108,14 @@ fn the_client_calls_no_method_that_is_not_looked_at_here() {
 async fn what_reaches_a_scoring_service_has_whole_keys_and_a_target_of_the_right_length() {
     let (node, url) = FakeNode::start([]).await;
     let data = Manifest::new("http://h/x", Digest([1; 32]), 1).expect("a URL");
-    let model = |dimension: usize| ActiveModelInfo {
-        id: ObjectId([5; 32]),
-        owner: Address([1; 32]),
-        stake: 1,
-        commission_bps: 0,
+    let model = |dimension: usize| ScoringModel {
         url: "http://h/w.enc".into(),
         checksum: Digest([2; 32]),
         size: 9,
-        decryption_key: [3; 32],
-        embedding: vec![0.5; dimension],
+        decryption_key: Some([3; 32]),
+        dim: dimension,
     };
+    let service = ScoringClient::new(&url).expect("a URL");
     for (models, target) in [
         (vec![], vec![1.0, 0.0]),
         (vec![model(2)], vec![]),
@@ -126,12 +124,12 @@ async fn what_reaches_a_scoring_service_has_whole_keys_and_a_target_of_the_right
         (vec![model(2)], vec![1.0, f32::NAN]),
         (vec![model(2)], vec![f32::NEG_INFINITY, 1.0]),
     ] {
-        let answer = score(&url, &data, &models, &target, 0, TIMEOUT).await;
-        assert!(matches!(answer, Err(ClientError::Refused { code: "NOT_SENT", .. })), "{answer:?}");
+        let answer = service.score(&data, &models, &target, 0, TIMEOUT).await;
+        assert!(matches!(answer, Err(ScoringError::NotSent(_))), "{answer:?}");
     }
     assert!(node.requests.lock().expect("not poisoned").is_empty());
 
-    let _ = score(&url, &data, &[model(2), model(2)], &[1.0, 0.0], 0, TIMEOUT).await;
+    let _ = service.score(&data, &[model(2), model(2)], &[1.0, 0.0], 0, TIMEOUT).await;
     let (method, body) = node.requests.lock().expect("not poisoned").remove(0);
     assert_eq!(method, path::SCORE);
     let request: ScoreRequest = bcs::from_bytes(&body[5..]).expect("our own request");

@@ -49,25 +49,38 @@ async fn a_score_is_asked_for_and_answered_within_the_targets_dimension() {
         distance: vec![0.75f32.to_bits()],
     };
     let data = Manifest::new("http://h/x", Digest([1; 32]), 1).expect("a URL");
-    let models = [model(), model()];
+    let models = [ScoringModel::from(&model()), ScoringModel::from(&model())];
     let (node, url) = FakeNode::start([(path::SCORE, bcs_answer(&good))]).await;
-    let found = score(&url, &data, &models, &[1.0, 0.0], 0, TIMEOUT).await.expect("a score");
-    assert_eq!(found, RemoteScore { winner: 1, loss: vec![1.5], embedding: vec![0.5, 0.25], distance: 0.75 });
+    let service = ScoringClient::new(&url).expect("a URL");
+    let found = service.score(&data, &models, &[1.0, 0.0], 0, TIMEOUT).await.expect("a score");
+    assert_eq!(found, RemoteScore { winner: 1, loss: 1.5, embedding: vec![0.5, 0.25], distance: 0.75 });
 
     for target in [&[1.0][..], &[1.0, f32::NAN], &[]] {
-        let refused = score(&url, &data, &models, target, 0, TIMEOUT).await;
-        assert!(matches!(refused, Err(ClientError::Refused { code: "NOT_SENT", .. })), "{refused:?}");
+        let refused = service.score(&data, &models, target, 0, TIMEOUT).await;
+        assert!(matches!(refused, Err(ScoringError::NotSent(_))), "{refused:?}");
     }
     assert_eq!(node.requests.lock().expect("not poisoned").len(), 1, "harmful requests never leave");
 
     for bad in [
         services::ScoreResponse { winner: 2, ..good.clone() },
         services::ScoreResponse { embedding: vec![0], ..good.clone() },
-        services::ScoreResponse { distance: vec![f32::NAN.to_bits()], ..good.clone() },
+        services::ScoreResponse { loss_score: vec![0, 0], ..good.clone() },
         services::ScoreResponse { distance: Vec::new(), ..good.clone() },
     ] {
         let (_, url) = FakeNode::start([(path::SCORE, bcs_answer(&bad))]).await;
-        let answer = score(&url, &data, &models, &[1.0, 0.0], 0, TIMEOUT).await;
-        assert!(matches!(answer, Err(ClientError::Malformed(_))), "{bad:?}");
+        let service = ScoringClient::new(&url).expect("a URL");
+        let answer = service.score(&data, &models, &[1.0, 0.0], 0, TIMEOUT).await;
+        assert!(matches!(answer, Err(ScoringError::Malformed(_))), "{bad:?}");
+    }
+    let nan = vec![f32::NAN.to_bits()];
+    for bad in [
+        services::ScoreResponse { distance: nan.clone(), ..good.clone() },
+        services::ScoreResponse { loss_score: nan.clone(), ..good.clone() },
+        services::ScoreResponse { embedding: [nan.clone(), nan].concat(), ..good.clone() },
+    ] {
+        let (_, url) = FakeNode::start([(path::SCORE, bcs_answer(&bad))]).await;
+        let service = ScoringClient::new(&url).expect("a URL");
+        let answer = service.score(&data, &models, &[1.0, 0.0], 0, TIMEOUT).await;
+        assert_eq!(answer, Err(ScoringError::NotFinite));
     }
 }

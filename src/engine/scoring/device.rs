@@ -1,0 +1,179 @@
+//! A device of this machine as a scorer.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use tokio::runtime::Handle;
+
+use super::{Exact, Fault, Residents, SEED, Scorer, Setback, WeightsSpec, rows};
+use crate::{
+    engine::corpus::Sample,
+    model::{Model, ModelError, Placement, Score},
+    primitives::Digest,
+};
+
+/// Rows a core takes at once: enough that no core waits long for the last one of a batch.
+const ROWS_A_CORE: usize = 4;
+
+/// Scores with models that [`Residents`] keeps on it.
+pub(in crate::engine) struct LocalDevice {
+    residents: Residents,
+    runtime: Handle,
+    batch_rows: usize,
+    /// What it has loaded, and may have lost to other models since.
+    seen: HashMap<Digest, Weak<Model>>,
+    swaps: Swaps,
+}
+
+impl LocalDevice {
+    /// Needs a runtime, to load weights on.
+    pub fn new(residents: Residents, runtime: Handle) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { residents, runtime, batch_rows: ROWS_A_CORE * cores, seen: HashMap::new(), swaps: Swaps::default() }
+    }
+
+    fn model(&mut self, weights: &WeightsSpec) -> Result<Arc<Model>, Setback> {
+        let (was_ready, started) = (self.is_ready(weights), Instant::now());
+        let model = self
+            .runtime
+            .block_on(self.residents.get(weights, Placement::CPU))
+            .map_err(|e| Setback::Weights(e.to_string()))?;
+        if !was_ready {
+            self.swaps.loaded(weights.checksum, started.elapsed());
+            self.seen.retain(|_, model| model.strong_count() > 0);
+            self.seen.insert(weights.checksum, Arc::downgrade(&model));
+        }
+        Ok(model)
+    }
+}
+
+impl Scorer for LocalDevice {
+    fn name(&self) -> String {
+        "cpu".to_owned()
+    }
+
+    fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+
+    fn is_ready(&self, weights: &WeightsSpec) -> bool {
+        self.seen.get(&weights.checksum).is_some_and(|model| model.strong_count() > 0)
+    }
+
+    fn appetite(&self) -> usize {
+        self.swaps.appetite(super::APPETITE * self.batch_rows)
+    }
+
+    fn evaluate(&mut self, weights: &WeightsSpec, samples: &[Sample]) -> Result<Vec<Result<Score, Fault>>, Setback> {
+        let model = self.model(weights)?;
+        let data: Vec<&[u8]> = samples.iter().map(|sample| &*sample.bytes).collect();
+        let started = Instant::now();
+        let results = model.score_batch(&data, SEED);
+        self.swaps.evaluated(samples.iter().map(rows).sum(), started.elapsed());
+        Ok(results.into_iter().map(|result| result.map_err(fault)).collect())
+    }
+
+    fn exact(&self) -> Option<Arc<Exact<'static>>> {
+        let (residents, runtime) = (self.residents.clone(), self.runtime.clone());
+        Some(Arc::new(move |weights, place| {
+            (place == 0).then(|| runtime.block_on(residents.get(weights, Placement::CPU)))
+        }))
+    }
+}
+
+/// Whose fault it is that a sample has no score.
+fn fault(error: ModelError) -> Fault {
+    match error {
+        ModelError::LossNotFinite(_) => Fault::Weights(error.to_string()),
+        _ if is_of_device(&error) => Fault::Device(error.to_string()),
+        _ => Fault::Sample(error.to_string()),
+    }
+}
+
+/// Whether another device might do better.
+pub(super) fn is_of_device(error: &ModelError) -> bool {
+    matches!(error, ModelError::Backend(_))
+}
+
+/// How often weights are loaded again, and what that costs against the evaluations between.
+#[derive(Default)]
+struct Swaps {
+    known: HashSet<Digest>,
+    /// Means, in seconds.
+    load_s: f64,
+    row_s: f64,
+    /// Rows evaluated since weights came for the second time; `None`: that is long ago, or never was.
+    since: Option<usize>,
+}
+
+impl Swaps {
+    /// Share of the time that loading may take: one part in so many.
+    const SHARE: f64 = 10.0;
+    /// At 2,048 dimensions, 32 MiB of embeddings for each model.
+    const MOST: usize = 4096;
+
+    fn loaded(&mut self, weights: Digest, took: Duration) {
+        self.load_s = mean(self.load_s, took.as_secs_f64());
+        if !self.known.insert(weights) {
+            self.since = Some(0);
+        }
+    }
+
+    fn evaluated(&mut self, rows: usize, took: Duration) {
+        self.row_s = mean(self.row_s, took.as_secs_f64() / rows.max(1) as f64);
+        // Four full runs without a swap: the models in play fit now.
+        self.since = self.since.map(|since| since + rows).filter(|since| *since < 4 * Self::MOST);
+    }
+
+    /// Rows that should be here, where `least` is enough for models that stay.
+    fn appetite(&self, least: usize) -> usize {
+        if self.since.is_none() || self.row_s <= 0.0 {
+            return least;
+        }
+        // Saturates.
+        let amortised = (Self::SHARE * self.load_s / self.row_s) as usize;
+        amortised.clamp(least, Self::MOST.max(least))
+    }
+}
+
+/// A moving mean; 0 is none yet.
+fn mean(before: f64, now: f64) -> f64 {
+    if before == 0.0 { now } else { before + (now - before) / 8.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_loads_weights_again_asks_for_enough_samples_to_make_up_for_it() {
+        let mut swaps = Swaps::default();
+        for n in 0..3 {
+            swaps.loaded(Digest([n; 32]), Duration::from_secs(2));
+            swaps.evaluated(32, Duration::from_millis(320));
+        }
+        assert_eq!(swaps.appetite(128), 128, "they fit, as far as anybody knows");
+        swaps.loaded(Digest([0; 32]), Duration::from_secs(2));
+        // 2 s of loading, 10 ms a row.
+        assert!((1990..=2010).contains(&swaps.appetite(128)), "{}", swaps.appetite(128));
+        swaps.evaluated(4 * Swaps::MOST, Duration::from_secs(164));
+        assert_eq!(swaps.appetite(128), 128, "nothing was loaded for long");
+    }
+
+    #[test]
+    fn the_appetite_is_bounded_and_a_slow_device_has_a_small_one() {
+        let mut swaps = Swaps::default();
+        swaps.loaded(Digest([0; 32]), Duration::from_secs(60));
+        swaps.loaded(Digest([0; 32]), Duration::from_secs(60));
+        swaps.evaluated(1, Duration::from_micros(1));
+        assert_eq!(swaps.appetite(16), Swaps::MOST);
+        let mut slow = Swaps::default();
+        slow.loaded(Digest([0; 32]), Duration::from_secs(10));
+        slow.loaded(Digest([0; 32]), Duration::from_secs(10));
+        slow.evaluated(4, Duration::from_secs(100));
+        assert_eq!(slow.appetite(8), 8);
+    }
+}
