@@ -6,7 +6,10 @@ use bytes::Bytes;
 use futures::StreamExt;
 use somascope::{
     chain::{
-        client::{self, Client, ClientError, Executed, Execution, Preflight, TargetFilter, TargetInfo},
+        client::{
+            self, Client, ClientError, Executed, Execution, Preflight, ScoringClient, ScoringModel, TargetFilter,
+            TargetInfo,
+        },
         keys::Keypair,
         proto::soma::rpc::{
             self as pb, ledger_service_client::LedgerServiceClient, state_service_client::StateServiceClient,
@@ -125,13 +128,14 @@ impl Player {
             .iter()
             .map(|id| state.models.iter().find(|model| model.id == *id).expect("an active model").clone())
             .collect();
-        let score =
-            client::score(&self.scoring_url, &manifest, &models, &target.embedding, 0, SOON).await.expect("a score");
+        let service = ScoringClient::new(&self.scoring_url).expect("a URL");
+        let asked: Vec<_> = models.iter().map(ScoringModel::from).collect();
+        let score = service.score(&manifest, &asked, &target.embedding, 0, SOON).await.expect("a score");
         Scored {
             manifest,
             model_id: models[score.winner].id,
             distance: score.distance,
-            loss: score.loss[0],
+            loss: score.loss,
             embedding: score.embedding,
         }
     }

@@ -6,6 +6,9 @@
 #[path = "support/devnet.rs"]
 #[expect(dead_code, reason = "what it prints and survives is looked at elsewhere")]
 mod devnet;
+#[path = "support/serve.rs"]
+#[expect(dead_code, reason = "how it ends is looked at elsewhere")]
+mod serve;
 
 use std::{
     fs,
@@ -16,6 +19,7 @@ use std::{
 };
 
 use devnet::DevnetProcess;
+use serve::ServeProcess;
 
 const SDK: &str = "soma-sdk==0.1.15";
 const ADVICE: &str = "install Python 3.10 or newer with its venv module (Debian: `apt-get install python3 python3-venv`), or set \
@@ -150,6 +154,23 @@ fn a_model_is_created_committed_revealed_staked_on_updated_and_given_up() {
     let home = tempfile::tempdir().expect("a directory");
     let network = DevnetProcess::start(home.path(), &["--port-base", "0", "--dim", "16"]).expect("it starts");
     play("model_life.py", python, home.path(), network, Some(&test_model(1)));
+}
+
+#[test]
+fn scoring_is_done_by_somascope_serve_as_by_the_official_service() {
+    let Some(python) = python() else { return };
+    let home = tempfile::tempdir().expect("a directory");
+    let service = ServeProcess::start(home.path(), &[]).expect("it starts");
+    let ready = home.path().join("ready.json");
+    fs::write(&ready, service.ready.to_string()).expect("a file");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(python);
+    command.arg("-B").arg(root.join("tests/sdk/scoring.py")).arg(&ready).arg(root.join("tests/data/model"));
+    let played = run(&mut command);
+    service.signal();
+    let (status, log) = service.ended();
+    played.unwrap_or_else(|failure| panic!("{failure}\nthe service's log:\n{log}"));
+    assert!(status.success(), "{log}");
 }
 
 /// The default ports may be somebody's on this machine; then the program must say which, and what to do.

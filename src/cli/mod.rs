@@ -5,6 +5,7 @@
 mod claim;
 mod confirm;
 mod demo;
+mod device;
 mod devnet;
 mod doctor;
 mod endpoints;

@@ -10,7 +10,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, environment::Environment, network::NetworkArgs, pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
+    Exit, device::DeviceArgs, environment::Environment, network::NetworkArgs, pinning::AcceptArgs, place, play::Play,
+    signer::WalletArgs,
 };
 use crate::{
     api::Mode,
@@ -67,6 +68,8 @@ pub struct Run {
     #[arg(long)]
     heads: Option<usize>,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     wallet: WalletArgs,
     #[command(flatten)]
     accept: AcceptArgs,
@@ -86,6 +89,7 @@ enum ModeArg {
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        let devices = self.device.placements()?;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let store = network.bucket(&environment)?.map(Store::new).transpose()?;
@@ -153,7 +157,8 @@ impl Run {
                 corpus: self.data.into_iter().map(SourceSpec::from).collect(),
                 sampling: Sampling::default(),
                 heads: self.heads,
-                scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+                devices,
+                memory_budget: self.device.memory_bytes(),
                 scorers: self.scorer,
                 share_data: self.share_data,
                 refresh: Duration::from_secs(15),

@@ -35,13 +35,14 @@ use crate::{
         client::{Client, ClientError},
         keys::Keypair,
     },
+    model::Placement,
     primitives::{Address, Shannons},
     storage::{StorageError, Store},
 };
 
-pub use corpus::{CorpusError, Pieces, Sampling, SourceKind, SourceSpec};
+pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 pub use journal::JournalError;
-pub use scoring::ShareError;
+pub use scoring::{ShareError, available_memory};
 
 /// Everything that the engine is told from outside.
 pub struct EngineConfig {
@@ -63,8 +64,11 @@ pub struct EngineConfig {
     pub sampling: Sampling,
     /// Attention heads, which weights do not tell; `None`: the model's own rule.
     pub heads: Option<usize>,
-    /// At least one is used.
-    pub scorer_threads: usize,
+    /// Where this machine scores, and how precisely it searches (it confirms in f32 whatever this says), each device once. Empty:
+    /// on all cards in bf16, or without any on the processor.
+    pub devices: Vec<Placement>,
+    /// Bytes of models on each device; `None`: half of the machine's free memory, and of each card nearly all.
+    pub memory_budget: Option<u64>,
     /// URLs of scoring services that search with us.
     pub scorers: Vec<String>,
     /// Where these fetch samples: an address of this machine (`http://host:port`) that they reach. `None`: they are on this machine.

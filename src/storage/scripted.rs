@@ -14,6 +14,26 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::{Fetcher, download::Manners};
+
+/// Of [`hasty`] downloads.
+pub(crate) const RANGE: u64 = 64 << 10;
+
+/// Small ranges and little patience.
+pub(crate) fn hasty() -> Fetcher {
+    let manners = Manners {
+        range: RANGE,
+        ahead: 4,
+        stall: Duration::from_millis(300),
+        least: 16 << 10,
+        failures: 3,
+        first_pause: Duration::from_millis(10),
+        longest_pause: Duration::from_millis(50),
+        reserve: 0,
+    };
+    Fetcher { manners, ..Fetcher::new().expect("a client") }
+}
+
 /// A request as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
@@ -76,10 +96,6 @@ impl Server {
         let mut starts: Vec<u64> = self.log().iter().filter_map(|seen| Some(seen.range.clone()?.start)).collect();
         starts.sort_unstable();
         starts
-    }
-
-    pub fn forget(&self) {
-        self.log().clear();
     }
 
     fn log(&self) -> MutexGuard<'_, Vec<Seen>> {

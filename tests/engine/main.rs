@@ -3,6 +3,7 @@
 mod crash;
 mod desk;
 mod doubt;
+mod fleet;
 mod flight;
 mod forgetful;
 mod health;
@@ -10,6 +11,8 @@ mod money;
 mod network;
 mod process;
 mod relay;
+#[path = "../support/serve.rs"]
+mod serve;
 
 /// Not a test: the process of an engine that a test lets die (see `process`).
 #[test]

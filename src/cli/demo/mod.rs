@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, devnet::rivals, play::Play, specialists};
+use super::{Exit, device::DeviceArgs, devnet::rivals, play::Play, specialists};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -60,12 +60,15 @@ pub struct Demo {
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
     #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
     play: Play,
 }
 
 impl Demo {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
+        self.device.placements()?;
         // Kept until the end: dropping it removes the directory.
         let temporary;
         let dir: &Path = match &self.dir {
@@ -153,7 +156,8 @@ impl Demo {
             corpus: vec![data.into()],
             sampling: Sampling::default(),
             heads: None,
-            scorer_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            devices: self.device.placements()?,
+            memory_budget: self.device.memory_bytes(),
             scorers: Vec::new(),
             share_data: None,
             refresh: Duration::from_secs(2),

@@ -6,10 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::Check;
+use super::{Check, available_memory};
 use crate::{
     chain::client::ActiveModelInfo,
     cli::{exit::Exit, place},
+    model::{self, Device},
+    primitives::clean,
     wallet::CliConfig,
 };
 
@@ -69,7 +71,7 @@ fn mode(path: &Path) -> io::Result<Option<(u32, bool)>> {
 /// What scores here, and whether the network's models fit.
 pub(super) fn device(models: Option<&[ActiveModelInfo]>) -> Vec<Check> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut checks = vec![Check::ok("device", format!("processor, {cores} threads, {}; no GPU is used", features()))];
+    let mut checks = vec![Check::ok("device", format!("processor, {cores} threads, {}; {}", features(), cards()))];
     let Some(available) = available_memory() else {
         checks.push(Check::warn(
             "memory",
@@ -97,6 +99,13 @@ pub(super) fn device(models: Option<&[ActiveModelInfo]>) -> Vec<Check> {
     checks
 }
 
+/// What this build can use of them.
+fn cards() -> String {
+    let cards = model::devices().into_iter().filter(|info| info.device != Device::Cpu);
+    let named: Vec<String> = cards.map(|info| format!("{} ({})", info.device, clean(&info.name))).collect();
+    if named.is_empty() { "no card".to_owned() } else { named.join(", ") }
+}
+
 #[cfg(target_arch = "x86_64")]
 fn features() -> String {
     let known = [
@@ -111,17 +120,6 @@ fn features() -> String {
 #[cfg(not(target_arch = "x86_64"))]
 fn features() -> String {
     std::env::consts::ARCH.to_owned()
-}
-
-/// As the kernel estimates it; `None` where it does not.
-pub(in crate::cli) fn available_memory() -> Option<u64> {
-    available_in(&fs::read_to_string("/proc/meminfo").ok()?)
-}
-
-fn available_in(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kib.checked_mul(1024)
 }
 
 /// Whether what is to be scored can be read at all.
@@ -148,13 +146,6 @@ pub(super) fn data(paths: &[PathBuf]) -> Vec<Check> {
 mod tests {
     use super::*;
     use crate::cli::doctor::Status;
-
-    #[test]
-    fn available_memory_is_read_as_the_kernel_writes_it() {
-        let text = "MemTotal:       65843212 kB\nMemFree:  1 kB\nMemAvailable:   12345678 kB\n";
-        assert_eq!(available_in(text), Some(12_345_678 * 1024));
-        assert_eq!(available_in("MemTotal: 1 kB\n"), None);
-    }
 
     #[test]
     fn models_that_do_not_fit_are_a_warning_with_a_remedy() {

@@ -6,7 +6,7 @@
 mod checks;
 mod machine;
 
-pub(in crate::cli) use machine::available_memory;
+pub(in crate::cli) use crate::engine::available_memory;
 
 use std::{path::Path, path::PathBuf};
 

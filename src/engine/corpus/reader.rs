@@ -1,24 +1,36 @@
 //! The thread that reads the corpus, a pass at a time.
 
 use std::{
-    collections::{HashMap, HashSet},
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
         mpsc as blocking,
     },
     thread,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use tokio::{runtime::Handle, sync::mpsc};
 
-use super::{Listing, Piece, Sample, Sampling, Shelf, Skipped, Source, SourceKind, SourceSpec, WINDOW};
-use crate::{model, primitives::clean};
+use super::{
+    Sample, Sampling, Shelf, Skipped, Source, SourceSpec,
+    cursors::Cursors,
+    duplicates::{Near, Seen},
+    flow::{Next, Report},
+    sources::{Part, Sources},
+};
+use crate::model;
 
 /// Samples that wait for the device: enough to keep it busy, few enough to forget when a pass starts over.
 const QUEUE: usize = 64;
+/// Between two looks at sources that wait for the network.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Looking through the sources takes at most so small a part of the time.
+const RESCAN_SHARE: u32 = 20;
+/// How often a new estimate of the samples to come is told.
+const ESTIMATE: Duration = Duration::from_secs(2);
 
 /// What the reader tells.
 #[derive(Debug)]
@@ -41,26 +53,22 @@ pub(in crate::engine) struct Reader {
 }
 
 impl Reader {
-    pub fn spawn(sources: Vec<SourceSpec>, _sampling: Sampling, own: PathBuf, shelf: Shelf) -> io::Result<Self> {
-        let roots: Vec<PathBuf> =
-            sources.into_iter().map(|SourceSpec { kind: SourceKind::Path(path), .. }| path).collect();
+    /// `own`: the engine's directory, which is no data and keeps cursors and standard input.
+    pub fn spawn(specs: Vec<SourceSpec>, sampling: Sampling, own: PathBuf, shelf: Shelf) -> io::Result<Self> {
         let (passes, asked) = blocking::channel::<u64>();
         let (told, readings) = mpsc::channel(QUEUE);
         let current = Arc::new(AtomicU64::new(0));
-        let wanted = current.clone();
-        thread::Builder::new().name("corpus".into()).spawn(move || {
-            while let Ok(pass) = asked.recv() {
-                if wanted.load(Ordering::Relaxed) == pass
-                    && read_pass(&roots, &own, &shelf, pass, &wanted, &told).is_err()
-                {
-                    return;
-                }
-            }
-        })?;
+        let cursors = Cursors::open(&own);
+        let rescan = sampling.rescan;
+        let near = (!sampling.keep_near_duplicates).then(Near::new);
+        let sources = Sources::open(specs, sampling, own, shelf, Handle::try_current().ok())?;
+        let (wanted, report) = (current.clone(), Report::default());
+        let mut thread = Thread { sources, cursors, near, report, wanted, told, rescan };
+        thread::Builder::new().name("corpus".into()).spawn(move || thread.run(&asked))?;
         Ok(Self { passes, current, readings })
     }
 
-    /// Starts the corpus from its beginning, and gives up the pass that runs. Gives the number of the new pass.
+    /// Starts a round of the corpus where the last one stopped, and gives up the pass that runs. Gives the number of the new pass.
     pub fn start_pass(&self) -> u64 {
         let pass = self.current.fetch_add(1, Ordering::Relaxed) + 1;
         // The thread only ends when the receiver of readings is gone, that is, with `self`.
@@ -78,156 +86,179 @@ impl Drop for Reader {
 /// The listener is gone.
 struct Deaf;
 
-fn read_pass(
-    roots: &[PathBuf],
-    own: &Path,
-    shelf: &Shelf,
-    pass: u64,
-    wanted: &AtomicU64,
-    told: &mpsc::Sender<Reading>,
-) -> Result<(), Deaf> {
-    let tell = |reading| told.blocking_send(reading).map_err(|_| Deaf);
-    let mut listing = Listing::of(roots, own);
-    let refused = std::mem::take(&mut listing.refused);
-    tell(Reading::Listed { pass, samples: listing.samples, skipped: listing.skipped })?;
-    for path in refused {
-        tell(Reading::Notice(clean(&format!(
-            "{} looks like a secret and is not read: uploads are public",
-            path.display()
-        ))))?;
-    }
-    let (mut skipped, mut seen, mut position) = (listing.skipped, HashSet::new(), 0);
-    // Looked through before the first unit of a file; `None`: it cannot be.
-    let mut secret: HashMap<Arc<Path>, Option<bool>> = HashMap::new();
-    for unit in &listing.units {
-        let (whole, step) = listing.whole(*unit);
-        let (source, path) = (Source::from(whole.clone()), &whole.origin.path);
-        let pieces = u64::from(whole.len).div_ceil(step as u64);
-        let is_secret = match secret.get(path) {
-            Some(known) => *known,
-            None => {
-                let found = shelf.is_secret(&source).ok();
-                secret.insert(path.clone(), found);
-                match found {
-                    Some(true) => {
-                        skipped.refused += 1;
-                        tell(Reading::Notice(clean(&format!(
-                            "{} holds a private key and is not read: uploads are public",
-                            path.display()
-                        ))))?;
+struct Thread {
+    sources: Sources,
+    cursors: Cursors,
+    near: Option<Near>,
+    report: Report,
+    wanted: Arc<AtomicU64>,
+    told: mpsc::Sender<Reading>,
+    rescan: Duration,
+}
+
+/// One pass.
+struct Pass {
+    number: u64,
+    parts: Vec<Part>,
+    seen: Seen,
+    /// Samples behind, left out ones included, and those that were sent.
+    position: u64,
+    sent: u64,
+    /// What was told last, and when.
+    estimate: u64,
+    estimated: Instant,
+    /// When the sources are looked through again.
+    rescan: Instant,
+}
+
+impl Thread {
+    fn run(&mut self, asked: &blocking::Receiver<u64>) {
+        let Ok(mut number) = asked.recv() else { return };
+        'passes: loop {
+            if self.wanted.load(Ordering::Relaxed) == number {
+                let mut pass = self.begin(number);
+                while let Ok(()) = self.go_on(&mut pass) {
+                    self.cursors.write();
+                    // Until there is something new: another pass, or another file.
+                    loop {
+                        match asked.recv_timeout(pass.rescan.saturating_duration_since(Instant::now())) {
+                            Ok(next) => {
+                                number = next;
+                                continue 'passes;
+                            }
+                            Err(blocking::RecvTimeoutError::Disconnected) => return,
+                            Err(blocking::RecvTimeoutError::Timeout) => {}
+                        }
+                        if self.look_again(&mut pass) {
+                            break;
+                        }
                     }
-                    Some(false) => {}
-                    None => skipped.unreadable += 1,
                 }
-                found
             }
-        };
-        let bytes = match is_secret {
-            // It was listed a moment ago: gone, shortened or locked.
-            Some(false) => shelf.read(&source).unwrap_or_else(|_| {
-                skipped.unreadable += 1;
-                Vec::new()
-            }),
-            Some(true) | None => Vec::new(),
-        };
-        for (at, bytes) in bytes.chunks(step).enumerate() {
-            if wanted.load(Ordering::Relaxed) != pass {
-                return Ok(());
+            self.cursors.write();
+            match asked.recv() {
+                Ok(next) => number = next,
+                Err(_) => return,
             }
-            let checksum = model::checksum(bytes);
-            if !seen.insert(checksum) {
+        }
+    }
+
+    fn tell(&self, reading: Reading) -> Result<(), Deaf> {
+        self.told.blocking_send(reading).map_err(|_| Deaf)
+    }
+
+    fn tell_notices(&mut self) -> Result<(), Deaf> {
+        for text in std::mem::take(&mut self.report.notices) {
+            self.tell(Reading::Notice(text))?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, number: u64) -> Pass {
+        self.report.restart();
+        let now = Instant::now();
+        let parts = self.sources.parts(&self.cursors, &mut self.report);
+        let rescan = Instant::now() + self.rescan.max(now.elapsed() * RESCAN_SHARE);
+        Pass { number, parts, seen: Seen::new(), position: 0, sent: 0, estimate: 0, estimated: now, rescan }
+    }
+
+    /// Takes up what is new in the sources; whether there is anything.
+    fn look_again(&mut self, pass: &mut Pass) -> bool {
+        let now = Instant::now();
+        let more = self.sources.new_parts(&mut self.report);
+        pass.rescan = Instant::now() + self.rescan.max(now.elapsed() * RESCAN_SHARE);
+        let is_more = !more.is_empty();
+        let turn = pass.parts.iter().map(|part| part.turn).fold(0.0, f64::max);
+        pass.parts.extend(more.into_iter().map(|part| Part { turn, ..part }));
+        is_more
+    }
+
+    fn tell_estimate(&mut self, pass: &mut Pass) -> Result<(), Deaf> {
+        let left: u64 = pass.parts.iter().map(|part| part.stream.remaining()).sum();
+        // A source that waits for the network has not told what it has.
+        let waits = pass.parts.iter().any(|part| !part.is_over);
+        let samples = (pass.position + left).max(u64::from(waits));
+        (pass.estimate, pass.estimated) = (samples, Instant::now());
+        self.tell(Reading::Listed { pass: pass.number, samples, skipped: self.report.skipped })
+    }
+
+    /// Reads until everything has been sent. The error: the pass is given up.
+    fn go_on(&mut self, pass: &mut Pass) -> Result<(), Deaf> {
+        self.tell_estimate(pass)?;
+        self.tell_notices()?;
+        loop {
+            if self.wanted.load(Ordering::Relaxed) != pass.number {
+                return Err(Deaf);
+            }
+            if Instant::now() >= pass.rescan && self.look_again(pass) {
+                self.tell_estimate(pass)?;
+            }
+            let mut order: Vec<usize> = (0..pass.parts.len()).filter(|at| !pass.parts[*at].is_over).collect();
+            if order.is_empty() {
+                self.tell_notices()?;
+                return self.tell(Reading::Finished { pass: pass.number, skipped: self.report.skipped });
+            }
+            order.sort_by(|a, b| pass.parts[*a].turn.total_cmp(&pass.parts[*b].turn));
+            // The next in turn that does not wait.
+            let mut moved = false;
+            for at in order {
+                match pass.parts[at].stream.next(&mut self.report) {
+                    Next::Pending => continue,
+                    Next::End => {
+                        pass.parts[at].is_over = true;
+                        if let Some(key) = &pass.parts[at].key {
+                            self.cursors.forget(key);
+                        }
+                    }
+                    Next::Chunk(chunk) => self.send(pass, at, chunk)?,
+                }
+                moved = true;
+                break;
+            }
+            self.tell_notices()?;
+            if !moved {
+                thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn send(&mut self, pass: &mut Pass, at: usize, chunk: super::flow::Chunk) -> Result<(), Deaf> {
+        let before = pass.position;
+        pass.position += chunk.counted;
+        // What waits long (a download) must not be owed everything afterwards.
+        let newest = pass.parts.iter().filter(|part| !part.is_over).map(|part| part.turn).fold(0.0, f64::max);
+        let part = &mut pass.parts[at];
+        part.turn = part.turn.max(newest - 64.0 / part.weight) + chunk.counted as f64 / part.weight;
+        if pass.position > pass.estimate || pass.estimated.elapsed() >= ESTIMATE {
+            self.tell_estimate(pass)?;
+        }
+        for (number, (piece, bytes)) in (1..).zip(chunk.samples) {
+            let checksum = model::checksum(&bytes);
+            if !pass.seen.insert(&checksum) {
+                self.report.skipped.duplicates += 1;
                 continue;
             }
-            let piece = Piece {
-                offset: whole.offset + (at * WINDOW) as u64 * u64::from(whole.is_window),
-                // At most a whole small file.
-                len: bytes.len() as u32,
-                ..whole.clone()
-            };
-            let sample = Sample { checksum, source: piece.into(), bytes: bytes.into() };
-            tell(Reading::Sample { pass, position: position + at as u64 + 1, sample })?;
+            let kind = if piece.is_window { u64::from(piece.len) } else { 0 };
+            if self.near.as_mut().is_some_and(|near| near.is_duplicate(&checksum, kind, &bytes)) {
+                self.report.skipped.near_duplicates += 1;
+                continue;
+            }
+            if self.wanted.load(Ordering::Relaxed) != pass.number {
+                return Err(Deaf);
+            }
+            let sample = Sample { checksum, source: Source::from(piece), bytes: bytes.into() };
+            let position = (before + number).min(pass.position);
+            self.tell(Reading::Sample { pass: pass.number, position, sample })?;
+            pass.sent += 1;
         }
-        position += pieces;
+        let part = &pass.parts[at];
+        if let Some(key) = &part.key {
+            self.cursors.note(key, part.stream.fingerprint(), part.stream.cursor(), pass.sent);
+        }
+        Ok(())
     }
-    tell(Reading::Finished { pass, skipped })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{super::SPAN, *};
-
-    fn spawn(root: &Path) -> io::Result<Reader> {
-        Reader::spawn(vec![root.into()], Sampling::default(), "/nowhere".into(), Shelf::default())
-    }
-
-    async fn whole_pass(reader: &mut Reader) -> (Vec<Sample>, Skipped, u64) {
-        let wanted = reader.start_pass();
-        let (mut samples, mut listed) = (Vec::new(), 0);
-        loop {
-            match reader.readings.recv().await.unwrap() {
-                Reading::Listed { samples, .. } => listed = samples,
-                Reading::Sample { pass, position, sample } if pass == wanted => {
-                    assert!(position <= listed);
-                    samples.push(sample);
-                }
-                Reading::Finished { pass, skipped } if pass == wanted => return (samples, skipped, listed),
-                _ => {}
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn every_distinct_piece_is_read_once_and_in_the_same_order_each_pass() {
-        let dir = tempfile::tempdir().unwrap();
-        let text: Vec<u8> = (0..50_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        std::fs::write(dir.path().join("large"), &text).unwrap();
-        std::fs::write(dir.path().join("a"), b"the same").unwrap();
-        std::fs::write(dir.path().join("b"), b"the same").unwrap();
-        let mut reader = spawn(dir.path()).unwrap();
-        let (first, skipped, listed) = whole_pass(&mut reader).await;
-        assert_eq!((first.len() as u64, listed), (50_000u64.div_ceil(1024) + 1, 50_000u64.div_ceil(1024) + 2));
-        assert_eq!(skipped.total(), 0);
-        for sample in &first {
-            assert_eq!(model::checksum(&sample.source.read().unwrap()), sample.checksum);
-        }
-        let (second, ..) = whole_pass(&mut reader).await;
-        assert!(first.iter().map(|s| s.checksum).eq(second.iter().map(|s| s.checksum)));
-    }
-
-    #[tokio::test]
-    async fn a_new_pass_gives_up_the_one_that_runs() {
-        let dir = tempfile::tempdir().unwrap();
-        let text: Vec<u8> = (0..500_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        std::fs::write(dir.path().join("large"), &text).unwrap();
-        let mut reader = spawn(dir.path()).unwrap();
-        reader.start_pass();
-        reader.readings.recv().await.unwrap();
-        let (samples, ..) = whole_pass(&mut reader).await;
-        assert_eq!(samples.len(), 500_000usize.div_ceil(1024));
-    }
-
-    #[tokio::test]
-    async fn a_key_inside_an_innocent_file_is_refused_and_told() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("notes.txt"), b"-----BEGIN PRIVATE KEY-----\nMIIB").unwrap();
-        let mut reader = spawn(dir.path()).unwrap();
-        let (samples, skipped, _) = whole_pass(&mut reader).await;
-        assert!(samples.is_empty());
-        assert_eq!(skipped.refused, 1);
-    }
-
-    #[tokio::test]
-    async fn no_part_of_a_large_file_with_a_key_is_read_wherever_its_mark_lies() {
-        let mark = b"-----BEGIN PRIVATE KEY-----\n";
-        // At the end of a span, across its border, and far behind the first.
-        for at in [SPAN as usize - mark.len(), SPAN as usize - 10, 70_000] {
-            let dir = tempfile::tempdir().unwrap();
-            let mut text: Vec<u8> = (0..90_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-            text[at..at + mark.len()].copy_from_slice(mark);
-            std::fs::write(dir.path().join("notes.txt"), &text).unwrap();
-            let mut reader = spawn(dir.path()).unwrap();
-            let (samples, skipped, _) = whole_pass(&mut reader).await;
-            assert_eq!((samples.len(), skipped.refused), (0, 1), "mark at {at}");
-        }
-    }
-}
+#[path = "reader_tests.rs"]
+mod tests;

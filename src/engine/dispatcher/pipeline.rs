@@ -18,7 +18,7 @@ use crate::{
         matching::Ask,
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
-    model::{Placement, Score},
+    model::Score,
     primitives::{Digest, ObjectId},
 };
 
@@ -181,7 +181,7 @@ impl Dispatcher {
             self.pipeline.specs.insert(*weights, Arc::new(spec.clone()));
             let (cache, done) = (self.weights.clone(), self.done.clone());
             tokio::spawn(async move {
-                let result = cache.get(&spec, Placement::CPU).await.map(drop).map_err(|e| e.to_string());
+                let result = cache.fetch(&spec).await.map_err(|e| e.to_string());
                 // Nobody listens after the end.
                 let _ = done.send(Done::Weights { checksum: spec.checksum, result });
             });

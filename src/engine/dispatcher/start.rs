@@ -36,10 +36,14 @@ use crate::{
         matching::Matcher,
         money::{Purse, Verdict},
         now_ms,
-        scoring::{EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache},
+        scoring::{
+            Budget, EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache,
+            available_memory, best_placements,
+        },
         snapshot::{Map, Meter, Survey},
         watch::{Watch, look},
     },
+    model,
     primitives::Shannons,
 };
 
@@ -99,11 +103,16 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     let accepted = journal.meta(ACCEPTED).await?.and_then(|version| version.parse().ok());
     let store_url = config.store.as_ref().map(|store| store.public_url(""));
     let past = journal.past(publish::LINES, publish::BALANCES).await?;
-    let shelf = Shelf::new(&config.sampling.allowed_secrets);
-    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?, u64::MAX);
-    let device = LocalDevice::new(weights.clone(), Handle::current());
+    let shelf = Shelf::open(&config.dir, &config.corpus, &config.sampling);
+    let there = model::devices();
+    let budget = Budget::new(config.memory_budget, available_memory(), &there);
+    let weights = Residents::new(WeightsCache::new(&config.dir, config.heads)?, budget);
+    let placements = if config.devices.is_empty() { best_placements(&there) } else { config.devices };
     let dim = EmbeddingDim::default();
-    let mut scorers: Vec<Box<dyn Scorer>> = vec![Box::new(device)];
+    let mut scorers: Vec<Box<dyn Scorer>> = Vec::new();
+    for placement in &placements {
+        scorers.push(Box::new(LocalDevice::new(*placement, weights.clone(), Handle::current())));
+    }
     for remote in remote_scorers(&config.scorers, config.share_data.as_deref(), &dim).await? {
         scorers.push(Box::new(remote));
     }

@@ -11,7 +11,7 @@ use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device};
 use crate::{
     api::SubmissionId,
     engine::corpus::{Shelf, Source},
-    model::{self, Model, ModelError, Score},
+    model::{self, Model, ModelError, Precision, Score},
     primitives::{Digest, ObjectId},
 };
 
@@ -203,6 +203,9 @@ fn score(data: &[u8], model: ObjectId, weights: &WeightsSpec, exact: &Exact<'_>)
         match exact(weights, place) {
             None => break,
             Some(Err(cause)) => last = NotConfirmed::Weights { model, cause },
+            Some(Ok(exact)) if exact.placement().precision != Precision::F32 => {
+                last = NotConfirmed::Aborted("only full precision confirms".into());
+            }
             Some(Ok(exact)) => match exact.score(data, SEED) {
                 Ok(score) => return Ok(score),
                 Err(cause) if is_of_device(&cause) => last = NotConfirmed::Score { model, cause },

@@ -1,50 +1,55 @@
 //! A device of this machine as a scorer.
+//!
+//! It searches in its own precision and confirms in f32 with a second copy of the weights, under the same budget: on a card that does not hold
+//! both, the copies take turns ([`Residents`] lets the least recently used go), because loading takes seconds where the
+//! processor would take minutes. Only what a card cannot do at all (the f32 copy alone is too large for it, or the card is gone)
+//! is confirmed on the processor.
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Weak},
+    collections::HashSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use tokio::runtime::Handle;
 
-use super::{Exact, Fault, Residents, SEED, Scorer, Setback, WeightsSpec, rows};
+use super::{Exact, Fault, Residents, SEED, Scorer, Setback, WeightsError, WeightsSpec, rows};
 use crate::{
     engine::corpus::Sample,
-    model::{Model, ModelError, Placement, Score},
+    model::{Device, Model, ModelError, Placement, Score},
     primitives::Digest,
 };
 
 /// Rows a core takes at once: enough that no core waits long for the last one of a batch.
 const ROWS_A_CORE: usize = 4;
+/// Enough to keep a card busy; a model cuts them into what fits.
+const ROWS_A_CARD: usize = 64;
 
 /// Scores with models that [`Residents`] keeps on it.
 pub(in crate::engine) struct LocalDevice {
+    placement: Placement,
     residents: Residents,
     runtime: Handle,
     batch_rows: usize,
-    /// What it has loaded, and may have lost to other models since.
-    seen: HashMap<Digest, Weak<Model>>,
     swaps: Swaps,
 }
 
 impl LocalDevice {
     /// Needs a runtime, to load weights on.
-    pub fn new(residents: Residents, runtime: Handle) -> Self {
+    pub fn new(placement: Placement, residents: Residents, runtime: Handle) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { residents, runtime, batch_rows: ROWS_A_CORE * cores, seen: HashMap::new(), swaps: Swaps::default() }
+        let batch_rows = match placement.device {
+            Device::Cpu => ROWS_A_CORE * cores,
+            Device::Cuda(_) | Device::Metal(_) => ROWS_A_CARD,
+        };
+        Self { placement, residents, runtime, batch_rows, swaps: Swaps::default() }
     }
 
     fn model(&mut self, weights: &WeightsSpec) -> Result<Arc<Model>, Setback> {
         let (was_ready, started) = (self.is_ready(weights), Instant::now());
-        let model = self
-            .runtime
-            .block_on(self.residents.get(weights, Placement::CPU))
-            .map_err(|e| Setback::Weights(e.to_string()))?;
+        let model = self.runtime.block_on(self.residents.get(weights, self.placement)).map_err(setback)?;
         if !was_ready {
             self.swaps.loaded(weights.checksum, started.elapsed());
-            self.seen.retain(|_, model| model.strong_count() > 0);
-            self.seen.insert(weights.checksum, Arc::downgrade(&model));
         }
         Ok(model)
     }
@@ -52,7 +57,7 @@ impl LocalDevice {
 
 impl Scorer for LocalDevice {
     fn name(&self) -> String {
-        "cpu".to_owned()
+        self.placement.to_string()
     }
 
     fn batch_rows(&self) -> usize {
@@ -60,7 +65,7 @@ impl Scorer for LocalDevice {
     }
 
     fn is_ready(&self, weights: &WeightsSpec) -> bool {
-        self.seen.get(&weights.checksum).is_some_and(|model| model.strong_count() > 0)
+        self.residents.peek(weights, self.placement).is_some()
     }
 
     fn appetite(&self) -> usize {
@@ -73,14 +78,33 @@ impl Scorer for LocalDevice {
         let started = Instant::now();
         let results = model.score_batch(&data, SEED);
         self.swaps.evaluated(samples.iter().map(rows).sum(), started.elapsed());
+        for result in &results {
+            match result {
+                Err(error @ ModelError::OutOfMemory { .. }) => return Err(Setback::OutOfMemory(error.to_string())),
+                Err(error @ ModelError::NoDevice { .. }) => return Err(Setback::Gone(error.to_string())),
+                Ok(_) | Err(_) => {}
+            }
+        }
         Ok(results.into_iter().map(|result| result.map_err(fault)).collect())
     }
 
     fn exact(&self) -> Option<Arc<Exact<'static>>> {
         let (residents, runtime) = (self.residents.clone(), self.runtime.clone());
+        let mut places = vec![self.placement.confirming(), Placement::CPU];
+        places.dedup();
         Some(Arc::new(move |weights, place| {
-            (place == 0).then(|| runtime.block_on(residents.get(weights, Placement::CPU)))
+            places.get(place).map(|place| runtime.block_on(residents.get(weights, *place)))
         }))
+    }
+}
+
+/// Why a device cannot use weights.
+fn setback(error: WeightsError) -> Setback {
+    match &error {
+        WeightsError::Load { cause: cause @ (ModelError::NoDevice { .. } | ModelError::Precision { .. }), .. } => {
+            Setback::Gone(cause.to_string())
+        }
+        _ => Setback::Weights(error.to_string()),
     }
 }
 
@@ -95,7 +119,8 @@ fn fault(error: ModelError) -> Fault {
 
 /// Whether another device might do better.
 pub(super) fn is_of_device(error: &ModelError) -> bool {
-    matches!(error, ModelError::Backend(_))
+    use ModelError::{Backend, NoDevice, OutOfMemory, Precision};
+    matches!(error, Backend(_) | NoDevice { .. } | OutOfMemory { .. } | Precision { .. })
 }
 
 /// How often weights are loaded again, and what that costs against the evaluations between.

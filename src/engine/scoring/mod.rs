@@ -16,6 +16,7 @@
 //!   at most a tenth of the time, within a bound.
 
 mod board;
+mod budget;
 mod confirm;
 mod decrypt;
 mod device;
@@ -38,6 +39,8 @@ use crate::{
     primitives::Digest,
 };
 
+pub use budget::available_memory;
+pub(super) use budget::{Budget, best_placements};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;

@@ -236,3 +236,7 @@ impl Scorer for RemoteScorer {
 fn words(text: &str) -> String {
     clean(text).chars().take(WORDS).collect()
 }
+
+#[cfg(test)]
+#[path = "remote_tests.rs"]
+mod tests;

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     board::{Activity, WeightsState},
+    budget::Budget,
     downloads::{Failure, Urgency},
     weights::{Identity, LARGEST, WeightsCache, WeightsError, WeightsSpec, blocking},
 };
@@ -49,7 +50,7 @@ pub(in crate::engine) struct Residents(Arc<Inner>);
 struct Inner {
     cache: WeightsCache,
     /// Bytes of models on each device.
-    budget: u64,
+    budget: Budget,
     table: Mutex<Table>,
     /// A model has left.
     freed: Notify,
@@ -82,10 +83,10 @@ struct Prefetch {
 
 impl Residents {
     /// `budget`: bytes of models on each device.
-    pub fn new(cache: WeightsCache, budget: u64) -> Self {
+    pub fn new(cache: WeightsCache, budget: impl Into<Budget>) -> Self {
         Self(Arc::new(Inner {
             cache,
-            budget,
+            budget: budget.into(),
             table: Mutex::default(),
             freed: Notify::new(),
             loads: Semaphore::new(LOADS),
@@ -238,7 +239,10 @@ async fn load(inner: Arc<Inner>, spec: WeightsSpec, placement: Placement) -> Res
                 let resident = Resident { model: model.clone(), bytes: model.resident_bytes(), used: table.clock };
                 table.models.insert(key, resident);
                 // It may be larger than it looked.
-                table.least_used(placement.device, inner.budget).map(|out| table.take(&out)).unwrap_or_default()
+                table
+                    .least_used(placement.device, inner.budget.on(placement.device))
+                    .map(|out| table.take(&out))
+                    .unwrap_or_default()
             }
             Err(error) => {
                 if table.failures.len() >= REMEMBERED {
@@ -419,14 +423,15 @@ impl Inner {
     /// Waits until the device has room beside the models that are held.
     async fn room(self: &Arc<Self>, checksum: Digest, placement: Placement, bytes: u64) -> Result<Room, WeightsError> {
         let device = placement.device;
-        if bytes > self.budget {
-            return Err(WeightsError::OverBudget { checksum, device, needed: bytes, budget: self.budget });
+        let budget = self.budget.on(device);
+        if bytes > budget {
+            return Err(WeightsError::OverBudget { checksum, device, needed: bytes, budget });
         }
         loop {
             let freed = self.freed.notified();
             let gone = {
                 let mut table = self.table();
-                table.least_used(device, self.budget - bytes).map(|out| {
+                table.least_used(device, budget - bytes).map(|out| {
                     *table.reserved.entry(device).or_default() += bytes;
                     table.take(&out)
                 })

@@ -79,7 +79,7 @@ pub(in crate::engine) enum WeightsError {
     #[error("the weights {checksum} do not load: {cause}{}", key_advice(.cause, *.encrypted))]
     Load { checksum: Digest, cause: ModelError, encrypted: bool },
     #[error(
-        "the weights {checksum} take {needed} bytes on {device}, and the memory budget is {budget}: give more with --memory-budget"
+        "the weights {checksum} take {needed} bytes on {device}, and the memory budget is {budget}: give more with --memory"
     )]
     OverBudget { checksum: Digest, device: Device, needed: u64, budget: u64 },
     #[error("the loading of the weights {0} was given up")]
@@ -394,4 +394,4 @@ pub(super) async fn blocking<T: Send + 'static>(
 
 #[cfg(test)]
 #[path = "weights_tests.rs"]
-mod tests;
+pub(super) mod tests;

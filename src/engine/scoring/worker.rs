@@ -151,7 +151,8 @@ impl Worker<'_> {
                 Ok(Err(Setback::OutOfMemory(why))) => {
                     let rows = samples[part.clone()].iter().map(rows).sum();
                     self.rows.halve(rows);
-                    Fault::Sample(format!("{} has not the memory for it: {why}", self.scorer.name()))
+                    let text = format!("{} has not the memory for it: {why}", self.scorer.name());
+                    if rows > 1 { Fault::Sample(text) } else { Fault::Device(text) }
                 }
                 Err(panic) => Fault::Device(format!("{} panicked: {}", self.scorer.name(), words(&*panic))),
                 Ok(Err(setback)) => {

@@ -11,24 +11,8 @@ use std::{
 use super::*;
 use crate::{
     primitives::hash,
-    storage::scripted::{Seen, Server, Step, head, honest, whole},
+    storage::scripted::{RANGE, Seen, Server, Step, hasty, head, honest, whole},
 };
-
-const RANGE: u64 = 64 << 10;
-
-fn fetcher() -> Fetcher {
-    let manners = Manners {
-        range: RANGE,
-        ahead: 4,
-        stall: Duration::from_millis(300),
-        least: 16 << 10,
-        failures: 3,
-        first_pause: Duration::from_millis(10),
-        longest_pause: Duration::from_millis(50),
-        reserve: 0,
-    };
-    Fetcher { manners, ..Fetcher::new().unwrap() }
-}
 
 /// No two ranges alike.
 fn data(length: usize) -> Bytes {
@@ -62,7 +46,7 @@ fn blob(server: &Server, data: &Bytes) -> Blob {
 /// A server that answers so, and what a download of this data from it comes to.
 async fn refused(data: &Bytes, answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> (String, Place, Server) {
     let (server, place) = (Server::start(answer).await, place());
-    let error = fetcher().download(&blob(&server, data), &place.path, &()).await.expect_err("the server misbehaves");
+    let error = hasty().download(&blob(&server, data), &place.path, &()).await.expect_err("the server misbehaves");
     assert!(error.to_string().contains(&server.url), "{error} does not name {}", server.url);
     assert!(!place.path.exists());
     (error.to_string(), place, server)
@@ -88,7 +72,7 @@ async fn a_large_blob_comes_by_ranges_in_order_and_leaves_nothing_but_itself() {
     })
     .await;
     let (place, progress) = (place(), Progress(AtomicU64::new(0)));
-    fetcher().download(&blob(&server, &data), &place.path, &progress).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &progress).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert_eq!(place.names(), ["weights.enc"]);
     assert_eq!(server.starts(), (0..=10).map(|i| i * RANGE).collect::<Vec<_>>());
@@ -100,7 +84,7 @@ async fn a_file_that_is_there_is_not_asked_for_again() {
     let data = data(3 * RANGE as usize);
     let (server, place) = (Server::of_files([("/weights.enc", data.clone())]).await, place());
     for _ in 0..2 {
-        fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+        hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     }
     assert_eq!(server.seen().len(), 3);
 }
@@ -110,7 +94,7 @@ async fn a_small_blob_is_one_plain_request() {
     for size in [0, 1, RANGE as usize] {
         let data = data(size);
         let (server, place) = (Server::of_files([("/weights.enc", data.clone())]).await, place());
-        fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+        hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
         assert_eq!(std::fs::read(&place.path).unwrap(), data);
         assert_eq!(server.seen().iter().map(|seen| seen.range.clone()).collect::<Vec<_>>(), [None]);
     }
@@ -137,7 +121,7 @@ async fn cut(place: &Place, blob: &Blob, at: u64) {
         }
     }
     let reached = Reached(at, tokio::sync::Notify::new());
-    let fetcher = Fetcher { manners: Manners { stall: Duration::from_secs(60), ..fetcher().manners }, ..fetcher() };
+    let fetcher = Fetcher { manners: Manners { stall: Duration::from_secs(60), ..hasty().manners }, ..hasty() };
     tokio::select! {
         ended = fetcher.download(blob, &place.path, &reached) => panic!("it ended before it was cut: {ended:?}"),
         () = reached.1.notified() => {}
@@ -156,7 +140,7 @@ async fn a_download_that_was_dropped_asks_only_for_the_rest() {
     let second = Server::start(move |seen| honest(seen, &served, "\"v1\"")).await;
     let moved = Blob { url: second.url.clone(), ..blob.clone() };
     rename_source(&place, &blob.url, &moved.url);
-    fetcher().download(&moved, &place.path, &()).await.unwrap();
+    hasty().download(&moved, &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert_eq!(second.starts(), (5..12).map(|i| i * RANGE).collect::<Vec<_>>());
     assert!(second.seen().iter().all(|seen| seen.if_range.as_deref() == Some("\"v1\"")));
@@ -183,7 +167,7 @@ async fn a_file_that_changed_since_the_cut_is_begun_again() {
     let second = Server::start(move |seen| honest(seen, &served, "\"v2\"")).await;
     let after = Blob { url: second.url.clone(), ..before.clone() };
     rename_source(&place, &before.url, &after.url);
-    fetcher().download(&after, &place.path, &()).await.unwrap();
+    hasty().download(&after, &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), new);
 }
 
@@ -202,7 +186,7 @@ async fn a_part_that_was_torn_or_tampered_with_is_begun_again() {
     let mut torn = std::fs::read(&part).unwrap();
     torn[RANGE as usize + 5] ^= 1;
     std::fs::write(&part, torn).unwrap();
-    fetcher().download(&moved, &place.path, &()).await.unwrap();
+    hasty().download(&moved, &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert_eq!(second.starts().first(), Some(&0));
 }
@@ -221,7 +205,7 @@ async fn connections_that_break_are_picked_up_where_they_broke() {
     })
     .await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert!(server.starts().contains(&40_000));
 }
@@ -237,7 +221,7 @@ async fn a_server_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     })
     .await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(server.seen().len(), 4);
 
     for status in [401, 403, 404, 410, 501] {
@@ -256,7 +240,7 @@ async fn a_server_without_ranges_is_read_in_one_stream() {
     let served = data.clone();
     let server = Server::start(move |_| whole(&served)).await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert_eq!(server.seen().len(), 1);
 }
@@ -274,7 +258,7 @@ async fn a_stream_that_is_cut_is_begun_again() {
     })
     .await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
     assert_eq!(server.seen().len(), 2);
 }
@@ -366,7 +350,7 @@ async fn a_server_that_gives_less_than_a_range_is_asked_for_the_rest() {
     })
     .await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
 }
 
@@ -412,7 +396,7 @@ async fn a_file_that_changes_while_it_is_read_is_begun_again_and_given_up_in_the
     })
     .await;
     let place = place();
-    fetcher().download(&blob(&server, &data), &place.path, &()).await.unwrap();
+    hasty().download(&blob(&server, &data), &place.path, &()).await.unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
 
     let served = data.clone();
@@ -437,7 +421,7 @@ async fn a_full_disk_is_named_and_nothing_is_left_on_it() {
     let blob = blob(&server, &data);
     let part = format!("weights.{}.part", hex::encode(&hash(blob.url.as_bytes()).0[..4]));
     std::os::unix::fs::symlink("/dev/full", place.dir.path().join(part)).unwrap();
-    let error = fetcher().download(&blob, &place.path, &()).await.unwrap_err();
+    let error = hasty().download(&blob, &place.path, &()).await.unwrap_err();
     assert!(error.to_string().contains("the disk is full"), "{error}");
     assert!(place.names().is_empty(), "{:?}", place.names());
 }
@@ -447,7 +431,7 @@ async fn a_full_disk_is_named_and_nothing_is_left_on_it() {
 async fn what_does_not_fit_on_the_disk_is_not_begun() {
     let (server, place) = (Server::of_files([]).await, place());
     let blob = Blob { url: server.url.clone(), checksum: Digest([1; 32]), size: u64::MAX / 2 };
-    let error = fetcher().download(&blob, &place.path, &()).await.unwrap_err();
+    let error = hasty().download(&blob, &place.path, &()).await.unwrap_err();
     assert!(matches!(error, StorageError::NoRoom { .. }), "{error}");
     assert!(server.seen().is_empty() && place.names().is_empty());
 }
@@ -456,7 +440,7 @@ async fn what_does_not_fit_on_the_disk_is_not_begun() {
 async fn two_downloads_of_one_file_share_it() {
     let data = data(8 * RANGE as usize);
     let (server, place) = (Server::of_files([("/weights.enc", data.clone())]).await, place());
-    let (blob, fetcher) = (blob(&server, &data), fetcher());
+    let (blob, fetcher) = (blob(&server, &data), hasty());
     let (one, two) = tokio::join!(fetcher.download(&blob, &place.path, &()), fetcher.download(&blob, &place.path, &()));
     one.and(two).unwrap();
     assert_eq!(std::fs::read(&place.path).unwrap(), data);
