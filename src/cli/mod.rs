@@ -4,6 +4,7 @@
 
 mod claim;
 mod confirm;
+mod data;
 mod demo;
 mod device;
 mod devnet;
@@ -13,6 +14,7 @@ mod environment;
 mod epoch;
 mod exit;
 mod headless;
+mod library;
 mod models;
 mod near;
 mod network;

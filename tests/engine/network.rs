@@ -68,6 +68,7 @@ impl Orders {
             memory_budget: None,
             scorers: Vec::new(),
             share_data: None,
+            library_bytes: 1 << 30,
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,
@@ -148,6 +149,11 @@ impl Network {
     }
 
     pub async fn start_with(targets: u64, seed: u64, protocol_version: u64) -> Self {
+        Self::start_paying(targets, targets, seed, protocol_version).await
+    }
+
+    /// So many targets in each epoch: `targets` at its start, the rest as replacements of those that were filled.
+    pub async fn start_paying(targets: u64, paid: u64, seed: u64, protocol_version: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
         let models = (0..3u64).map(|n| ModelSpec {
@@ -159,12 +165,12 @@ impl Network {
         let mut genesis = GenesisOptions::v5(16);
         genesis.protocol_version = protocol_version;
         genesis.parameters.target_initial_targets_per_epoch = targets;
-        genesis.parameters.target_hits_per_epoch = targets;
+        genesis.parameters.target_hits_per_epoch = paid;
         // Every sample hits every target, in every epoch: what is filled depends on the engine alone.
         genesis.parameters.target_initial_distance_threshold = SomaTensor::scalar(2.0);
         genesis.parameters.target_difficulty_adjustment_rate_bps = 0;
-        // 80 % of it pays for `targets` targets of about 0.0127 SOMA.
-        genesis.emission_per_epoch_shannons = 12_685_185 * targets * 10 / 8 + 2;
+        // 80 % of it pays for `paid` targets of about 0.0127 SOMA.
+        genesis.emission_per_epoch_shannons = 12_685_185 * paid * 10 / 8 + 2;
         let config = DevnetConfig {
             dir: dir.path().join("network"),
             seed,

@@ -14,18 +14,12 @@ use crate::{
     engine::{
         backoff::Backoff,
         corpus::{Reading, Skipped, Source},
-        journal::{JournalError, ScoredSample},
-        matching::Ask,
+        matching::{Ask, ScoredSample},
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
     model::{Placement, Score},
     primitives::{Digest, ObjectId},
 };
-
-/// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
-pub(super) const SAVED_AT_ONCE: usize = 64;
-/// Embeddings that are taken from disk into the library, for one model.
-const LOADED_BYTES: usize = 512 << 20;
 
 /// How long models that are here wait for others, to score with all at once.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -58,7 +52,6 @@ pub(super) struct Pipeline {
     pub in_scoring: u64,
     /// (sample, weights) of those.
     asked: HashSet<(Digest, Digest)>,
-    unsaved: Vec<ScoredSample>,
     pub failures: u64,
     pub paused: bool,
 }
@@ -98,10 +91,6 @@ impl Pipeline {
     /// Whether a pass listens; otherwise the reader's queue is left alone, and the reader waits.
     pub fn wants_samples(&self) -> bool {
         !self.paused && self.pass.is_some()
-    }
-
-    pub fn unsaved(&self) -> usize {
-        self.unsaved.len()
     }
 
     pub fn skipped(&self) -> u64 {
@@ -199,13 +188,7 @@ impl Dispatcher {
         match result {
             Ok(()) => {
                 self.pipeline.residents.insert(checksum, Residency::Ready);
-                let (journal, done) = (self.journal.clone(), self.done.clone());
-                tokio::spawn(async move {
-                    let loaded = async {
-                        Ok((journal.scored_with(checksum).await?, journal.load_scores(checksum, LOADED_BYTES).await?))
-                    };
-                    let _ = done.send(Done::Scores { weights: checksum, result: loaded.await });
-                });
+                self.matcher.ask(Ask::Known(checksum));
             }
             Err(why) => {
                 let spec = self.pipeline.specs.get(&checksum);
@@ -220,19 +203,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    pub(super) fn scores_loaded(
-        &mut self,
-        weights: Digest,
-        result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError>,
-    ) -> Result<(), Halt> {
-        let (scored, samples) = result?;
+    /// What need not be scored under these weights.
+    pub(super) fn scores_known(&mut self, weights: Digest, scored: Vec<Digest>) {
         self.pipeline.scored.entry(weights).or_default().extend(scored);
-        if !samples.is_empty() {
-            self.matcher.ask(Ask::Scored(samples));
-        }
         self.survey_due = true;
         self.start_pass_if_due();
-        Ok(())
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
@@ -344,6 +319,7 @@ impl Dispatcher {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
                 self.meter.count(results.len() as u64, tokens);
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
+                let mut failures = Vec::new();
                 for (weights, result) in results {
                     self.pipeline.asked.remove(&(checksum, weights));
                     // Also what failed: it would fail again.
@@ -352,29 +328,20 @@ impl Dispatcher {
                     }
                     match result {
                         Ok(score) => scores.push((weights, score)),
-                        Err(why) => self.sample_failed(weights, &source, why).await?,
+                        Err(why) => {
+                            // What the device or the weights are to blame for may go well another time.
+                            if let Fault::Sample(why) = &why {
+                                failures.push((weights, why.clone()));
+                            }
+                            self.sample_failed(weights, &source, why).await?;
+                        }
                     }
                 }
-                if !scores.is_empty() {
-                    let sample = ScoredSample { checksum, source, scores };
-                    self.matcher.ask(Ask::Scored(vec![sample.clone()]));
-                    self.pipeline.unsaved.push(sample);
-                    self.survey_due = true;
-                }
-                if self.pipeline.unsaved.len() >= SAVED_AT_ONCE {
-                    self.save_scores().await?;
-                }
+                self.survey_due |= !scores.is_empty();
+                self.matcher.ask(Ask::Scored(vec![ScoredSample { checksum, source, scores, failures }]));
                 self.dirty = true;
                 Ok(())
             }
         }
-    }
-
-    pub(super) async fn save_scores(&mut self) -> Result<(), Halt> {
-        let unsaved = std::mem::take(&mut self.pipeline.unsaved);
-        if !unsaved.is_empty() {
-            self.journal.store_scores(unsaved).await?;
-        }
-        Ok(())
     }
 }

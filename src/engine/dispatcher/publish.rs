@@ -5,17 +5,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Dispatcher, Done,
-    pipeline::{Residency, SAVED_AT_ONCE},
-};
+use super::{Dispatcher, Done, pipeline::Residency};
 use crate::{
     api::{
         MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow, SubmissionState as State,
         TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
-        matching::Ask,
+        matching::{Ask, MOST_UNKEPT},
         now_ms,
         scoring::{Activity, WeightsState},
         snapshot::{Place, fit},
@@ -239,7 +236,7 @@ impl Dispatcher {
                 read: stage(self.reader.readings.len(), self.reader.readings.max_capacity()),
                 scoring: stage(rows, appetite),
                 scored: stage(self.scorers.results.len(), self.scorers.results.max_capacity()),
-                saving: stage(self.pipeline.unsaved(), SAVED_AT_ONCE),
+                saving: stage(self.matcher.unkept(), MOST_UNKEPT),
             },
             scorers,
             device: self.scorers.gauges().iter().map(|gauge| gauge.name.as_str()).collect::<Vec<_>>().join(", "),
