@@ -224,7 +224,7 @@ impl Plane {
 
     /// Fills the file with zeros up to so many rows: what is mapped is there.
     fn grow(&mut self, rows: usize, dim: usize) -> Result<(), MatrixError> {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         if rows <= self.rows {
             return Ok(());
         }
