@@ -407,3 +407,28 @@ fn devices_and_precisions_that_are_not_there_are_errors() {
     }
     assert_eq!(somascope::model::devices()[0].device, Device::Cpu);
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// What compositions rest on: full windows, up to a batch of them, have the mean of their losses and embeddings when they are put
+    /// together, in any order.
+    #[test]
+    fn scores_of_full_windows_add_up(
+        windows in prop::collection::vec(prop::collection::vec(any::<u8>(), 1024), 1..=16),
+        turn in 0usize..16,
+    ) {
+        let model = load(&SMALL).unwrap();
+        let mut parts: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let alone: Vec<_> = model.score_batch(&parts, 0).into_iter().map(Result::unwrap).collect();
+        let count = alone.len() as f32;
+        parts.rotate_left(turn % windows.len());
+        let together = model.score(&parts.concat(), 0).unwrap();
+        let loss = alone.iter().map(|score| score.loss).sum::<f32>() / count;
+        prop_assert!((together.loss - loss).abs() <= 1e-5 * loss.abs(), "{} and not {loss}", together.loss);
+        for (at, x) in together.embedding.iter().enumerate() {
+            let mean = alone.iter().map(|score| score.embedding[at]).sum::<f32>() / count;
+            prop_assert!((x - mean).abs() <= 1e-5, "number {at} is {x} and not {mean}");
+        }
+    }
+}

@@ -1,15 +1,24 @@
-//! How much of what was scored is kept.
+//! How much of what was scored is kept, and what may be made of it.
 
 use clap::Args;
+
+use crate::engine::Compose;
 
 #[derive(Args, Clone, Copy, Debug)]
 pub struct LibraryArgs {
     /// Keep so many GiB of scores on disk, so that new targets are answered by what was scored before; the oldest leave first.
     #[arg(long, value_name = "GIB", default_value = "8", value_parser = gib)]
     library: u64,
+    /// For targets that no single sample reaches, put full windows together: off; same-source, windows of one file or record; or any.
+    #[arg(long, value_name = "FROM", default_value_t)]
+    compose: Compose,
 }
 
 impl LibraryArgs {
+    pub fn compose(self) -> Compose {
+        self.compose
+    }
+
     pub fn bytes(self) -> u64 {
         self.library
     }

@@ -176,6 +176,7 @@ impl Run {
                 scorers: self.scorer,
                 share_data: self.share_data,
                 library_bytes: self.library.bytes(),
+                compose: self.library.compose(),
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),
                 accepted_protocol,

@@ -43,6 +43,7 @@ use crate::{
 pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 pub use dispatcher::replacement;
 pub use journal::JournalError;
+pub use matching::Compose;
 pub use scoring::{ShareError, available_memory};
 
 /// Everything that the engine is told from outside.
@@ -76,6 +77,8 @@ pub struct EngineConfig {
     pub share_data: Option<String>,
     /// Bytes of scores that are kept on disk; the oldest leave first.
     pub library_bytes: u64,
+    /// What may be put together for a target that no single sample reaches.
+    pub compose: Compose,
     /// How often epoch and wallet are looked at; targets are kept current by the subscription.
     pub refresh: Duration,
     /// Transactions that may be on their way at once, each with coins of its own; at least one. Coins are split ahead to so

@@ -16,7 +16,7 @@ use somascope::{
         types::{SomaTensor, SubmitData, TransactionKind},
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    engine::{COINS_AHEAD, Crash, EngineConfig, Policy, Sampling},
+    engine::{COINS_AHEAD, Compose, Crash, EngineConfig, Policy, Sampling},
     primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -69,6 +69,8 @@ impl Orders {
             scorers: Vec::new(),
             share_data: None,
             library_bytes: 1 << 30,
+            // A test that counts fills counts those of single samples.
+            compose: Compose::Off,
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,
@@ -180,15 +182,30 @@ impl Network {
             models: models.collect(),
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        let devnet = devnet::start(config.clone()).await.expect("the network starts");
-        let corpus = dir.path().join("corpus");
-        std::fs::create_dir(&corpus).expect("a corpus");
+        let mut files = BTreeMap::new();
         for n in 0..24u32 {
             let line = format!(
                 "sample {n}: {}\n",
                 "abcdefghijklmnopqrstuvwxyz".chars().cycle().skip(n as usize).take(40).collect::<String>()
             );
-            std::fs::write(corpus.join(format!("{n}.txt")), line.repeat(1 + n as usize % 7)).expect("a file");
+            files.insert(format!("{n}.txt"), line.repeat(1 + n as usize % 7).into_bytes());
+        }
+        Self::launch(config, &files, dir).await
+    }
+
+    /// A network of one's own, with these files as the corpus.
+    pub async fn of(config: DevnetConfig, files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = DevnetConfig { dir: dir.path().join("network"), ..config };
+        Self::launch(config, files, dir).await
+    }
+
+    async fn launch(config: DevnetConfig, files: &BTreeMap<String, Vec<u8>>, dir: tempfile::TempDir) -> Self {
+        let devnet = devnet::start(config.clone()).await.expect("the network starts");
+        let corpus = dir.path().join("corpus");
+        std::fs::create_dir(&corpus).expect("a corpus");
+        for (name, bytes) in files {
+            std::fs::write(corpus.join(name), bytes).expect("a file");
         }
         Self { devnet, config, dir }
     }

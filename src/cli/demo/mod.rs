@@ -180,6 +180,7 @@ impl Demo {
             scorers: Vec::new(),
             share_data: None,
             library_bytes: self.library.bytes(),
+            compose: self.library.compose(),
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,

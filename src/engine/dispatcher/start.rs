@@ -122,10 +122,16 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         watch: Watch::spawn(client.clone(), address, config.refresh),
         reader: Reader::spawn(config.corpus, config.sampling, config.dir.clone(), shelf.clone())
             .map_err(EngineError::Thread)?,
-        shelf,
         scorers: Scorers::spawn(scorers).map_err(EngineError::Thread)?,
-        matcher: Matcher::spawn(config.policy.min_margin, &config.dir, config.library_bytes)
-            .map_err(EngineError::Thread)?,
+        matcher: Matcher::spawn(
+            config.policy.min_margin,
+            config.compose,
+            shelf.clone(),
+            &config.dir,
+            config.library_bytes,
+        )
+        .map_err(EngineError::Thread)?,
+        shelf,
         weights,
         dim,
         network_name: config.network_name,

@@ -65,7 +65,7 @@ fn distance(product: f32, norms: (f32, f32)) -> f32 {
 }
 
 /// What distances of random directions scatter by, the other way round.
-fn z(margin: f32, dim: usize) -> f32 {
+pub(super) fn z(margin: f32, dim: usize) -> f32 {
     margin * (dim as f32).sqrt()
 }
 
@@ -76,6 +76,22 @@ impl Board {
 
     pub fn standing(&self, target: &ObjectId) -> Option<&Standing> {
         self.targets.get(target).map(|open| &open.standing)
+    }
+
+    /// An open target for which no single sample is a candidate.
+    pub fn uncovered(&self, target: &ObjectId) -> Option<&TargetSpec> {
+        let open = self.targets.get(target)?;
+        let is_single = |candidate: &Candidate| candidate.source.pieces().len() == 1;
+        (!open.standing.candidates.iter().any(is_single)).then_some(&open.spec)
+    }
+
+    /// Takes in a candidate that was put together. Gives whether anything changed.
+    pub fn take(&mut self, target: &ObjectId, candidate: Candidate) -> bool {
+        let Some(Open { spec, standing, .. }) = self.targets.get_mut(target) else { return false };
+        if standing.candidates.iter().any(|held| held.checksum == candidate.checksum) {
+            return false;
+        }
+        standing.add(candidate.rank(), spec, self.min_margin, || Some(candidate))
     }
 
     pub fn close(&mut self, target: &ObjectId) {

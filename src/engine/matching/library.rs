@@ -51,7 +51,6 @@ pub(in crate::engine) struct Sample {
     pub checksum: Digest,
     pub len: u32,
     /// Equal for pieces of the same origin: a hash of it.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the composer"))]
     pub origin: u64,
     touched: u64,
 }
@@ -512,6 +511,11 @@ impl Library {
 
     pub fn shelf(&self, weights: &Digest) -> Option<&Shelf> {
         self.shelves.get(weights)
+    }
+
+    /// How many samples have scores under these weights.
+    pub fn scored(&self, weights: &Digest) -> usize {
+        self.shelves.get(weights).map_or(0, Shelf::len)
     }
 
     pub fn sample(&self, number: u32) -> Option<&Sample> {

@@ -5,6 +5,7 @@
 //! keeps more on disk than its limit, never blocks whoever asks, and never stops an engine: what cannot be kept is scored again.
 
 mod board;
+mod compose;
 mod library;
 mod shelf;
 mod standing;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use crate::primitives::{Digest, ObjectId};
 
 pub(super) use board::Board;
+pub use compose::Compose;
 pub(super) use library::{Library, ScoredSample};
 pub(super) use standing::{Candidate, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};

@@ -62,7 +62,6 @@ impl Shelf {
     }
 
     /// By slot; [`NONE`] in those that are free.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the composer"))]
     pub fn samples(&self) -> &[u32] {
         &self.samples
     }
@@ -86,6 +85,11 @@ impl Shelf {
     pub fn exact(&self, slot: u32) -> Option<Vec<f32>> {
         let is_whole = self.matrix.check(slot) == self.checks[slot as usize];
         is_whole.then(|| self.matrix.exact(slot))
+    }
+
+    /// Slots in use.
+    pub fn len(&self) -> usize {
+        self.samples.len() - self.free.len()
     }
 
     pub(super) fn free(&self) -> usize {

@@ -17,9 +17,9 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Board, DIR, Library, ScoredSample, Standing, TargetSpec, board::Damaged};
+use super::{Board, Compose, DIR, Library, ScoredSample, Standing, TargetSpec, board::Damaged, compose::Composer};
 use crate::{
-    engine::now_ms,
+    engine::{corpus, now_ms},
     model::Score,
     primitives::{Digest, ObjectId},
 };
@@ -78,10 +78,17 @@ pub(in crate::engine) struct Matcher {
 
 impl Matcher {
     /// `dir`: the engine's; the library opens there, in the thread.
-    pub fn spawn(min_margin: f32, dir: &Path, limit_bytes: u64) -> io::Result<Self> {
+    pub fn spawn(
+        min_margin: f32,
+        compose: Compose,
+        contents: corpus::Shelf,
+        dir: &Path,
+        limit_bytes: u64,
+    ) -> io::Result<Self> {
         let (asks, asked) = blocking::channel();
         let (told, replies) = mpsc::unbounded_channel();
         let dir = dir.join(DIR);
+        let composer = Composer::new(compose, min_margin, contents)?;
         let unkept = Arc::new(AtomicUsize::new(0));
         let counted = unkept.clone();
         let threads = rayon::ThreadPoolBuilder::new()
@@ -89,7 +96,7 @@ impl Matcher {
             .build()
             .map_err(io::Error::other)?;
         thread::Builder::new().name("matcher".into()).spawn(move || {
-            let mut work = Work::new(&dir, limit_bytes, min_margin, told, counted);
+            let mut work = Work::new(&dir, limit_bytes, min_margin, composer, told, counted);
             // A pool of its own: scoring keeps the other one busy for seconds.
             threads.install(|| work.serve(asked));
         })?;
@@ -122,6 +129,7 @@ struct Work {
     /// Without one, samples meet the targets that are open, and nothing is kept.
     library: Option<Library>,
     board: Board,
+    composer: Composer,
     told: mpsc::UnboundedSender<Reply>,
     unkept: Arc<AtomicUsize>,
     /// The last trouble in keeping; told again only when it is another one.
@@ -136,6 +144,7 @@ impl Work {
         dir: &Path,
         limit_bytes: u64,
         min_margin: f32,
+        composer: Composer,
         told: mpsc::UnboundedSender<Reply>,
         unkept: Arc<AtomicUsize>,
     ) -> Self {
@@ -155,7 +164,7 @@ impl Work {
             }
         };
         let board = Board::new(min_margin);
-        Self { library, board, told, unkept, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
+        Self { library, board, composer, told, unkept, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
     }
 
     fn serve(&mut self, asked: blocking::Receiver<Ask>) {
@@ -163,7 +172,7 @@ impl Work {
         loop {
             self.tell_troubles();
             if waiting.is_empty() {
-                match asked.recv_timeout(SYNC_EVERY) {
+                match asked.recv_timeout(self.patience()) {
                     Ok(ask) => waiting.push_back(ask),
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => break,
@@ -179,6 +188,8 @@ impl Work {
                     return;
                 }
                 self.answer(ask, &mut waiting);
+            } else {
+                self.compose();
             }
             if self.synced.elapsed() >= SYNC_EVERY {
                 self.sync();
@@ -220,16 +231,36 @@ impl Work {
                 let mut damaged = Damaged::new();
                 let opened = self.board.open(targets, self.library.as_ref(), &mut damaged);
                 self.forget(damaged);
+                self.composer.opened(&opened);
                 self.tell(opened);
                 if !rest.is_empty() {
                     waiting.push_front(Ask::Opened(rest));
                 }
             }
-            Ask::Closed(targets) => targets.iter().for_each(|id| self.board.close(id)),
+            Ask::Closed(targets) => {
+                self.composer.closed(&targets);
+                targets.iter().for_each(|id| self.board.close(id));
+            }
             Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
             Ask::Survey(weights) => self.survey(weights),
             // Served where the loop ends.
             Ask::Close(_) => {}
+        }
+    }
+
+    /// How long to wait for an ask before there is other work.
+    fn patience(&self) -> Duration {
+        let due = self.library.as_ref().and_then(|library| self.composer.due(&self.board, library));
+        due.map_or(SYNC_EVERY, |due| due.min(SYNC_EVERY))
+    }
+
+    /// Looks for a composition for one target: nobody who asks waits for longer than that takes.
+    fn compose(&mut self) {
+        let Some(library) = &self.library else { return };
+        if let Some((id, candidate)) = self.composer.step(&self.board, library)
+            && self.board.take(&id, candidate)
+        {
+            self.tell([id]);
         }
     }
 
