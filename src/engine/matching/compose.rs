@@ -27,7 +27,6 @@ use crate::{
 const REST: u32 = 4;
 /// A target is asked for again when the windows have become more by this share.
 const GROWTH: usize = 20;
-const LEAST_GROWTH: usize = 16;
 /// Sets of models whose windows are kept sorted out.
 const POOLS: usize = 8;
 /// Search precision may move a mean loss by this share of it: closer calls are not made.
@@ -202,7 +201,7 @@ impl Composer {
             let before = self.asked.get(&spec.id).copied();
             let is_due = match before {
                 None => scored > 1,
-                Some(before) => scored >= before + (before / GROWTH).max(LEAST_GROWTH),
+                Some(before) => has_grown(before, scored),
             };
             is_due.then_some((before.is_some(), spec))
         });
@@ -278,7 +277,7 @@ impl Composer {
                     && shelves.iter().zip(&held.slots).all(|(shelf, slots)| shelf.slot(number) == Some(slots[at]))
             };
             held.weights == weights
-                && scored < held.scored + (held.scored / GROWTH).max(LEAST_GROWTH)
+                && !has_grown(held.scored, scored)
                 && held.samples.iter().enumerate().all(|(at, (number, checksum))| in_place(at, *number, checksum))
         };
         if let Some(at) = self.pools.iter().position(is_current) {
@@ -297,6 +296,11 @@ impl Composer {
 fn scored(spec: &TargetSpec, library: &Library) -> Option<usize> {
     let counts = spec.models.iter().map(|(_, weights)| weights.map(|weights| library.scored(&weights)));
     counts.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+/// By enough to look again.
+fn has_grown(before: usize, now: usize) -> bool {
+    now > before + before / GROWTH
 }
 
 /// One full sequence: only of such are the scores of a composition the means.
