@@ -257,9 +257,9 @@ static BOTH: LazyLock<[Model; 2]> = LazyLock::new(|| {
 /// Rows of a batch are independent and share the regulariser's noise, and rotary attention sees only differences of positions. So the loss and
 /// the embedding of up to sixteen full windows, one after the other, are the means of the windows' own: what the composer lives on.
 ///
-/// The one difference is that a window's positions are offsets into the whole, whose angles are rounded to f32 where they are larger. Measured
-/// over all compositions of sixteen that this test can draw: below 3e-6 of the loss and 2e-5 of an embedding's components (which are of the order
-/// of 1); with equal positions the difference is that of summing in another order.
+/// What is left is rounding: a window's positions are offsets into the whole, whose angles are rounded to f32 where they are larger, and the
+/// sums are made in another order. Measured over thirty draws with both models: at most 1.0e-7 of the loss, and 3.0e-7 of a component of the
+/// embedding (which are of the order of 1). Held to ten times that.
 fn assert_composes(indices: &[u64]) -> Result<(), TestCaseError> {
     let windows: Vec<Vec<u8>> = indices.iter().map(|index| window(*index)).collect();
     let slices: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
@@ -270,10 +270,10 @@ fn assert_composes(indices: &[u64]) -> Result<(), TestCaseError> {
             ((0..parts.len()).map(|i| f64::from(value(i))).sum::<f64>() / parts.len() as f64) as f32
         };
         let loss = mean(&|i| parts[i].loss);
-        prop_assert!((whole.loss - loss).abs() <= 3e-6 * loss, "loss {}, mean of the windows' {loss}", whole.loss);
+        prop_assert!((whole.loss - loss).abs() <= 1e-6 * loss, "loss {}, mean of the windows' {loss}", whole.loss);
         for (d, value) in whole.embedding.iter().enumerate() {
             let mean = mean(&|i| parts[i].embedding[d]);
-            prop_assert!((value - mean).abs() <= 2e-5, "[{d}]: {value}, mean of the windows' {mean}");
+            prop_assert!((value - mean).abs() <= 3e-6, "[{d}]: {value}, mean of the windows' {mean}");
         }
     }
     Ok(())
@@ -406,4 +406,29 @@ fn devices_and_precisions_that_are_not_there_are_errors() {
         assert!(matches!(error, ModelError::NoDevice { device: d, .. } if d == device), "{error}");
     }
     assert_eq!(somascope::model::devices()[0].device, Device::Cpu);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// What compositions rest on: full windows, up to a batch of them, have the mean of their losses and embeddings when they are put
+    /// together, in any order.
+    #[test]
+    fn scores_of_full_windows_add_up(
+        windows in prop::collection::vec(prop::collection::vec(any::<u8>(), 1024), 1..=16),
+        turn in 0usize..16,
+    ) {
+        let model = load(&SMALL).unwrap();
+        let mut parts: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let alone: Vec<_> = model.score_batch(&parts, 0).into_iter().map(Result::unwrap).collect();
+        let count = alone.len() as f32;
+        parts.rotate_left(turn % windows.len());
+        let together = model.score(&parts.concat(), 0).unwrap();
+        let loss = alone.iter().map(|score| score.loss).sum::<f32>() / count;
+        prop_assert!((together.loss - loss).abs() <= 1e-5 * loss.abs(), "{} and not {loss}", together.loss);
+        for (at, x) in together.embedding.iter().enumerate() {
+            let mean = alone.iter().map(|score| score.embedding[at]).sum::<f32>() / count;
+            prop_assert!((x - mean).abs() <= 1e-5, "number {at} is {x} and not {mean}");
+        }
+    }
 }

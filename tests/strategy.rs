@@ -25,5 +25,5 @@ fn each_strategy_fills_more_than_the_one_before_it_and_audits_agree() {
         assert!(composer.compositions > 0 && composer.composed_windows >= 2 * composer.compositions, "{composer:?}");
         assert!(composer.checked > 0 && composer.largest_error < 1e-4, "{composer:?}");
     }
-    assert!(played[0].confirmations > 0, "what is submitted is confirmed");
+    assert!(reference.confirmations == 0 && library.confirmations > 0, "{played:?}");
 }

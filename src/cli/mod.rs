@@ -14,6 +14,7 @@ mod environment;
 mod epoch;
 mod exit;
 mod headless;
+mod library;
 mod models;
 mod near;
 mod network;

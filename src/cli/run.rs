@@ -14,6 +14,7 @@ use super::{
     data::{DATA_HELP, DataArgs},
     device::DeviceArgs,
     environment::Environment,
+    library::LibraryArgs,
     network::NetworkArgs,
     pinning::AcceptArgs,
     place,
@@ -83,6 +84,8 @@ pub struct Run {
     wallet: WalletArgs,
     #[command(flatten)]
     accept: AcceptArgs,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     play: Play,
     #[command(flatten)]
@@ -172,6 +175,8 @@ impl Run {
                 memory_budget: self.device.memory_bytes(),
                 scorers: self.scorer,
                 share_data: self.share_data,
+                library_bytes: self.library.bytes(),
+                compose: self.library.compose(),
                 refresh: Duration::from_secs(15),
                 coins_ahead: self.at_once.into(),
                 accepted_protocol,

@@ -41,7 +41,9 @@ use crate::{
 };
 
 pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
+pub use dispatcher::replacement;
 pub use journal::JournalError;
+pub use matching::Compose;
 pub use scoring::{ShareError, available_memory};
 
 /// Everything that the engine is told from outside.
@@ -73,6 +75,10 @@ pub struct EngineConfig {
     pub scorers: Vec<String>,
     /// Where these fetch samples: an address of this machine (`http://host:port`) that they reach. `None`: they are on this machine.
     pub share_data: Option<String>,
+    /// Bytes of scores that are kept on disk; the oldest leave first.
+    pub library_bytes: u64,
+    /// What may be put together for a target that no single sample reaches.
+    pub compose: Compose,
     /// How often epoch and wallet are looked at; targets are kept current by the subscription.
     pub refresh: Duration,
     /// Transactions that may be on their way at once, each with coins of its own; at least one. Coins are split ahead to so
@@ -110,6 +116,9 @@ impl From<SubmissionState> for Crash {
         Self { at: CrashAt::Row(state), times: 1 }
     }
 }
+
+/// Scores on disk, unless somebody says otherwise: of 100,000 samples under three models of 2,048 dimensions they take 2.3 GiB.
+pub const LIBRARY_BYTES: u64 = 8 << 30;
 
 /// Transactions at once, unless somebody says otherwise.
 pub const COINS_AHEAD: usize = 4;

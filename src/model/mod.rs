@@ -15,6 +15,7 @@ mod processor;
 mod regulariser;
 mod rows;
 mod score;
+mod targets;
 mod tensors;
 pub mod tokenizer;
 mod transformer;
@@ -26,6 +27,7 @@ pub use error::ModelError;
 pub use file::ReadAt;
 pub use placement::{Device, DeviceInfo, NoSuchName, Placement, Precision, devices};
 pub use score::{Geometry, Model, Score};
+pub use targets::{Drawn, draw_target};
 
 /// `[batch, seq]` constants of the service (`model.md §1.1`).
 pub const SEQUENCE_LENGTH: usize = 1024;

@@ -10,7 +10,7 @@ use somascope::{
         types::{TransactionData, TransactionKind},
     },
     engine,
-    primitives::Shannons,
+    primitives::{ObjectId, Shannons},
 };
 
 use crate::{
@@ -46,6 +46,25 @@ async fn a_claim_by_somebody_else_is_found_and_booked_to_the_last_shannon() {
     let last = engine.shut_down().await;
     assert_eq!(last.rewards.total.rewards, row.paid.expect("paid"));
     network.assert_books_balance(&orders, &last, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_fill_spawns_is_what_we_computed_of_it_and_is_filled_in_turn() {
+    const PAID: usize = 5;
+    let network = Network::start_paying(1, PAID as u64, 7, 5).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let engine = Running::start(orders.config()).await;
+    until("every paid target is filled", async || network.filled(orders.address()).len() == PAID).await;
+    let last = engine.shut_down().await;
+    let mut spawned = 0;
+    for row in last.submissions.iter().filter(|row| row.state == State::Filled) {
+        let replacement = ObjectId::derive(&row.digest.expect("a transaction filled it"), 2);
+        spawned += usize::from(last.submissions.iter().any(|other| other.target == replacement));
+    }
+    // All but the first follow from a fill of ours; each was opened by its effects or by a checkpoint, whichever came first.
+    assert_eq!(spawned, PAID - 1);
+    assert!(!last.log.iter().any(|line| line.text.contains("not what its fill promised")));
 }
 
 /// A network on which the wallet of `network.engine(1)` has filled a target whose data the validator has reported since.

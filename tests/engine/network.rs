@@ -16,7 +16,7 @@ use somascope::{
         types::{SomaTensor, SubmitData, TransactionKind},
     },
     devnet::{self, Devnet, DevnetConfig, GenesisOptions, ModelSpec, Ports},
-    engine::{COINS_AHEAD, Crash, EngineConfig, Policy, Sampling},
+    engine::{COINS_AHEAD, Compose, Crash, EngineConfig, Policy, Sampling},
     primitives::{Address, ObjectId, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -68,6 +68,9 @@ impl Orders {
             memory_budget: None,
             scorers: Vec::new(),
             share_data: None,
+            library_bytes: 1 << 30,
+            // A test that counts fills counts those of single samples.
+            compose: Compose::Off,
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,
@@ -148,6 +151,11 @@ impl Network {
     }
 
     pub async fn start_with(targets: u64, seed: u64, protocol_version: u64) -> Self {
+        Self::start_paying(targets, targets, seed, protocol_version).await
+    }
+
+    /// So many targets in each epoch: `targets` at its start, the rest as replacements of those that were filled.
+    pub async fn start_paying(targets: u64, paid: u64, seed: u64, protocol_version: u64) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/model");
         let models = (0..3u64).map(|n| ModelSpec {
@@ -159,12 +167,12 @@ impl Network {
         let mut genesis = GenesisOptions::v5(16);
         genesis.protocol_version = protocol_version;
         genesis.parameters.target_initial_targets_per_epoch = targets;
-        genesis.parameters.target_hits_per_epoch = targets;
+        genesis.parameters.target_hits_per_epoch = paid;
         // Every sample hits every target, in every epoch: what is filled depends on the engine alone.
         genesis.parameters.target_initial_distance_threshold = SomaTensor::scalar(2.0);
         genesis.parameters.target_difficulty_adjustment_rate_bps = 0;
-        // 80 % of it pays for `targets` targets of about 0.0127 SOMA.
-        genesis.emission_per_epoch_shannons = 12_685_185 * targets * 10 / 8 + 2;
+        // 80 % of it pays for `paid` targets of about 0.0127 SOMA.
+        genesis.emission_per_epoch_shannons = 12_685_185 * paid * 10 / 8 + 2;
         let config = DevnetConfig {
             dir: dir.path().join("network"),
             seed,
@@ -174,15 +182,30 @@ impl Network {
             models: models.collect(),
             faucet_amount: 2 * SHANNONS_PER_SOMA,
         };
-        let devnet = devnet::start(config.clone()).await.expect("the network starts");
-        let corpus = dir.path().join("corpus");
-        std::fs::create_dir(&corpus).expect("a corpus");
+        let mut files = BTreeMap::new();
         for n in 0..24u32 {
             let line = format!(
                 "sample {n}: {}\n",
                 "abcdefghijklmnopqrstuvwxyz".chars().cycle().skip(n as usize).take(40).collect::<String>()
             );
-            std::fs::write(corpus.join(format!("{n}.txt")), line.repeat(1 + n as usize % 7)).expect("a file");
+            files.insert(format!("{n}.txt"), line.repeat(1 + n as usize % 7).into_bytes());
+        }
+        Self::launch(config, &files, dir).await
+    }
+
+    /// A network of one's own, with these files as the corpus.
+    pub async fn of(config: DevnetConfig, files: &BTreeMap<String, Vec<u8>>) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let config = DevnetConfig { dir: dir.path().join("network"), ..config };
+        Self::launch(config, files, dir).await
+    }
+
+    async fn launch(config: DevnetConfig, files: &BTreeMap<String, Vec<u8>>, dir: tempfile::TempDir) -> Self {
+        let devnet = devnet::start(config.clone()).await.expect("the network starts");
+        let corpus = dir.path().join("corpus");
+        std::fs::create_dir(&corpus).expect("a corpus");
+        for (name, bytes) in files {
+            std::fs::write(corpus.join(name), bytes).expect("a file");
         }
         Self { devnet, config, dir }
     }

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost::Message;
 use somascope::{
     chain::{
-        client::TargetInfo,
+        client::{ActiveModelInfo, EpochState, TargetInfo},
         convert, fees,
         proto::soma::rpc,
         rewards::claim_split,
         types::{
-            ExecutionStatus, IdOperation, Object, ObjectIn, ObjectOut, ObjectType, SystemParameters, SystemStateV1,
-            TargetStatus, TransactionData, TransactionEffectsV1, TransactionKind, UnchangedSharedKind, create_model_id,
+            ExecutionStatus, IdOperation, ModelV1, Object, ObjectIn, ObjectOut, ObjectType, SystemParameters,
+            SystemStateV1, TargetStatus, TransactionData, TransactionEffectsV1, TransactionKind, UnchangedSharedKind,
+            create_model_id,
         },
     },
     devnet::ledger::rules,
-    primitives::{Address, ObjectId, Shannons},
+    engine::replacement::replacement,
+    primitives::{Address, Digest, ObjectId, Shannons},
 };
 
 use crate::capture::capture;
@@ -280,10 +282,44 @@ fn a_replacement_is_computable_from_the_submission_and_the_state_after_it() {
         let expected = rules::target(&state, &ObjectId::derive(&digest, 1)).expect("models are active");
         // Embedding bit by bit, models in their order, threshold, reward, epoch.
         assert_eq!(target.target().expect("a target"), expected, "{}", done.name);
+        // The engine knows the same from what it reads of the state.
+        let (predicted, contents) = replacement(&as_read(&state), &digest).expect("models are active");
+        assert_eq!((predicted, contents), (id, expected), "{}", done.name);
         replacements += 1;
     }
     assert_eq!(replacements, REPLACEMENTS);
     assert_eq!(unseen, UNSEEN_REPLACEMENTS);
+}
+
+/// What a client is told of a state.
+fn as_read(state: &SystemStateV1) -> EpochState {
+    let models = state.model_registry.models.iter().filter_map(|(id, model)| match model.v1() {
+        ModelV1::Active(active) => Some(ActiveModelInfo {
+            id: *id,
+            owner: active.head.owner,
+            stake: active.head.staking_pool.soma_balance,
+            commission_bps: active.head.commission_rate,
+            url: String::new(),
+            checksum: Digest::default(),
+            size: 0,
+            decryption_key: [0; 32],
+            embedding: active.embedding.values().expect("numbers"),
+        }),
+        _ => None,
+    });
+    EpochState {
+        epoch: state.epoch,
+        protocol_version: state.protocol_version,
+        epoch_start_ms: state.epoch_start_timestamp_ms,
+        parameters: state.parameters.clone(),
+        distance_threshold: state.target_state.distance_threshold.scalar_value().expect("a number"),
+        reward_per_target: state.target_state.reward_per_target,
+        targets_generated_this_epoch: state.target_state.targets_generated_this_epoch,
+        emission_balance: state.emission_pool.balance,
+        emission_per_epoch: state.emission_pool.emission_per_epoch,
+        models: models.collect(),
+        upcoming: Vec::new(),
+    }
 }
 
 const REPLACEMENTS: usize = 21;

@@ -42,6 +42,7 @@ pub fn play(world: &World, rules: &Rules, player: Player) -> anyhow::Result<Play
         world,
         network,
         rules: *rules,
+        confirms: player != Player::Reference,
         played: Played::default(),
         confirmed: HashSet::new(),
         composed: Vec::new(),
@@ -68,6 +69,7 @@ struct Game<'a> {
     world: &'a World,
     network: Network,
     rules: Rules,
+    confirms: bool,
     played: Played,
     /// (windows, model)
     confirmed: HashSet<(Vec<u32>, usize)>,
@@ -228,7 +230,8 @@ impl Game<'_> {
     /// Confirms and fills. Gives the replacement.
     fn submit(&mut self, target: &Target, found: Option<&Composition>) -> anyhow::Result<Option<Target>> {
         let Some(found) = found else { return Ok(None) };
-        for model in &target.models {
+        // The reference submits what it has just scored.
+        for model in target.models.iter().filter(|_| self.confirms) {
             if self.confirmed.insert((found.windows.clone(), *model)) {
                 self.played.confirmations += found.windows.len() as u64;
             }

@@ -120,7 +120,9 @@ impl Matrix {
             return Err(NotAdmitted::Length { expected: self.dim, found: embedding.len() }.into());
         }
         let norm = halves::split_all(embedding, &mut self.row.0, &mut self.row.1)?;
-        self.reserve(slot as usize + 1)?;
+        if slot as usize >= self.capacity {
+            self.reserve((slot as usize + 1).max(self.capacity + (self.capacity / 8).max(LEAST_GROWTH)))?;
+        }
         self.high.write(slot, self.dim, as_bytes(&self.row.0))?;
         self.low.write(slot, self.dim, as_bytes(&self.row.1))?;
         Ok(Stored { norm, check: check(&self.row.0, &self.row.1) })
@@ -135,9 +137,9 @@ impl Matrix {
         self.low.write(to, self.dim, as_bytes(&low))
     }
 
-    fn reserve(&mut self, rows: usize) -> Result<(), MatrixError> {
+    /// Makes room for so many rows, if there is less.
+    pub fn reserve(&mut self, rows: usize) -> Result<(), MatrixError> {
         if rows > self.capacity {
-            let rows = rows.max(self.capacity + (self.capacity / 8).max(LEAST_GROWTH));
             self.high.grow(rows, self.dim)?;
             self.low.grow(rows, self.dim)?;
             self.capacity = rows;
@@ -222,7 +224,7 @@ impl Plane {
 
     /// Fills the file with zeros up to so many rows: what is mapped is there.
     fn grow(&mut self, rows: usize, dim: usize) -> Result<(), MatrixError> {
-        const ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
         if rows <= self.rows {
             return Ok(());
         }

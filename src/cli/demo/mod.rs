@@ -18,6 +18,7 @@ use super::{
     device::DeviceArgs,
     devnet::rivals,
     environment::Environment,
+    library::LibraryArgs,
     play::Play,
     specialists,
 };
@@ -69,6 +70,8 @@ pub struct Demo {
     /// Port of the network's gRPC service; 0 takes any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     rpc_port: u16,
+    #[command(flatten)]
+    library: LibraryArgs,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -176,6 +179,8 @@ impl Demo {
             memory_budget: self.device.memory_bytes(),
             scorers: Vec::new(),
             share_data: None,
+            library_bytes: self.library.bytes(),
+            compose: self.library.compose(),
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,

@@ -8,7 +8,7 @@ use crate::{
     chain::types::{
         ExecutionFailure, Model, ModelV1, ObjectId, ObjectType, Owner, SomaTensor, SystemStateV1, TargetV1, to_bcs,
     },
-    model::{arrgen, select_models},
+    model,
 };
 
 /// The active models of one state, decoded once for any number of targets.
@@ -59,13 +59,12 @@ impl Generator {
 
     /// The target of this seed, as it is created.
     pub fn target(&self, system: &SystemStateV1, seed: u64) -> TargetV1 {
-        let embedding = arrgen::normal(seed, self.dimension, 0.0, 1.0);
         let models: Vec<(&[f32], u64)> = self.models.iter().map(|(_, e, stake)| (e.as_slice(), *stake)).collect();
         let count = usize::try_from(system.parameters.target_models_per_target).unwrap_or(usize::MAX);
-        let chosen = select_models(&embedding, &models, count.min(models.len()));
+        let drawn = model::draw_target(seed, self.dimension, &models, count);
         TargetV1::open(
-            SomaTensor::vector(&embedding),
-            chosen.iter().filter_map(|index| self.models.get(*index)).map(|(id, ..)| *id).collect(),
+            SomaTensor::vector(&drawn.embedding),
+            drawn.models.iter().filter_map(|index| self.models.get(*index)).map(|(id, ..)| *id).collect(),
             system.target_state.distance_threshold.clone(),
             system.target_state.reward_per_target,
             system.epoch,

@@ -62,7 +62,6 @@ impl Source {
     }
 
     /// `None`: nothing of nothing.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the composer"))]
     pub fn composition(parts: impl IntoIterator<Item = Source>) -> Option<Self> {
         let pieces: Arc<[Piece]> = parts.into_iter().flat_map(|part| part.pieces.to_vec()).collect();
         (!pieces.is_empty()).then_some(Self { pieces })

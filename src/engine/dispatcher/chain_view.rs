@@ -24,8 +24,23 @@ pub(super) struct OpenTarget {
     pub reward: Shannons,
     pub epoch: u64,
     pub seen_at_ms: u64,
+    /// Computed from the fill that spawned it, and shown by nobody yet.
+    pub is_predicted: bool,
+    /// We saw it open; it was not merely there when we first looked.
+    seen_opening: bool,
     /// Lists in a row that did not name it.
     absences: u32,
+}
+
+impl OpenTarget {
+    /// Whether the chain shows what we hold.
+    fn is_as(&self, shown: &Self) -> bool {
+        let bits = |embedding: &[f32]| embedding.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        self.models == shown.models
+            && self.threshold.to_bits() == shown.threshold.to_bits()
+            && (self.reward, self.epoch) == (shown.reward, shown.epoch)
+            && bits(&self.embedding) == bits(&shown.embedding)
+    }
 }
 
 /// One list may be of a node that lags. So many in a row that do not name a target let it go; if it comes back, it is open.
@@ -53,6 +68,10 @@ pub(super) struct Changes {
     pub stale: bool,
     /// The list did not name something that is open as far as we know.
     pub doubt: bool,
+    /// A target is not what we computed of it.
+    pub disagreement: Option<ObjectId>,
+    /// How long targets that others have filled were open, where we saw it all.
+    pub lifetimes_ms: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -151,10 +170,23 @@ impl ChainView {
         changes
     }
 
-    fn open(&mut self, id: ObjectId, target: OpenTarget, changes: &mut Changes) {
-        if !self.closed.contains(&id) && !self.open.contains_key(&id) {
-            self.open.insert(id, target);
-            changes.opened.push(id);
+    pub(super) fn open(&mut self, id: ObjectId, target: OpenTarget, changes: &mut Changes) {
+        match self.open.get_mut(&id) {
+            _ if self.closed.contains(&id) => {}
+            None => {
+                self.open.insert(id, target);
+                changes.opened.push(id);
+            }
+            Some(held) if held.is_predicted && !target.is_predicted => {
+                if held.is_as(&target) {
+                    held.is_predicted = false;
+                } else {
+                    *held = OpenTarget { seen_at_ms: held.seen_at_ms, ..target };
+                    changes.disagreement = Some(id);
+                    changes.opened.push(id);
+                }
+            }
+            Some(_) => {}
         }
     }
 
@@ -242,6 +274,13 @@ impl ChainView {
                         self.open(*id, target, &mut changes);
                     }
                 }
+                TargetStatus::Filled { .. } => {
+                    // Our own are closed by now.
+                    if let Some(filled) = self.open.get(id).filter(|filled| filled.seen_opening) {
+                        changes.lifetimes_ms.push(now_ms().saturating_sub(filled.seen_at_ms));
+                    }
+                    self.close(*id, &mut changes);
+                }
                 _ => self.close(*id, &mut changes),
             }
         }
@@ -270,6 +309,8 @@ impl From<TargetInfo> for OpenTarget {
             reward: Shannons(info.reward_pool),
             epoch: info.generation_epoch,
             seen_at_ms: now_ms(),
+            is_predicted: false,
+            seen_opening: false,
             absences: 0,
         }
     }
@@ -286,20 +327,66 @@ impl TryFrom<&TargetV1> for OpenTarget {
             reward: Shannons(target.reward_pool),
             epoch: target.generation_epoch,
             seen_at_ms: now_ms(),
+            is_predicted: false,
+            seen_opening: true,
             absences: 0,
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::{
-        chain::{client::ServiceInfo, types::SomaTensor},
+        chain::{
+            client::ServiceInfo,
+            types::{
+                EffectsObjectChange, ExecutionStatus, IdOperation, ObjectIn, ObjectOut, SomaTensor,
+                TransactionEffectsV1, TransactionFee,
+            },
+        },
         devnet::GenesisOptions,
+        primitives::Address,
     };
 
-    fn refresh(epoch: u64, open: &[u8]) -> Refresh {
+    pub fn active_model(n: u8) -> ActiveModelInfo {
+        ActiveModelInfo {
+            id: ObjectId([n; 32]),
+            owner: Address([1; 32]),
+            stake: u64::from(n) * 1_000,
+            commission_bps: 0,
+            url: String::new(),
+            checksum: Digest([n; 32]),
+            size: 1,
+            decryption_key: [0; 32],
+            embedding: crate::model::arrgen::normal(n.into(), 16, 0.0, 1.0),
+        }
+    }
+
+    pub fn effects_of_fill(
+        transaction_digest: Digest,
+        executed_epoch: u64,
+        spawned: Option<ObjectId>,
+    ) -> TransactionEffectsV1 {
+        let created = EffectsObjectChange {
+            input_state: ObjectIn::NotExist,
+            output_state: ObjectOut::NotExist,
+            id_operation: IdOperation::Created,
+        };
+        TransactionEffectsV1 {
+            status: ExecutionStatus::Success,
+            executed_epoch,
+            fee: TransactionFee::default(),
+            transaction_digest,
+            gas_object_index: None,
+            dependencies: vec![],
+            version: 1,
+            changed_objects: spawned.into_iter().map(|id| (id, created.clone())).collect(),
+            unchanged_shared_objects: vec![],
+        }
+    }
+
+    pub fn refresh(epoch: u64, open: &[u8]) -> Refresh {
         let target = |n: &u8| TargetInfo {
             id: ObjectId([*n; 32]),
             embedding: vec![],

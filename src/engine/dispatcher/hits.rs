@@ -13,6 +13,7 @@ use crate::{
         journal::{Confirmation, JournalError, NewSubmission, Step},
         matching::Candidate,
         money::{Costs, Worth},
+        now_ms,
         scoring::{ConfirmJob, ConfirmedHit, NotConfirmed},
     },
     primitives::{ObjectId, Shannons},
@@ -65,7 +66,8 @@ impl Dispatcher {
             return Ok(());
         }
         self.candidates_due = false;
-        let mut choice: Vec<(Costs, ObjectId, Candidate)> = Vec::new();
+        let now = now_ms();
+        let mut choice: Vec<(i128, Costs, ObjectId, Candidate)> = Vec::new();
         for (id, standing) in &self.standings {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
             let candidate = standing.candidates.iter().find(|c| !self.rows.has_failed(*id, c.checksum));
@@ -77,14 +79,14 @@ impl Dispatcher {
                 Worth::Beyond(_) if self.mode == Mode::Manual => {}
                 Worth::Beyond(_) | Worth::No => continue,
             }
-            choice.push((costs, *id, candidate.clone()));
+            let expected = self.odds.expected_gain(&costs, now.saturating_sub(target.seen_at_ms));
+            choice.push((expected, costs, *id, candidate.clone()));
         }
-        // Best gain first, then the smaller bond, then the nearer.
-        choice.sort_by(|(a, _, x), (b, _, y)| {
-            let gain = b.gain().cmp(&a.gain());
-            gain.then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance))
+        // Best expectation first, then the smaller bond, then the nearer.
+        choice.sort_by(|(gain, a, _, x), (other, b, _, y)| {
+            other.cmp(gain).then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance))
         });
-        for (costs, target, candidate) in choice.into_iter().take(room) {
+        for (_, costs, target, candidate) in choice.into_iter().take(room) {
             self.insert_row(costs, target, candidate).await?;
         }
         Ok(())
@@ -149,6 +151,12 @@ impl Dispatcher {
         let Some(live) = self.rows.live.get_mut(&id) else { return Ok(()) };
         let target = match result {
             Ok(Some(target)) if target.status == TargetStatus::Open => target,
+            // The node that answers may not have executed yet what spawned it.
+            Ok(None) if self.chain.open.get(&live.submission.row.target).is_some_and(|open| open.is_predicted) => {
+                live.busy = false;
+                live.delay();
+                return Ok(());
+            }
             Ok(_) => {
                 live.busy = false;
                 let closed = self.chain.note_closed(live.submission.row.target);

@@ -95,6 +95,8 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         memory_budget: None,
         scorers: Vec::new(),
         share_data: None,
+        compose: crate::engine::Compose::default(),
+        library_bytes: 1 << 30,
         refresh: Duration::from_secs(3600),
         coins_ahead: 4,
         accepted_protocol: None,

@@ -11,11 +11,13 @@ mod hits;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
+mod odds;
 mod orders;
 mod outbox;
 mod pipeline;
 mod publish;
 mod quiet;
+pub mod replacement;
 mod rows;
 mod start;
 
@@ -34,8 +36,8 @@ use super::{
     Policy,
     backoff::Backoff,
     corpus::{Reader, Shelf},
-    journal::{Journal, JournalError, OrderId, ScoredSample, Step, Submission, TransactionKind},
-    matching::{Ask, Matcher, Reply, Standing},
+    journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
+    matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{EmbeddingDim, Residents, Scorers},
@@ -56,6 +58,7 @@ use crate::{
 };
 use chain_view::{ChainView, Changes};
 use health::Health;
+use odds::Odds;
 use orders::LiveOrder;
 use pipeline::Pipeline;
 use quiet::Quiet;
@@ -76,7 +79,6 @@ const SCORED_AT_ONCE: usize = 64;
 /// What a short-lived task reports.
 enum Done {
     Weights { checksum: Digest, result: Result<(), String> },
-    Scores { weights: Digest, result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
     Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
@@ -127,6 +129,9 @@ struct Dispatcher {
     /// Targets of this epoch that some sample has hit.
     hit_targets: HashSet<ObjectId>,
     hits: u64,
+    odds: Odds,
+    /// A target was not what we computed of it: told once.
+    has_disagreed: bool,
     purse: Purse,
     /// The coins that a row uses, from their choice until its transaction is settled.
     tickets: HashMap<SubmissionId, Ticket>,
@@ -169,6 +174,7 @@ impl Dispatcher {
             self.publish();
         }
         // After the last event the directory is free for another engine.
+        self.matcher.close().await;
         self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
     }
@@ -180,7 +186,10 @@ impl Dispatcher {
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut scored = Vec::with_capacity(SCORED_AT_ONCE);
         loop {
-            let wants_samples = self.pipeline.wants_samples() && self.scorers.has_room() && self.stopping.is_none();
+            let wants_samples = self.pipeline.wants_samples()
+                && self.scorers.has_room()
+                && self.matcher.unkept() < MOST_UNKEPT
+                && self.stopping.is_none();
             tokio::select! {
                 // Money before knowledge before bulk.
                 biased;
@@ -190,7 +199,7 @@ impl Dispatcher {
                 Some(done) = self.results.recv() => self.done(done).await?,
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
                 1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
-                Some(reply) = self.matcher.replies.recv() => self.matched(reply),
+                Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
                 Some(reading) = self.reader.readings.recv(), if wants_samples => self.reading(reading).await?,
@@ -257,7 +266,6 @@ impl Dispatcher {
     async fn done(&mut self, done: Done) -> Result<(), Halt> {
         match done {
             Done::Weights { checksum, result } => self.weights_loaded(checksum, result).await,
-            Done::Scores { weights, result } => self.scores_loaded(weights, result),
             Done::Target { id, result } => self.target_seen(id, result).await,
             Done::Uploaded { id, result } => self.uploaded(id, result).await,
             Done::Prepared { id, kind, result } => self.prepared(id, kind, result).await,
@@ -329,6 +337,15 @@ impl Dispatcher {
         } else if changes.doubt {
             self.watch.doubt();
         }
+        if let Some(target) = changes.disagreement
+            && !std::mem::replace(&mut self.has_disagreed, true)
+        {
+            let text = format!("target {} is not what its fill promised; what the chain shows counts", target.short());
+            self.log(Level::Warning, text).await?;
+        }
+        for lifetime in changes.lifetimes_ms {
+            self.odds.others_filled(lifetime);
+        }
         if let Some(epoch) = changes.new_epoch {
             self.rows.forget_targets();
             for submission in self.journal.of_epoch(epoch).await? {
@@ -366,7 +383,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    fn matched(&mut self, reply: Reply) {
+    async fn matched(&mut self, reply: Reply) -> Result<(), Halt> {
         match reply {
             Reply::Standings(standings) => {
                 for (id, standing) in standings {
@@ -384,7 +401,10 @@ impl Dispatcher {
                 self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
                 self.place_samples();
             }
+            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
+        Ok(())
     }
 
     async fn on_tick(&mut self) -> Result<(), Halt> {
@@ -404,7 +424,6 @@ impl Dispatcher {
     async fn on_second(&mut self) -> Result<(), Halt> {
         self.meter.gauge(&self.scorers.gauges());
         self.dirty |= self.meter.tick();
-        self.save_scores().await?;
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
@@ -419,9 +438,8 @@ impl Dispatcher {
         (!in_flight && self.results.is_empty()) || Instant::now() >= deadline
     }
 
-    /// The last words: scores saved, the wallet as it is now, what nobody could say.
+    /// The last words: the wallet as it is now, what nobody could say.
     async fn end(&mut self) -> Result<(), Halt> {
-        self.save_scores().await?;
         for order in self.orders.values() {
             let text = format!("{}: what was sent has no answer yet; the next start asks again", order.order.what);
             self.journal.log(LogLine { at_ms: now_ms(), level: Level::Warning, text }).await?;
@@ -470,6 +488,9 @@ impl Dispatcher {
         self.rewards_due = true;
         if before != Some(state) {
             self.committed_due = true;
+            if before.is_some() && matches!(state, State::Claimed | State::Forfeited) {
+                self.odds.judged(state == State::Forfeited);
+            }
             if state == State::Filled && Some(row.epoch) != self.chain.epoch() {
                 self.ripened = None;
             }

@@ -306,9 +306,16 @@ impl Dispatcher {
             let bond = if executed.balance_changes.is_empty() { estimate } else { left.map_or(estimate, Shannons) };
             let mut step = Step::new(state, State::Filled);
             step.facts.bond = Some(bond);
+            let found = live.found;
             self.settle(id, &record, Outcome::Success, fee, change, Some(step)).await?;
             let closed = self.chain.note_closed(target);
-            return self.apply(closed).await;
+            self.apply(closed).await?;
+            if let Some(found) = found {
+                self.odds.we_filled(found.elapsed().as_millis().try_into().unwrap_or(u64::MAX));
+            }
+            // Whoever hits it first needs not wait for the checkpoint.
+            let spawned = self.chain.filled(&executed.effects);
+            return self.apply(spawned).await;
         };
         let to = if money::is_lost_race(error) { State::Lost } else { State::Failed };
         let step = Step::new(state, to).noting(format!("{error:?}; the base fee was charged"));

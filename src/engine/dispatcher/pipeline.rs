@@ -14,23 +14,20 @@ use crate::{
     engine::{
         backoff::Backoff,
         corpus::{Reading, Skipped, Source},
-        journal::{JournalError, ScoredSample},
-        matching::Ask,
+        matching::{Ask, ScoredSample},
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
-    model::Score,
+    model::{Placement, Score},
     primitives::{Digest, ObjectId},
 };
-
-/// Scores that may be lost by a crash (they are only scored again): one commit holds so many.
-pub(super) const SAVED_AT_ONCE: usize = 64;
-/// Embeddings that are taken from disk into the library, for one model.
-const LOADED_BYTES: usize = 512 << 20;
 
 /// How long models that are here wait for others, to score with all at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a model's weights are.
+/// Before weights are asked for again that failed and that nobody said anything about.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether a model's weights are on disk. Devices load them from there when they need them.
 pub(super) enum Residency {
     Loading,
     Ready,
@@ -44,7 +41,8 @@ pub(super) struct Pipeline {
     pub in_play: BTreeMap<ObjectId, Digest>,
     pub residents: HashMap<Digest, Residency>,
     specs: HashMap<Digest, Arc<WeightsSpec>>,
-    delays: HashMap<Digest, Backoff>,
+    /// Of weights that are here and that no device can use.
+    broken: HashMap<Digest, Backoff>,
     /// Weights → samples scored with them, failures included.
     scored: HashMap<Digest, HashSet<Digest>>,
     pass: Option<Pass>,
@@ -54,7 +52,6 @@ pub(super) struct Pipeline {
     pub in_scoring: u64,
     /// (sample, weights) of those.
     asked: HashSet<(Digest, Digest)>,
-    unsaved: Vec<ScoredSample>,
     pub failures: u64,
     pub paused: bool,
 }
@@ -94,10 +91,6 @@ impl Pipeline {
     /// Whether a pass listens; otherwise the reader's queue is left alone, and the reader waits.
     pub fn wants_samples(&self) -> bool {
         !self.paused && self.pass.is_some()
-    }
-
-    pub fn unsaved(&self) -> usize {
-        self.unsaved.len()
     }
 
     pub fn skipped(&self) -> u64 {
@@ -194,19 +187,12 @@ impl Dispatcher {
         }
         match result {
             Ok(()) => {
-                self.pipeline.delays.remove(&checksum);
                 self.pipeline.residents.insert(checksum, Residency::Ready);
-                let (journal, done) = (self.journal.clone(), self.done.clone());
-                tokio::spawn(async move {
-                    let loaded = async {
-                        Ok((journal.scored_with(checksum).await?, journal.load_scores(checksum, LOADED_BYTES).await?))
-                    };
-                    let _ = done.send(Done::Scores { weights: checksum, result: loaded.await });
-                });
+                self.matcher.ask(Ask::Known(checksum));
             }
             Err(why) => {
-                let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
-                let delay = self.pipeline.delays.entry(checksum).or_insert_with(fresh).next_delay();
+                let spec = self.pipeline.specs.get(&checksum);
+                let delay = spec.and_then(|spec| self.weights.retry_after(spec, Placement::CPU)).unwrap_or(RETRY);
                 self.log_quietly(Level::Warning, format!("weights {checksum}: {why}")).await?;
                 let retry = Instant::now() + delay;
                 self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
@@ -217,19 +203,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    pub(super) fn scores_loaded(
-        &mut self,
-        weights: Digest,
-        result: Result<(Vec<Digest>, Vec<ScoredSample>), JournalError>,
-    ) -> Result<(), Halt> {
-        let (scored, samples) = result?;
+    /// What need not be scored under these weights.
+    pub(super) fn scores_known(&mut self, weights: Digest, scored: Vec<Digest>) {
         self.pipeline.scored.entry(weights).or_default().extend(scored);
-        if !samples.is_empty() {
-            self.matcher.ask(Ask::Scored(samples));
-        }
         self.survey_due = true;
         self.start_pass_if_due();
-        Ok(())
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
@@ -296,6 +274,23 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// No device can use what was fetched. That may change (memory is freed, a service comes back), but not soon, and each attempt
+    /// reads the corpus again.
+    async fn weights_broken(&mut self, weights: Digest, why: String) -> Result<(), Halt> {
+        self.pipeline.asked.retain(|(_, asked)| *asked != weights);
+        if let Some(pass) = &mut self.pipeline.pass {
+            pass.weights.remove(&weights);
+        }
+        if self.pipeline.residents.contains_key(&weights) {
+            self.log_quietly(Level::Warning, format!("weights {weights}: {why}")).await?;
+            let fresh = || Backoff::new(Duration::from_secs(600), Duration::from_secs(6 * 3600));
+            let retry = Instant::now() + self.pipeline.broken.entry(weights).or_insert_with(fresh).next_delay();
+            self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
     async fn scorer_news(&mut self, name: String, trouble: Option<String>) -> Result<(), Halt> {
         let (level, text) = match trouble {
             Some(trouble) => (Level::Warning, format!("{name}: {trouble}")),
@@ -318,15 +313,13 @@ impl Dispatcher {
     pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {
         match scored {
             Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
-            Scored::Broken { weights, why } => {
-                self.pipeline.asked.retain(|(_, asked)| *asked != weights);
-                self.weights_loaded(weights, Err(why)).await
-            }
+            Scored::Broken { weights, why } => self.weights_broken(weights, why).await,
             Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
                 self.meter.count(results.len() as u64, tokens);
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
+                let mut failures = Vec::new();
                 for (weights, result) in results {
                     self.pipeline.asked.remove(&(checksum, weights));
                     // Also what failed: it would fail again.
@@ -335,29 +328,20 @@ impl Dispatcher {
                     }
                     match result {
                         Ok(score) => scores.push((weights, score)),
-                        Err(why) => self.sample_failed(weights, &source, why).await?,
+                        Err(why) => {
+                            // What the device or the weights are to blame for may go well another time.
+                            if let Fault::Sample(why) = &why {
+                                failures.push((weights, why.clone()));
+                            }
+                            self.sample_failed(weights, &source, why).await?;
+                        }
                     }
                 }
-                if !scores.is_empty() {
-                    let sample = ScoredSample { checksum, source, scores };
-                    self.matcher.ask(Ask::Scored(vec![sample.clone()]));
-                    self.pipeline.unsaved.push(sample);
-                    self.survey_due = true;
-                }
-                if self.pipeline.unsaved.len() >= SAVED_AT_ONCE {
-                    self.save_scores().await?;
-                }
+                self.survey_due |= !scores.is_empty();
+                self.matcher.ask(Ask::Scored(vec![ScoredSample { checksum, source, scores, failures }]));
                 self.dirty = true;
                 Ok(())
             }
         }
-    }
-
-    pub(super) async fn save_scores(&mut self) -> Result<(), Halt> {
-        let unsaved = std::mem::take(&mut self.pipeline.unsaved);
-        if !unsaved.is_empty() {
-            self.journal.store_scores(unsaved).await?;
-        }
-        Ok(())
     }
 }

@@ -5,20 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use super::{
-    Dispatcher, Done,
-    pipeline::{Residency, SAVED_AT_ONCE},
-};
+use super::{Dispatcher, Done, pipeline::Residency};
 use crate::{
     api::{
         MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow, SubmissionState as State,
         TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
-        matching::Ask,
+        matching::{Ask, MOST_UNKEPT},
         now_ms,
+        scoring::{Activity, WeightsState},
         snapshot::{Place, fit},
     },
+    model::Placement,
     primitives::{ObjectId, Shannons},
 };
 
@@ -166,7 +165,11 @@ impl Dispatcher {
         for model in self.chain.open.values().flat_map(|target| &target.models) {
             *listed.entry(*model).or_default() += 1;
         }
+        let states = self.weights.watch().borrow().clone();
         let rows = state.models.iter().map(|model| {
+            let files = states.iter().find(|state| state.checksum == model.checksum);
+            let loaded_on = |state: &WeightsState| state.residents.iter().map(Placement::to_string).collect();
+            let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let residency = self.pipeline.residents.get(&model.checksum);
             let won = self.survey.weights.iter().position(|weights| *weights == model.checksum);
             ModelRow {
@@ -174,7 +177,8 @@ impl Dispatcher {
                 stake: Shannons(model.stake),
                 commission_bps: model.commission_bps,
                 resident: matches!(residency, Some(Residency::Ready)),
-                fetching: None,
+                loaded_on: files.map(loaded_on).unwrap_or_default(),
+                fetching: files.filter(is_fetching).map(|state| (state.fetched, state.size)),
                 trouble: match residency {
                     Some(Residency::Failed { why, .. }) => Some(why.clone()),
                     _ => None,
@@ -232,7 +236,7 @@ impl Dispatcher {
                 read: stage(self.reader.readings.len(), self.reader.readings.max_capacity()),
                 scoring: stage(rows, appetite),
                 scored: stage(self.scorers.results.len(), self.scorers.results.max_capacity()),
-                saving: stage(self.pipeline.unsaved(), SAVED_AT_ONCE),
+                saving: stage(self.matcher.unkept(), MOST_UNKEPT),
             },
             scorers,
             device: self.scorers.gauges().iter().map(|gauge| gauge.name.as_str()).collect::<Vec<_>>().join(", "),

@@ -27,6 +27,8 @@ const FLYING: [State; 4] = [State::Signed, State::Sent, State::Unknown, State::C
 /// A row in which something can still happen.
 pub(super) struct Live {
     pub submission: Submission,
+    /// When it was found, if in this run.
+    pub found: Option<Instant>,
     /// Confirmed in this run, under the weights of now.
     pub hit: Option<Arc<ConfirmedHit>>,
     /// A task works on it.
@@ -48,8 +50,10 @@ pub(super) struct Live {
 
 impl Live {
     pub fn new(submission: Submission) -> Self {
+        let is_new = submission.row.state == State::Found;
         Self {
             submission,
+            found: is_new.then(Instant::now),
             hit: None,
             busy: false,
             retry: None,

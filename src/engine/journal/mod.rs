@@ -8,7 +8,6 @@ mod history;
 mod money;
 mod orders;
 mod schema;
-mod scores;
 mod submissions;
 
 use std::{
@@ -30,7 +29,6 @@ use crate::api::{SubmissionId, SubmissionState};
 
 pub(super) use money::{Outcome, SignedRecord, TransactionKind};
 pub(super) use orders::{OpenOrder, OrderId, OrderKind};
-pub(super) use scores::ScoredSample;
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
 pub(super) const FILE: &str = "journal.sqlite";

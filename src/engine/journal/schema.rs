@@ -123,6 +123,11 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ALTER TABLE submissions DROP COLUMN len;
     ALTER TABLE submissions DROP COLUMN is_window;
 ",
+    // Scores are kept in the library's directory now, and what was here is scored again: no version with these tables was released.
+    "
+    DROP TABLE scores;
+    DROP TABLE samples;
+",
 ];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {

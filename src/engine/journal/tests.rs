@@ -1,6 +1,6 @@
 //! The journal: what survives, what is refused, and what a row may become.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use super::*;
 use crate::{
@@ -10,7 +10,6 @@ use crate::{
         types::{ObjectRef, SignedTransaction, TransactionData, TransactionKind as Kind},
     },
     engine::corpus::Source,
-    model::Score,
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -262,26 +261,6 @@ async fn the_books_balance_whatever_became_of_each_submission() {
     assert_eq!(rewards.epochs[0].fees, total.fees);
     assert_eq!(rewards.epochs[0].forfeited, Shannons(66_560));
     assert_eq!(journal.bonds_committed(7).await.unwrap(), Shannons(5 * 66_560));
-}
-
-#[tokio::test]
-async fn the_newest_scores_within_the_limit_come_back_bit_for_bit_in_the_order_of_scoring() {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = Journal::open(dir.path(), None).unwrap();
-    let weights = Digest([1; 32]);
-    let sample = |n: u8| ScoredSample {
-        checksum: Digest([n; 32]),
-        source: Source::file(Path::new("/data/a").into(), u64::from(n), 10, false),
-        scores: vec![(
-            weights,
-            Arc::new(Score { loss: 0.1 + f32::from(n), embedding: vec![f32::from(n) / 3.0, -0.0] }),
-        )],
-    };
-    journal.store_scores((0..10).map(sample).collect()).await.unwrap();
-    let loaded = journal.load_scores(weights, 4 * 8).await.unwrap();
-    assert_eq!(loaded, [6, 7, 8, 9].map(sample));
-    assert_eq!(journal.scored_with(weights).await.unwrap().len(), 10);
-    assert_eq!(journal.scored_with(Digest([2; 32])).await.unwrap(), []);
 }
 
 #[tokio::test]

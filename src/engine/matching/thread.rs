@@ -1,98 +1,334 @@
-//! The matcher's thread: a new target against a large library is a lot of arithmetic, and the dispatcher must not wait.
+//! The matcher's thread: it owns the library and the board. A target against a large library is a lot of arithmetic and a disk may be
+//! slow, and the dispatcher must not wait for either.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, VecDeque},
     io,
-    sync::{Arc, mpsc as blocking},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self as blocking, RecvTimeoutError},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
+use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
+use tokio::sync::{mpsc, oneshot};
 
-use super::{Board, Library, Standing, TargetSpec};
+use super::{Board, Compose, DIR, Library, ScoredSample, Standing, TargetSpec, board::Damaged, compose::Composer};
 use crate::{
-    engine::journal::ScoredSample,
+    engine::{corpus, now_ms},
     model::Score,
     primitives::{Digest, ObjectId},
 };
 
-/// Bytes of embeddings and entries in memory. Older samples stay on disk.
-const LIBRARY_BYTES: usize = 1 << 30;
 /// Points of the map.
 const SURVEYED: usize = 2_000;
+/// Targets that go through the library together. The first of many are told while the rest wait.
+const OPENED_AT_ONCE: usize = 64;
+/// Samples that meet the targets together.
+const SCORED_AT_ONCE: usize = 256;
+/// What a loss of power may take.
+const SYNC_EVERY: Duration = Duration::from_secs(30);
+/// A library that another engine is leaving is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Samples that may wait to be kept and matched. Whoever scores waits while there are more.
+pub(in crate::engine) const MOST_UNKEPT: usize = 1024;
 
 pub(in crate::engine) enum Ask {
-    /// Scores, new or from disk.
+    /// New scores, to be kept and matched.
     Scored(Vec<ScoredSample>),
+    /// Which samples need not be scored under these weights.
+    Known(Digest),
     Opened(Vec<TargetSpec>),
     Closed(Vec<ObjectId>),
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
     /// How the library looks under these weights.
     Survey(Vec<Digest>),
+    /// Let the library go, then say so.
+    Close(oneshot::Sender<()>),
 }
 
 pub(in crate::engine) enum Reply {
     /// Only targets whose standing changed.
     Standings(Vec<(ObjectId, Standing)>),
+    Known {
+        weights: Digest,
+        samples: Vec<Digest>,
+    },
     Survey {
         weights: Vec<Digest>,
         wins: Vec<u64>,
         chosen: Vec<(usize, Arc<Score>)>,
     },
+    /// Something about the library that a person should know.
+    Trouble(String),
 }
 
 /// Handle on the thread; it ends when this is dropped.
 pub(in crate::engine) struct Matcher {
     asks: blocking::Sender<Ask>,
+    unkept: Arc<AtomicUsize>,
     pub replies: mpsc::UnboundedReceiver<Reply>,
 }
 
 impl Matcher {
-    pub fn spawn(min_margin: f32) -> io::Result<Self> {
+    /// `dir`: the engine's; the library opens there, in the thread.
+    pub fn spawn(
+        min_margin: f32,
+        compose: Compose,
+        contents: corpus::Shelf,
+        dir: &Path,
+        limit_bytes: u64,
+    ) -> io::Result<Self> {
         let (asks, asked) = blocking::channel();
         let (told, replies) = mpsc::unbounded_channel();
+        let dir = dir.join(DIR);
+        let composer = Composer::new(compose, min_margin, contents)?;
+        let unkept = Arc::new(AtomicUsize::new(0));
+        let counted = unkept.clone();
+        let threads = rayon::ThreadPoolBuilder::new()
+            .thread_name(|at| format!("matcher-{at}"))
+            .build()
+            .map_err(io::Error::other)?;
         thread::Builder::new().name("matcher".into()).spawn(move || {
-            let (mut library, mut board) = (Library::new(LIBRARY_BYTES), Board::new(min_margin));
-            for ask in asked {
-                if told.send(answer(ask, &mut library, &mut board)).is_err() {
-                    return;
-                }
-            }
+            let mut work = Work::new(&dir, limit_bytes, min_margin, composer, told, counted);
+            // A pool of its own: scoring keeps the other one busy for seconds.
+            threads.install(|| work.serve(asked));
         })?;
-        Ok(Self { asks, replies })
+        Ok(Self { asks, unkept, replies })
     }
 
     pub fn ask(&self, ask: Ask) {
+        if let Ask::Scored(samples) = &ask {
+            self.unkept.fetch_add(samples.len(), Ordering::Relaxed);
+        }
         // The thread lives as long as `self`: it ends with the last sender or the receiver.
         let _ = self.asks.send(ask);
     }
+
+    /// Samples that wait to be kept and matched.
+    pub fn unkept(&self) -> usize {
+        self.unkept.load(Ordering::Relaxed)
+    }
+
+    /// Ends the thread after everything that was asked before. The library's directory is free then.
+    pub async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        self.ask(Ask::Close(reply));
+        // An error only says that the thread has ended already.
+        let _ = closed.await;
+    }
 }
 
-fn answer(ask: Ask, library: &mut Library, board: &mut Board) -> Reply {
-    let mut changed = HashSet::new();
-    match ask {
-        Ask::Scored(samples) => {
-            for sample in samples {
-                let entry = library.add(sample.checksum, sample.source, sample.scores);
-                changed.extend(board.offer(&entry));
-            }
-        }
-        Ask::Opened(targets) => {
-            for target in targets {
-                let id = target.id;
-                if board.open(target, library) {
-                    changed.insert(id);
+struct Work {
+    /// Without one, samples meet the targets that are open, and nothing is kept.
+    library: Option<Library>,
+    board: Board,
+    composer: Composer,
+    told: mpsc::UnboundedSender<Reply>,
+    unkept: Arc<AtomicUsize>,
+    /// The last trouble in keeping; told again only when it is another one.
+    trouble: Option<String>,
+    synced: Instant,
+    /// Embeddings of the last survey: the next one chooses nearly the same.
+    surveyed: HashMap<(Digest, Digest), Arc<Score>>,
+}
+
+impl Work {
+    fn new(
+        dir: &Path,
+        limit_bytes: u64,
+        min_margin: f32,
+        composer: Composer,
+        told: mpsc::UnboundedSender<Reply>,
+        unkept: Arc<AtomicUsize>,
+    ) -> Self {
+        let begun = Instant::now();
+        let library = loop {
+            match Library::open(dir, limit_bytes) {
+                Ok(library) => break Some(library),
+                Err(super::library::LibraryError::InUse(_)) if begun.elapsed() < PATIENCE => {
+                    thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => {
+                    let text = format!("the sample library cannot be used, so scores are not kept: {error}");
+                    // Nobody listens after the end.
+                    let _ = told.send(Reply::Trouble(text));
+                    break None;
                 }
             }
+        };
+        let board = Board::new(min_margin);
+        Self { library, board, composer, told, unkept, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
+    }
+
+    fn serve(&mut self, asked: blocking::Receiver<Ask>) {
+        let mut waiting: VecDeque<Ask> = VecDeque::new();
+        loop {
+            self.tell_troubles();
+            if waiting.is_empty() {
+                match asked.recv_timeout(self.patience()) {
+                    Ok(ask) => waiting.push_back(ask),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            waiting.extend(asked.try_iter());
+            if let Some(ask) = waiting.pop_front() {
+                if let Ask::Close(reply) = ask {
+                    self.sync();
+                    self.library = None;
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(());
+                    return;
+                }
+                self.answer(ask, &mut waiting);
+            } else {
+                self.compose();
+            }
+            if self.synced.elapsed() >= SYNC_EVERY {
+                self.sync();
+                self.keep(|library| library.remove_gone(now_ms()));
+            }
+            if self.told.is_closed() {
+                break;
+            }
         }
-        Ask::Closed(targets) => targets.iter().for_each(|id| board.close(id)),
-        Ask::KeepWeights(weights) => library.keep_weights(&weights),
-        Ask::Survey(weights) => {
-            let (wins, chosen) = library.survey(&weights, SURVEYED);
-            return Reply::Survey { weights, wins, chosen };
+        self.sync();
+    }
+
+    fn answer(&mut self, ask: Ask, waiting: &mut VecDeque<Ask>) {
+        match ask {
+            Ask::Scored(mut samples) => {
+                while samples.len() < SCORED_AT_ONCE
+                    && let Some(Ask::Scored(_)) = waiting.front()
+                    && let Some(Ask::Scored(more)) = waiting.pop_front()
+                {
+                    samples.extend(more);
+                }
+                self.keep(|library| library.add(&samples));
+                let mut damaged = Damaged::new();
+                let changed = self.board.offer(&samples, self.library.as_ref(), &mut damaged);
+                self.forget(damaged);
+                self.unkept.fetch_sub(samples.len(), Ordering::Relaxed);
+                self.tell(changed);
+            }
+            Ask::Known(weights) => {
+                let mut samples = Vec::new();
+                self.keep(|library| {
+                    samples = library.known(weights)?;
+                    Ok(())
+                });
+                self.send(Reply::Known { weights, samples });
+            }
+            Ask::Opened(mut targets) => {
+                let rest = targets.split_off(targets.len().min(OPENED_AT_ONCE));
+                let mut damaged = Damaged::new();
+                let opened = self.board.open(targets, self.library.as_ref(), &mut damaged);
+                self.forget(damaged);
+                self.composer.opened(&opened);
+                self.tell(opened);
+                if !rest.is_empty() {
+                    waiting.push_front(Ask::Opened(rest));
+                }
+            }
+            Ask::Closed(targets) => {
+                self.composer.closed(&targets);
+                targets.iter().for_each(|id| self.board.close(id));
+            }
+            Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
+            Ask::Survey(weights) => self.survey(weights),
+            // Served where the loop ends.
+            Ask::Close(_) => {}
         }
     }
-    let standings = changed.into_iter().filter_map(|id| Some((id, board.standing(&id)?.clone())));
-    Reply::Standings(standings.collect())
+
+    /// How long to wait for an ask before there is other work.
+    fn patience(&self) -> Duration {
+        let due = self.library.as_ref().and_then(|library| self.composer.due(&self.board, library));
+        due.map_or(SYNC_EVERY, |due| due.min(SYNC_EVERY))
+    }
+
+    /// Looks for a composition for one target: nobody who asks waits for longer than that takes.
+    fn compose(&mut self) {
+        let Some(library) = &self.library else { return };
+        if let Some((id, candidate)) = self.composer.step(&self.board, library)
+            && self.board.take(&id, candidate)
+        {
+            self.tell([id]);
+        }
+    }
+
+    /// For each of the weights, how many samples they win; and a uniform choice of samples with the index of their winner. The same library
+    /// gives the same choice.
+    fn survey(&mut self, weights: Vec<Digest>) {
+        let Some(library) = &self.library else { return };
+        let won = library.winners(&weights);
+        let wins = won.iter().map(|won| won.len() as u64).collect();
+        let all = won.iter().enumerate().flat_map(|(winner, won)| won.iter().map(move |row| (winner, *row)));
+        let chosen = all.choose_multiple(&mut StdRng::seed_from_u64(0), SURVEYED);
+        let mut surveyed = HashMap::with_capacity(chosen.len());
+        let points = chosen.into_iter().filter_map(|(winner, (slot, number))| {
+            let key = (weights[winner], library.sample(number)?.checksum);
+            let score = match self.surveyed.remove(&key) {
+                Some(score) => score,
+                None => {
+                    let shelf = library.shelf(&weights[winner])?;
+                    Arc::new(Score { loss: shelf.losses()[slot as usize], embedding: shelf.exact(slot)? })
+                }
+            };
+            surveyed.insert(key, score.clone());
+            Some((winner, score))
+        });
+        let chosen = points.collect();
+        self.surveyed = surveyed;
+        self.send(Reply::Survey { weights, wins, chosen });
+    }
+
+    /// Does something with the library. What goes wrong is told once, until something else does.
+    fn keep(&mut self, work: impl FnOnce(&mut Library) -> Result<(), super::library::LibraryError>) {
+        let Some(library) = &mut self.library else { return };
+        if let Err(error) = work(library) {
+            let text = format!("new scores are not kept: {error}");
+            if self.trouble.as_ref() != Some(&text) {
+                self.send(Reply::Trouble(text.clone()));
+                self.trouble = Some(text);
+            }
+        }
+    }
+
+    fn sync(&mut self) {
+        self.synced = Instant::now();
+        self.keep(Library::sync);
+    }
+
+    fn forget(&mut self, damaged: Damaged) {
+        let damaged: HashSet<_> = damaged.into_iter().collect();
+        for (weights, number) in damaged {
+            self.keep(|library| library.forget_row(weights, number));
+        }
+    }
+
+    fn tell(&self, changed: impl IntoIterator<Item = ObjectId>) {
+        let standings = changed.into_iter().filter_map(|id| Some((id, self.board.standing(&id)?.clone())));
+        let standings: Vec<_> = standings.collect();
+        if !standings.is_empty() {
+            self.send(Reply::Standings(standings));
+        }
+    }
+
+    fn tell_troubles(&mut self) {
+        let troubles = self.library.as_mut().map(Library::troubles).unwrap_or_default();
+        troubles.into_iter().for_each(|text| self.send(Reply::Trouble(text)));
+    }
+
+    fn send(&self, reply: Reply) {
+        // Nobody listens after the end.
+        let _ = self.told.send(reply);
+    }
 }

@@ -1,0 +1,126 @@
+//! What a candidate is worth before anything is spent on it: an expectation from what was seen, in whole shannons.
+//!
+//! ```text
+//! expected gain = chance · reward − fees − risk · bond
+//! chance        = (m + a) / (m + a + d)
+//! risk          = (forfeited + 1) / (judged + 1,000)
+//! ```
+//!
+//! `m`: the median time that targets which others filled had been open (of those whose opening we saw). `a`: how long this one has been open.
+//! `d`: the median time from our finding a candidate to its being filled, a person's approval included. That is the chance of a
+//! target whose fill comes at a rate that nobody knows but that differs from target to target: what has stayed open for
+//! long is hard for the others, too. Nobody else fills: the chance is 1. `judged`: our fills that were claimed or forfeited; what
+//! was confirmed in full precision is hardly ever forfeited, and a thousandth is what we allow before we have seen any.
+
+use std::collections::VecDeque;
+
+use crate::{engine::money::Costs, primitives::Shannons};
+
+/// Fills that a median is taken of.
+const REMEMBERED: usize = 255;
+const MILLION: u64 = 1_000_000;
+/// Before we have filled anything.
+const USUAL_DELAY_MS: u64 = 5_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Odds {
+    /// How long targets were open until others filled them, newest last.
+    lifetimes_ms: VecDeque<u64>,
+    /// How long our candidates took from being found to being filled.
+    delays_ms: VecDeque<u64>,
+    claimed: u64,
+    forfeited: u64,
+}
+
+fn remember(times: &mut VecDeque<u64>, time: u64) {
+    times.push_back(time);
+    if times.len() > REMEMBERED {
+        times.pop_front();
+    }
+}
+
+fn median(times: &VecDeque<u64>) -> Option<u64> {
+    let mut sorted: Vec<u64> = times.iter().copied().collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied()
+}
+
+/// `part / whole` of an amount, rounded down; `part` is not more than `whole`, which is not 0.
+fn share(amount: Shannons, part: u64, whole: u64) -> i128 {
+    i128::from(amount.0) * i128::from(part) / i128::from(whole.max(1))
+}
+
+impl Odds {
+    pub fn others_filled(&mut self, open_for_ms: u64) {
+        remember(&mut self.lifetimes_ms, open_for_ms);
+    }
+
+    pub fn we_filled(&mut self, after_ms: u64) {
+        remember(&mut self.delays_ms, after_ms);
+    }
+
+    pub fn judged(&mut self, is_forfeited: bool) {
+        match is_forfeited {
+            true => self.forfeited += 1,
+            false => self.claimed += 1,
+        }
+    }
+
+    /// That a target of this age is still open when our submission arrives, in millionths.
+    fn chance(&self, age_ms: u64) -> u64 {
+        let Some(lifetime) = median(&self.lifetimes_ms) else { return MILLION };
+        let delay = median(&self.delays_ms).unwrap_or(USUAL_DELAY_MS);
+        let known = u128::from(lifetime) + u128::from(age_ms);
+        let chance = (u128::from(MILLION) * known).checked_div(known + u128::from(delay));
+        chance.and_then(|chance| u64::try_from(chance).ok()).unwrap_or(MILLION)
+    }
+
+    /// In shannons; below zero, it is expected to lose.
+    pub fn expected_gain(&self, costs: &Costs, age_ms: u64) -> i128 {
+        let reward = share(costs.reward, self.chance(age_ms), MILLION);
+        let judged = self.claimed + self.forfeited + 1000;
+        let risk = share(costs.bond, self.forfeited + 1, judged);
+        reward - i128::from(costs.fee.0) - risk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn costs(bond: u64) -> Costs {
+        Costs { bond: Shannons(bond), fee: Shannons(100), reward: Shannons(1_000_000) }
+    }
+
+    #[test]
+    fn without_competition_a_target_waits_and_the_bond_is_hardly_at_risk() {
+        let odds = Odds::default();
+        assert_eq!(odds.expected_gain(&costs(50_000), 0), 1_000_000 - 100 - 50);
+    }
+
+    #[test]
+    fn targets_that_others_fill_as_fast_as_we_do_are_worth_half_and_older_ones_more() {
+        let mut odds = Odds::default();
+        for time in [1_000, 4_000, 90_000] {
+            odds.others_filled(time);
+            odds.we_filled(time);
+        }
+        assert_eq!(odds.expected_gain(&costs(0), 0), 500_000 - 100);
+        assert_eq!(odds.expected_gain(&costs(0), 12_000), 800_000 - 100);
+    }
+
+    #[test]
+    fn every_forfeit_makes_a_large_bond_dearer_and_what_is_long_past_is_forgotten() {
+        let mut odds = Odds::default();
+        for _ in 0..250 {
+            odds.judged(true);
+        }
+        assert_eq!(odds.expected_gain(&costs(1_000_000), 0), 1_000_000 - 100 - 200_800);
+        for _ in 0..2 * REMEMBERED {
+            odds.others_filled(1);
+            odds.others_filled(u64::MAX);
+        }
+        assert!(odds.lifetimes_ms.len() <= REMEMBERED);
+        assert!(odds.expected_gain(&costs(0), u64::MAX) > 0);
+    }
+}

@@ -1,0 +1,384 @@
+//! The open targets with their standings: samples that come meet all targets, targets that open meet all samples.
+//!
+//! Both ways the arithmetic is the same. Targets with the same models have the same winners, so they are grouped; within a group,
+//! products of many embeddings with many targets say which distances matter at all, and only those are computed again from all bits,
+//! in the network's own order of additions. What the search errs by is bounded by [`band`], so nothing is missed and nothing is
+//! claimed because of it.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, HashSet},
+};
+
+use somascope_matching::{band, cosine, norm, products, products_of_rows};
+
+use super::{
+    Library, Standing, TargetSpec,
+    library::ScoredSample,
+    shelf::Shelf,
+    standing::{CANDIDATES_KEPT, Candidate, Rank, is_hit},
+};
+use crate::{
+    model,
+    primitives::{Digest, ObjectId},
+};
+
+/// Rows of the library that seem to be what they are not (`Digest` of the weights, number of the sample).
+pub(super) type Damaged = Vec<(Digest, u32)>;
+
+/// An open target.
+struct Open {
+    spec: TargetSpec,
+    standing: Standing,
+    /// Its place in the group; without one it cannot be answered.
+    place: Option<usize>,
+}
+
+/// Models and dimension.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct GroupKey(Vec<Digest>, usize);
+
+/// Targets with the same models, in the same order.
+#[derive(Default)]
+struct Group {
+    ids: Vec<ObjectId>,
+    /// `[ids, dim]`
+    embeddings: Vec<f32>,
+    norms: Vec<f32>,
+}
+
+pub(in crate::engine) struct Board {
+    min_margin: f32,
+    targets: HashMap<ObjectId, Open>,
+    groups: HashMap<GroupKey, Group>,
+}
+
+/// `None`: a model is not in the registry, or there is none.
+fn group_of(spec: &TargetSpec) -> Option<GroupKey> {
+    let weights: Vec<Digest> = spec.models.iter().map(|(_, weights)| *weights).collect::<Option<_>>()?;
+    (!weights.is_empty() && !spec.embedding.is_empty()).then(|| GroupKey(weights, spec.embedding.len()))
+}
+
+/// From a product: NaN where a length is zero.
+fn distance(product: f32, norms: (f32, f32)) -> f32 {
+    1.0 - cosine(product, norms.0, norms.1)
+}
+
+/// What distances of random directions scatter by, the other way round.
+pub(super) fn z(margin: f32, dim: usize) -> f32 {
+    margin * (dim as f32).sqrt()
+}
+
+impl Board {
+    pub fn new(min_margin: f32) -> Self {
+        Self { min_margin: min_margin.max(0.0), targets: HashMap::new(), groups: HashMap::new() }
+    }
+
+    pub fn standing(&self, target: &ObjectId) -> Option<&Standing> {
+        self.targets.get(target).map(|open| &open.standing)
+    }
+
+    /// An open target for which no single sample is a candidate.
+    pub fn uncovered(&self, target: &ObjectId) -> Option<&TargetSpec> {
+        let open = self.targets.get(target)?;
+        let is_single = |candidate: &Candidate| candidate.source.pieces().len() == 1;
+        (!open.standing.candidates.iter().any(is_single)).then_some(&open.spec)
+    }
+
+    /// Takes in a candidate that was put together. Gives whether anything changed.
+    pub fn take(&mut self, target: &ObjectId, candidate: Candidate) -> bool {
+        let Some(Open { spec, standing, .. }) = self.targets.get_mut(target) else { return false };
+        if standing.candidates.iter().any(|held| held.checksum == candidate.checksum) {
+            return false;
+        }
+        standing.add(candidate.rank(), spec, self.min_margin, || Some(candidate))
+    }
+
+    pub fn close(&mut self, target: &ObjectId) {
+        let Some(Open { spec, place: Some(place), .. }) = self.targets.remove(target) else { return };
+        let Some(key) = group_of(&spec) else { return };
+        let Some(group) = self.groups.get_mut(&key) else { return };
+        group.ids.swap_remove(place);
+        group.norms.swap_remove(place);
+        // The last row takes its place.
+        let (dim, last) = (key.1, group.ids.len());
+        group.embeddings.copy_within(last * dim.., place * dim);
+        group.embeddings.truncate(last * dim);
+        match group.ids.get(place) {
+            Some(moved) => {
+                if let Some(moved) = self.targets.get_mut(moved) {
+                    moved.place = Some(place);
+                }
+            }
+            None if group.ids.is_empty() => drop(self.groups.remove(&key)),
+            None => {}
+        }
+    }
+
+    /// Tests new (or newly scored) samples against every target. What the library holds of them besides counts too. Gives the targets whose
+    /// standing changed.
+    pub fn offer(
+        &mut self,
+        samples: &[ScoredSample],
+        library: Option<&Library>,
+        damaged: &mut Damaged,
+    ) -> HashSet<ObjectId> {
+        let mut changed = HashSet::new();
+        let offered: HashSet<Digest> = samples.iter().map(|sample| sample.checksum).collect();
+        for (id, open) in &mut self.targets {
+            let before = open.standing.candidates.len();
+            open.standing.candidates.retain(|held| !offered.contains(&held.checksum));
+            if open.standing.candidates.len() != before {
+                changed.insert(*id);
+            }
+        }
+        for (key, group) in &self.groups {
+            let GroupKey(weights, dim) = key;
+            let won: Vec<Entry<'_>> =
+                samples.iter().filter_map(|sample| Entry::of(sample, weights, *dim, library, damaged)).collect();
+            let embeddings: Vec<f32> = won.iter().flat_map(|entry| entry.embedding.iter().copied()).collect();
+            let mut out = vec![0.0; won.len() * group.ids.len()];
+            products(&embeddings, &group.embeddings, *dim, &mut out);
+            let band = band(*dim);
+            for (entry, products) in won.iter().zip(out.chunks_exact(group.ids.len().max(1))) {
+                for ((id, product), norm) in group.ids.iter().zip(products).zip(&group.norms) {
+                    let Some(open) = self.targets.get_mut(id) else { continue };
+                    let seeming = entry.rank(distance(*product, (entry.norm, *norm)));
+                    if !open.standing.could_take(seeming, band, open.spec.threshold, self.min_margin) {
+                        continue;
+                    }
+                    let rank = entry.rank(model::cosine_distance(&entry.embedding, &open.spec.embedding));
+                    let spec = &open.spec;
+                    let candidate = || Some(entry.candidate(spec, rank.distance));
+                    if open.standing.add(rank, spec, self.min_margin, candidate) {
+                        changed.insert(*id);
+                    }
+                }
+            }
+        }
+        changed
+    }
+
+    /// Tests new (or changed) targets against the whole library. Gives those that were new.
+    pub fn open(
+        &mut self,
+        targets: Vec<TargetSpec>,
+        library: Option<&Library>,
+        damaged: &mut Damaged,
+    ) -> Vec<ObjectId> {
+        let mut fresh: HashMap<Option<GroupKey>, Vec<TargetSpec>> = HashMap::new();
+        let mut ids = Vec::new();
+        for spec in targets {
+            if self.targets.get(&spec.id).is_some_and(|held| held.spec == spec) || ids.contains(&spec.id) {
+                continue;
+            }
+            ids.push(spec.id);
+            fresh.entry(group_of(&spec)).or_default().push(spec);
+        }
+        for (key, specs) in fresh {
+            let standings = match (&key, library) {
+                (Some(key), Some(library)) => survey(key, &specs, library, self.min_margin, damaged),
+                _ => vec![Standing::default(); specs.len()],
+            };
+            for (spec, standing) in specs.into_iter().zip(standings) {
+                self.close(&spec.id);
+                let place = key.as_ref().map(|key| {
+                    let group = self.groups.entry(key.clone()).or_default();
+                    group.ids.push(spec.id);
+                    group.embeddings.extend_from_slice(&spec.embedding);
+                    group.norms.push(norm(&spec.embedding));
+                    group.ids.len() - 1
+                });
+                self.targets.insert(spec.id, Open { spec, standing, place });
+            }
+        }
+        ids
+    }
+}
+
+/// A sample as one group of targets sees it.
+struct Entry<'a> {
+    sample: &'a ScoredSample,
+    losses: Vec<f32>,
+    winner: usize,
+    embedding: std::borrow::Cow<'a, [f32]>,
+    norm: f32,
+}
+
+impl<'a> Entry<'a> {
+    /// `None`: a score is missing, none is finite, or the embedding is of another dimension.
+    fn of(
+        sample: &'a ScoredSample,
+        weights: &[Digest],
+        dim: usize,
+        library: Option<&Library>,
+        damaged: &mut Damaged,
+    ) -> Option<Self> {
+        let new = |wanted: &Digest| sample.scores.iter().find(|(held, _)| held == wanted).map(|(_, score)| score);
+        let number = library.and_then(|library| library.find(&sample.checksum));
+        let kept = |wanted: &Digest| -> Option<(&Shelf, u32)> {
+            let shelf = library?.shelf(wanted)?;
+            Some((shelf, shelf.slot(number?)?))
+        };
+        let loss = |wanted: &Digest| {
+            let kept_loss = || kept(wanted).map(|(shelf, slot)| shelf.losses()[slot as usize]);
+            new(wanted).map(|score| score.loss).or_else(kept_loss)
+        };
+        let losses: Vec<f32> = weights.iter().map(loss).collect::<Option<_>>()?;
+        let winner = model::winner(&losses)?;
+        let embedding: std::borrow::Cow<'a, [f32]> = match new(&weights[winner]) {
+            Some(score) => score.embedding.as_slice().into(),
+            None => {
+                let (shelf, slot) = kept(&weights[winner])?;
+                match shelf.exact(slot) {
+                    Some(embedding) => embedding.into(),
+                    None => {
+                        damaged.extend(number.map(|number| (weights[winner], number)));
+                        return None;
+                    }
+                }
+            }
+        };
+        let norm = norm(&embedding);
+        (embedding.len() == dim).then_some(Self { sample, losses, winner, embedding, norm })
+    }
+
+    fn rank(&self, distance: f32) -> Rank {
+        Rank { len: self.sample.source.len(), distance, checksum: self.sample.checksum }
+    }
+
+    fn candidate(&self, target: &TargetSpec, distance: f32) -> Candidate {
+        Candidate {
+            checksum: self.sample.checksum,
+            source: self.sample.source.clone(),
+            model: target.models[self.winner].0,
+            distance,
+            z: z(target.threshold - distance, target.embedding.len()),
+            losses: target.models.iter().map(|(id, _)| *id).zip(self.losses.iter().copied()).collect(),
+        }
+    }
+}
+
+/// A row that wins, as it seems from half of its bits.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// Index into the target's models.
+    winner: usize,
+    slot: u32,
+    number: u32,
+}
+
+/// What the library has for targets of one group.
+fn survey(
+    key: &GroupKey,
+    targets: &[TargetSpec],
+    library: &Library,
+    min_margin: f32,
+    damaged: &mut Damaged,
+) -> Vec<Standing> {
+    let GroupKey(weights, dim) = key;
+    let shelves: Option<Vec<&Shelf>> = weights.iter().map(|weights| library.shelf(weights)).collect();
+    let Some(shelves) = shelves else { return vec![Standing::default(); targets.len()] };
+    let embeddings: Vec<f32> = targets.iter().flat_map(|target| target.embedding.iter().copied()).collect();
+    let norms: Vec<f32> = targets.iter().map(|target| norm(&target.embedding)).collect();
+    let mut rows: Vec<Seen> = Vec::new();
+    // `[rows, targets]`
+    let mut distances: Vec<f32> = Vec::new();
+    for ((winner, shelf), won) in shelves.iter().enumerate().zip(library.winners(weights)) {
+        if shelf.dim() != *dim || won.is_empty() {
+            continue;
+        }
+        let slots: Vec<u32> = won.iter().map(|(slot, _)| *slot).collect();
+        let from = distances.len();
+        distances.resize(from + slots.len() * targets.len(), 0.0);
+        products_of_rows(shelf.embeddings(), *dim, &slots, &embeddings, &mut distances[from..]);
+        for (slot, products) in slots.iter().zip(distances[from..].chunks_exact_mut(targets.len())) {
+            let row_norm = shelf.norms()[*slot as usize];
+            products
+                .iter_mut()
+                .zip(&norms)
+                .for_each(|(product, norm)| *product = distance(*product, (row_norm, *norm)));
+        }
+        rows.extend(won.into_iter().map(|(slot, number)| Seen { winner, slot, number }));
+    }
+    let mut exact = |row: Seen, target: &TargetSpec| match shelves[row.winner].exact(row.slot) {
+        Some(embedding) => Some(model::cosine_distance(&embedding, &target.embedding)).filter(|d| d.is_finite()),
+        None => {
+            damaged.push((weights[row.winner], row.number));
+            None
+        }
+    };
+    let band = band(*dim);
+    let standing = |(at, target): (usize, &TargetSpec)| {
+        let seen: Vec<(f32, Seen)> =
+            rows.iter().enumerate().map(|(row, seen)| (distances[row * targets.len() + at], *seen)).collect();
+        let best_distance = least(&seen, band, |row| exact(row, target));
+        let mut candidates: Vec<(Rank, Seen)> = Vec::new();
+        for (rank, row) in in_order(library, &seen, target.threshold - min_margin + 2.0 * band) {
+            let best_case = Rank { distance: rank.distance - band, ..rank };
+            let is_full = candidates.len() >= CANDIDATES_KEPT;
+            if is_full && candidates.last().is_some_and(|(last, _)| !best_case.is_better_than(last)) {
+                break;
+            }
+            let Some(distance) = exact(row, target) else { continue };
+            let rank = Rank { distance, ..rank };
+            if is_hit(distance, target.threshold, min_margin) {
+                candidates.insert(candidates.partition_point(|(held, _)| held.is_better_than(&rank)), (rank, row));
+                candidates.truncate(CANDIDATES_KEPT);
+            }
+        }
+        let candidates = candidates.into_iter().filter_map(|(rank, row)| {
+            let losses = shelves.iter().zip(&target.models).map(|(shelf, (id, _))| {
+                let loss = shelf.slot(row.number).map_or(f32::NAN, |slot| shelf.losses()[slot as usize]);
+                (*id, loss)
+            });
+            Some(Candidate {
+                checksum: rank.checksum,
+                source: library.source(row.number)?,
+                model: target.models[row.winner].0,
+                distance: rank.distance,
+                z: z(target.threshold - rank.distance, *dim),
+                losses: losses.collect(),
+            })
+        });
+        Standing { best_distance, candidates: candidates.collect() }
+    };
+    targets.iter().enumerate().map(standing).collect()
+}
+
+/// The least exact distance. Only rows that could have it are asked for theirs.
+fn least(seen: &[(f32, Seen)], band: f32, mut exact: impl FnMut(Seen) -> Option<f32>) -> Option<f32> {
+    let mut floor = f32::NEG_INFINITY;
+    loop {
+        let above = || seen.iter().filter(|(distance, _)| *distance > floor);
+        let nearest = above().map(|(distance, _)| *distance).min_by(f32::total_cmp)?;
+        let reach = nearest + 2.0 * band;
+        let exact = above().filter(|(distance, _)| *distance <= reach).filter_map(|(_, row)| exact(*row));
+        if let Some(best) = exact.min_by(f32::total_cmp) {
+            return Some(best);
+        }
+        // All of them were damaged.
+        floor = reach;
+    }
+}
+
+/// What seems to lie within a distance: the order of candidates, as far as it is asked for.
+fn in_order(library: &Library, seen: &[(f32, Seen)], within: f32) -> impl Iterator<Item = (Rank, Seen)> {
+    /// Distances of finite vectors order as their bits do, once the sign is taken care of.
+    fn key(distance: f32) -> i32 {
+        let bits = distance.to_bits().cast_signed();
+        bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
+    }
+    let inside = seen.iter().enumerate().filter(|(_, (distance, _))| *distance <= within);
+    let keys = inside.filter_map(|(at, (distance, row))| {
+        let len = library.sample(row.number)?.len;
+        Some(Reverse((len, key(*distance), at)))
+    });
+    let mut heap: BinaryHeap<Reverse<(u32, i32, usize)>> = keys.collect::<Vec<_>>().into();
+    std::iter::from_fn(move || {
+        let Reverse((len, _, at)) = heap.pop()?;
+        let (distance, row) = seen[at];
+        let checksum = library.sample(row.number)?.checksum;
+        Some((Rank { len, distance, checksum }, row))
+    })
+}

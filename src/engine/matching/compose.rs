@@ -1,0 +1,396 @@
+//! Compositions for targets that no single sample reaches: which windows of the library, put together, would.
+//!
+//! The search is linear algebra over the library's rows (`somascope_matching::compose`), one target at a time between other work.
+//! What it finds is looked at once more: the embeddings with all their bits, and then, on a thread that may wait for them, the bytes as they
+//! are now. A window whose bytes have vanished or changed takes part in nothing more.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt, io,
+    str::FromStr,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use somascope_matching::compose::{Groups, LONGEST, Pool, Reach, Scores, Wanted, compose};
+
+use super::{Board, Candidate, Library, TargetSpec, board::z, library::Sample, shelf::Shelf, standing::is_hit};
+use crate::{
+    engine::corpus::{self, Source, WINDOW},
+    model,
+    primitives::{Digest, ObjectId},
+};
+
+/// Share of its time that the matcher spends on compositions while samples are still being scored on the same processor.
+const REST: u32 = 4;
+/// A target is asked for again when the windows have become more by this share.
+const GROWTH: usize = 20;
+const LEAST_GROWTH: usize = 16;
+/// Sets of models whose windows are kept sorted out.
+const POOLS: usize = 8;
+/// Search precision may move a mean loss by this share of it: closer calls are not made.
+const LOSS_BAND: f32 = 1e-5;
+
+/// Where the windows of a composition may come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compose {
+    /// Single samples only.
+    Off,
+    /// Windows of one file or record, so that what is submitted stays coherent.
+    #[default]
+    SameSource,
+    /// Windows of anything that was scored.
+    Any,
+}
+
+impl Compose {
+    const NAMES: [(Self, &'static str); 3] =
+        [(Self::Off, "off"), (Self::SameSource, "same-source"), (Self::Any, "any")];
+}
+
+impl fmt::Display for Compose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.iter().find(|(compose, _)| compose == self).map_or("", |(_, name)| name);
+        f.write_str(name)
+    }
+}
+
+impl FromStr for Compose {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::NAMES.iter().find(|(_, name)| *name == text);
+        known.map(|(compose, _)| *compose).ok_or_else(|| "not one of off, same-source and any".to_owned())
+    }
+}
+
+/// Asks for compositions, bounded in time.
+pub(super) struct Composer {
+    compose: Compose,
+    min_margin: f32,
+    /// Windows that there were when a target was last asked for.
+    asked: HashMap<ObjectId, usize>,
+    /// In the order of their opening, the newest last.
+    targets: Vec<ObjectId>,
+    pools: Vec<Windows>,
+    /// Windows whose bytes are not what was scored.
+    gone: HashSet<Digest>,
+    rest_until: Instant,
+    /// `None`: nothing is put together.
+    reader: Option<Reader>,
+}
+
+/// Reads the bytes of what was found, one composition at a time: those of an archive may take as long as a download.
+struct Reader {
+    drafts: mpsc::Sender<Draft>,
+    checked: mpsc::Receiver<Checked>,
+    is_busy: bool,
+}
+
+/// A composition whose bytes have not been looked at.
+struct Draft {
+    target: ObjectId,
+    parts: Vec<(Source, Digest)>,
+    /// Its checksum is to be found.
+    candidate: Candidate,
+}
+
+enum Checked {
+    Whole(ObjectId, Candidate),
+    /// These are not what was scored.
+    Gone(ObjectId, Vec<Digest>),
+}
+
+/// While bytes are being read.
+const POLL: Duration = Duration::from_millis(50);
+
+impl Reader {
+    fn spawn(contents: corpus::Shelf) -> io::Result<Self> {
+        let (drafts, drafted) = mpsc::channel::<Draft>();
+        let (told, checked) = mpsc::channel();
+        thread::Builder::new().name("composer".into()).spawn(move || {
+            for draft in drafted {
+                if told.send(draft.check(&contents)).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { drafts, checked, is_busy: false })
+    }
+}
+
+impl Draft {
+    fn check(self, contents: &corpus::Shelf) -> Checked {
+        let Self { target, parts, candidate } = self;
+        let (mut bytes, mut gone) = (Vec::with_capacity(parts.len() * WINDOW), Vec::new());
+        for (source, checksum) in parts {
+            match contents.read(&source) {
+                Ok(window) if model::checksum(&window) == checksum => bytes.extend(window),
+                Ok(_) | Err(_) => gone.push(checksum),
+            }
+        }
+        match gone.is_empty() {
+            true => Checked::Whole(target, Candidate { checksum: model::checksum(&bytes), ..candidate }),
+            false => Checked::Gone(target, gone),
+        }
+    }
+}
+
+/// The windows that some models have all scored.
+struct Windows {
+    weights: Vec<Digest>,
+    /// Samples under the first of the weights when this was made.
+    scored: usize,
+    /// [window]: number and checksum of the sample.
+    samples: Vec<(u32, Digest)>,
+    contents: Vec<u64>,
+    groups: Groups,
+    /// By model.
+    slots: Vec<Vec<u32>>,
+    norms: Vec<Vec<f32>>,
+    losses: Vec<Vec<f32>>,
+}
+
+impl Composer {
+    /// `contents`: where samples are read again.
+    pub fn new(compose: Compose, min_margin: f32, contents: corpus::Shelf) -> io::Result<Self> {
+        let reader = (compose != Compose::Off).then(|| Reader::spawn(contents)).transpose()?;
+        Ok(Self {
+            compose,
+            min_margin: min_margin.max(0.0),
+            asked: HashMap::new(),
+            targets: Vec::new(),
+            pools: Vec::new(),
+            gone: HashSet::new(),
+            rest_until: Instant::now(),
+            reader,
+        })
+    }
+
+    /// New targets, or such whose models have changed.
+    pub fn opened(&mut self, targets: &[ObjectId]) {
+        if self.compose != Compose::Off {
+            self.closed(targets);
+            self.targets.extend(targets);
+        }
+    }
+
+    pub fn closed(&mut self, targets: &[ObjectId]) {
+        self.targets.retain(|held| !targets.contains(held));
+        for id in targets {
+            self.asked.remove(id);
+        }
+    }
+
+    /// When to call [`step`](Self::step) next, if there is nothing else to do. `None`: not before something changes.
+    pub fn due(&self, board: &Board, library: &Library) -> Option<Duration> {
+        if self.reader.as_ref()?.is_busy {
+            return Some(POLL);
+        }
+        self.next(board, library)?;
+        Some(self.rest_until.saturating_duration_since(Instant::now()))
+    }
+
+    /// The newest target that was never asked for; then the newest for which the library has grown enough.
+    fn next<'a>(&self, board: &'a Board, library: &Library) -> Option<&'a TargetSpec> {
+        let open = self.targets.iter().rev().filter_map(|id| board.uncovered(id));
+        let of_windows = open.filter_map(|spec| {
+            let scored = scored(spec, library)?;
+            let before = self.asked.get(&spec.id).copied();
+            let is_due = match before {
+                None => scored > 1,
+                Some(before) => scored >= before + (before / GROWTH).max(LEAST_GROWTH),
+            };
+            is_due.then_some((before.is_some(), spec))
+        });
+        of_windows.min_by_key(|(asked, _)| *asked).map(|(_, spec)| spec)
+    }
+
+    /// Looks for a composition for one target, or takes in one that was looked for before. Gives it, with the target.
+    pub fn step(&mut self, board: &Board, library: &Library) -> Option<(ObjectId, Candidate)> {
+        let reader = self.reader.as_mut()?;
+        if reader.is_busy {
+            let checked = reader.checked.try_recv().ok()?;
+            reader.is_busy = false;
+            return match checked {
+                Checked::Whole(target, candidate) => Some((target, candidate)),
+                Checked::Gone(target, gone) => {
+                    self.gone.extend(gone);
+                    self.pools.clear();
+                    // Without them there may be another.
+                    self.asked.remove(&target);
+                    None
+                }
+            };
+        }
+        let began = Instant::now();
+        if began < self.rest_until {
+            return None;
+        }
+        let spec = self.next(board, library)?.clone();
+        self.asked.insert(spec.id, scored(&spec, library).unwrap_or(0));
+        let draft = self.draft(&spec, library);
+        self.rest_until = Instant::now() + began.elapsed() * REST;
+        let reader = self.reader.as_mut()?;
+        reader.is_busy = reader.drafts.send(draft?).is_ok();
+        None
+    }
+
+    fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<Draft> {
+        let weights: Vec<Digest> = spec.models.iter().map(|(_, weights)| *weights).collect::<Option<_>>()?;
+        let shelves: Vec<&Shelf> = weights.iter().map(|weights| library.shelf(weights)).collect::<Option<_>>()?;
+        let dim = spec.embedding.len();
+        if dim == 0 || shelves.iter().any(|shelf| shelf.dim() != dim) {
+            return None;
+        }
+        let length = somascope_matching::norm(&spec.embedding);
+        let direction: Vec<f32> = spec.embedding.iter().map(|x| x / length).collect();
+        let (margin, reach) = match self.compose {
+            Compose::Off => return None,
+            Compose::SameSource => (self.min_margin, Reach::SameGroup),
+            Compose::Any => (self.min_margin, Reach::Any),
+        };
+        let windows = self.windows(&weights, &shelves, library)?;
+        let mean_loss = |losses: &Vec<f32>| losses.iter().sum::<f32>() / losses.len().max(1) as f32;
+        let wanted = Wanted {
+            target: &direction,
+            threshold: spec.threshold,
+            margin,
+            loss_margin: LOSS_BAND * windows.losses.iter().map(mean_loss).fold(0.0, f32::max),
+            reach,
+            longest: LONGEST,
+        };
+        let found = compose(&windows.pool(&shelves), &windows.groups, &wanted)?;
+        let samples: Vec<u32> = found.windows.iter().map(|at| windows.samples[*at as usize].0).collect();
+        // One window is an answer that the board has seen for itself.
+        (samples.len() > 1).then(|| draft(&samples, spec, &shelves, library, margin))?
+    }
+
+    /// The windows under these weights; sorted out anew when the library has changed by enough.
+    fn windows(&mut self, weights: &[Digest], shelves: &[&Shelf], library: &Library) -> Option<&Windows> {
+        let scored = library.scored(&weights[0]);
+        let is_current = |held: &Windows| {
+            let in_place = |at: usize, number: u32, checksum: &Digest| {
+                library.sample(number).is_some_and(|sample| sample.checksum == *checksum)
+                    && shelves.iter().zip(&held.slots).all(|(shelf, slots)| shelf.slot(number) == Some(slots[at]))
+            };
+            held.weights == weights
+                && scored < held.scored + (held.scored / GROWTH).max(LEAST_GROWTH)
+                && held.samples.iter().enumerate().all(|(at, (number, checksum))| in_place(at, *number, checksum))
+        };
+        if let Some(at) = self.pools.iter().position(is_current) {
+            return self.pools.get(at);
+        }
+        self.pools.retain(|held| held.weights != weights);
+        if self.pools.len() >= POOLS {
+            self.pools.remove(0);
+        }
+        self.pools.push(Windows::of(weights, shelves, library, scored, &self.gone));
+        self.pools.last()
+    }
+}
+
+/// Samples under the target's models; `None` if one of them has no shelf.
+fn scored(spec: &TargetSpec, library: &Library) -> Option<usize> {
+    let counts = spec.models.iter().map(|(_, weights)| weights.map(|weights| library.scored(&weights)));
+    counts.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+/// One full sequence: only of such are the scores of a composition the means.
+fn is_window(sample: &Sample) -> bool {
+    sample.len as usize == WINDOW
+}
+
+impl Windows {
+    fn of(weights: &[Digest], shelves: &[&Shelf], library: &Library, scored: usize, gone: &HashSet<Digest>) -> Self {
+        let models = weights.len();
+        let mut windows = Self {
+            weights: weights.to_vec(),
+            scored,
+            samples: Vec::new(),
+            contents: Vec::new(),
+            groups: Groups::default(),
+            slots: vec![Vec::new(); models],
+            norms: vec![Vec::new(); models],
+            losses: vec![Vec::new(); models],
+        };
+        let (mut origins, mut groups) = (HashMap::new(), Vec::new());
+        'samples: for number in shelves[0].samples() {
+            let Some(sample) = library.sample(*number).filter(|sample| is_window(sample)) else { continue };
+            if gone.contains(&sample.checksum) {
+                continue;
+            }
+            for shelf in shelves {
+                if shelf.slot(*number).is_none() {
+                    continue 'samples;
+                }
+            }
+            for (at, shelf) in shelves.iter().enumerate() {
+                let Some(slot) = shelf.slot(*number) else { continue };
+                windows.slots[at].push(slot);
+                windows.norms[at].push(shelf.norms()[slot as usize]);
+                windows.losses[at].push(shelf.losses()[slot as usize]);
+            }
+            let next = origins.len() as u32;
+            groups.push(*origins.entry(sample.origin).or_insert(next));
+            windows.samples.push((*number, sample.checksum));
+            windows.contents.push(sample.checksum.0.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+        }
+        let pool = windows.pool(shelves);
+        windows.groups = Groups::new(&pool, &groups);
+        windows
+    }
+
+    fn pool<'a>(&'a self, shelves: &[&'a Shelf]) -> Pool<'a> {
+        let of_models = shelves.iter().zip(&self.slots).zip(self.norms.iter().zip(&self.losses));
+        let models = of_models.map(|((shelf, slots), (norms, losses))| Scores {
+            rows: shelf.embeddings(),
+            row_of: slots,
+            norms,
+            losses,
+        });
+        Pool { dim: shelves[0].dim(), models: models.collect(), contents: &self.contents }
+    }
+}
+
+/// Judges a composition by all bits of its rows; `None`: it is no hit after all, or a part of it is not there any more.
+fn draft(samples: &[u32], spec: &TargetSpec, shelves: &[&Shelf], library: &Library, min_margin: f32) -> Option<Draft> {
+    let part = |number: &u32| Some((library.source(*number)?, library.sample(*number)?.checksum));
+    let mut parts: Vec<(Source, Digest)> = samples.iter().map(part).collect::<Option<_>>()?;
+    // As they follow each other where they come from.
+    parts.sort_by_cached_key(|(source, _)| order(source));
+    let count = samples.len() as f32;
+    let mean_loss = |shelf: &&Shelf| {
+        let loss = |number: &u32| Some(shelf.losses()[shelf.slot(*number)? as usize]);
+        Some(samples.iter().map(loss).sum::<Option<f32>>()? / count)
+    };
+    let losses: Vec<f32> = shelves.iter().map(mean_loss).collect::<Option<_>>()?;
+    let winner = model::winner(&losses)?;
+    let mut mean = vec![0.0; spec.embedding.len()];
+    for number in samples {
+        let shelf = shelves[winner];
+        let embedding = shelf.exact(shelf.slot(*number)?)?;
+        mean.iter_mut().zip(embedding).for_each(|(mean, x)| *mean += x / count);
+    }
+    let distance = model::cosine_distance(&mean, &spec.embedding);
+    let source = Source::composition(parts.iter().map(|(source, _)| source.clone()))?;
+    let candidate = Candidate {
+        checksum: Digest::default(),
+        source,
+        model: spec.models[winner].0,
+        distance,
+        z: z(spec.threshold - distance, spec.embedding.len()),
+        losses: spec.models.iter().map(|(id, _)| *id).zip(losses).collect(),
+    };
+    is_hit(distance, spec.threshold, min_margin).then_some(Draft { target: spec.id, parts, candidate })
+}
+
+/// By origin, then by offset.
+fn order(source: &Source) -> (String, u64) {
+    let piece = source.pieces().first();
+    let origin = piece.map(|piece| serde_json::to_string(&piece.origin).unwrap_or_default());
+    (origin.unwrap_or_default(), piece.map_or(0, |piece| piece.offset))
+}
