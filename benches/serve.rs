@@ -178,6 +178,15 @@ impl Service {
         Ok(Self { child, url, _home: home })
     }
 
+    /// Processor time that it has had: what other work on the machine does not change.
+    fn cpu_s(&self) -> Option<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Behind the name, which may hold anything: the 12th and 13th field, in hundredths.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let ticks: f64 = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
+        Some(ticks / 100.0)
+    }
+
     /// Most memory that it has had, in MiB.
     fn peak_mib(&self) -> Option<u64> {
         let mut status = String::new();
@@ -199,7 +208,7 @@ fn main() -> io::Result<()> {
     let only: Option<usize> = std::env::args().skip(1).find_map(|argument| argument.parse().ok());
     let runtime = tokio::runtime::Runtime::new()?;
     println!("one Score request, {MODELS} models, 1,024 bytes, {} cores", std::thread::available_parallelism()?);
-    println!("   E      cold s   warm s (least, most)    remembered ms   official s   times   goal   peak MiB");
+    println!("   E      cold s   warm s (least, most)    cpu s   remembered ms   official s   times   goal   peak MiB");
     for ((embed, layers, official), goal) in WIDTHS.into_iter().zip(GOALS) {
         if only.is_some_and(|only| only != embed) {
             continue;
@@ -229,7 +238,9 @@ fn main() -> io::Result<()> {
         };
         runtime.block_on(client.health()).expect("it is there");
         let cold = ask(&fresh(0));
+        let before = service.cpu_s();
         let mut warm: Vec<f64> = (1..=WARM).map(|n| ask(&fresh(n))).collect();
+        let cpu = before.zip(service.cpu_s()).map_or(f64::NAN, |(before, after)| (after - before) / WARM as f64);
         let last = Manifest::new(
             &format!("{}/d{WARM}", files.base),
             hash(&files.blobs.lock().expect("nobody panics")[&format!("/d{WARM}")]),
@@ -240,7 +251,7 @@ fn main() -> io::Result<()> {
         let (least, median, most) = (warm[0], warm[WARM / 2], warm[WARM - 1]);
         let peak = service.peak_mib().map_or_else(|| "-".to_owned(), |mib| mib.to_string());
         println!(
-            "{embed:>4} {cold:>11.3} {median:>8.3} ({least:.3}, {most:.3}) {remembered:>16.1} {official:>12.2} {:>7.1} {goal:>6.0} {peak:>10}",
+            "{embed:>4} {cold:>11.3} {median:>8.3} ({least:.3}, {most:.3}) {cpu:>8.3} {remembered:>15.1} {official:>12.2} {:>7.1} {goal:>6.0} {peak:>10}",
             official / median
         );
     }

@@ -8,7 +8,8 @@ use std::{
 };
 
 fn somascope(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_somascope")).args(args).stdin(Stdio::null()).output().expect("the binary runs")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
+    command.args(args).env_remove("HF_TOKEN").stdin(Stdio::null()).output().expect("the binary runs")
 }
 
 #[track_caller]
@@ -38,6 +39,20 @@ fn no_terminal_says_to_use_headless() {
 fn an_unreadable_data_directory_is_named() {
     let output = somascope(&["demo", "--headless", "--epochs", "1", "--data", "/no/such/place"]);
     assert_refused(&output, &["/no/such/place"]);
+}
+
+#[test]
+fn a_source_that_cannot_be_read_says_what_it_needs() {
+    for (args, parts) in [
+        (&["--data", "stack-v2:Rust"][..], &["HF_TOKEN", "/settings/tokens"][..]),
+        (&["--data", "notes=0"], &["notes=0", "weight", "above 0"]),
+        (&["--data", "stack-v2:"], &["stack-v2:Rust,Python"]),
+        (&["--data", "-", "--data", "jsonl:-"], &["standard input"]),
+        (&["--data", "no/such/*.txt"], &["no/such/*.txt"]),
+        (&["--allow-secret", "no/such"], &["--allow-secret", "no/such"]),
+    ] {
+        assert_refused(&somascope(&[&["demo", "--headless", "--epochs", "1"], args].concat()), parts);
+    }
 }
 
 #[test]

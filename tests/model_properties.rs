@@ -257,9 +257,9 @@ static BOTH: LazyLock<[Model; 2]> = LazyLock::new(|| {
 /// Rows of a batch are independent and share the regulariser's noise, and rotary attention sees only differences of positions. So the loss and
 /// the embedding of up to sixteen full windows, one after the other, are the means of the windows' own: what the composer lives on.
 ///
-/// The one difference is that a window's positions are offsets into the whole, whose angles are rounded to f32 where they are larger. Measured
-/// over all compositions of sixteen that this test can draw: below 3e-6 of the loss and 2e-5 of an embedding's components (which are of the order
-/// of 1); with equal positions the difference is that of summing in another order.
+/// What is left is rounding: a window's positions are offsets into the whole, whose angles are rounded to f32 where they are larger, and the
+/// sums are made in another order. Measured over thirty draws with both models: at most 1.0e-7 of the loss, and 3.0e-7 of a component of the
+/// embedding (which are of the order of 1). Held to ten times that.
 fn assert_composes(indices: &[u64]) -> Result<(), TestCaseError> {
     let windows: Vec<Vec<u8>> = indices.iter().map(|index| window(*index)).collect();
     let slices: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
@@ -270,10 +270,10 @@ fn assert_composes(indices: &[u64]) -> Result<(), TestCaseError> {
             ((0..parts.len()).map(|i| f64::from(value(i))).sum::<f64>() / parts.len() as f64) as f32
         };
         let loss = mean(&|i| parts[i].loss);
-        prop_assert!((whole.loss - loss).abs() <= 3e-6 * loss, "loss {}, mean of the windows' {loss}", whole.loss);
+        prop_assert!((whole.loss - loss).abs() <= 1e-6 * loss, "loss {}, mean of the windows' {loss}", whole.loss);
         for (d, value) in whole.embedding.iter().enumerate() {
             let mean = mean(&|i| parts[i].embedding[d]);
-            prop_assert!((value - mean).abs() <= 2e-5, "[{d}]: {value}, mean of the windows' {mean}");
+            prop_assert!((value - mean).abs() <= 3e-6, "[{d}]: {value}, mean of the windows' {mean}");
         }
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! `somascope serve` as a process: scores, refusals, strangers, overload, and an orderly end.
 
 #[path = "support/serve.rs"]
+#[expect(dead_code, reason = "it is killed elsewhere")]
 mod serve;
 
 use std::{path::Path, time::Duration};
@@ -207,7 +208,7 @@ async fn hostile_requests_are_refused_each_by_itself() {
         ),
         (
             "weights of another size",
-            with(&|r| r.model_manifests[0].size += 1),
+            with(&|r| r.model_manifests = vec![ModelManifest { size: manifest(1).size + 1, ..manifest(1) }]),
             Code::Internal,
             "Runtime competition error: Blob error: size mismatch",
         ),

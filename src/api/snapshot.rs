@@ -153,8 +153,10 @@ pub struct ModelRow {
     pub id: ObjectId,
     pub stake: Shannons,
     pub commission_bps: u64,
-    /// Weights are here, checked and loaded.
+    /// Weights are here and checked; a device loads them when it needs them.
     pub resident: bool,
+    /// Where they are loaded now, such as `cuda:0 in bf16`.
+    pub loaded_on: Vec<String>,
     /// Bytes that have been fetched and bytes in all, while they are on their way.
     pub fetching: Option<(u64, u64)>,
     /// Why they are not.

@@ -104,6 +104,11 @@ impl Environment {
         self.get("SOMASCOPE_PASSPHRASE")
     }
 
+    /// Token of the Hugging Face hub.
+    pub fn hub_token(&self) -> Option<SecretString> {
+        self.get("HF_TOKEN")
+    }
+
     /// Where a variable comes from, for people.
     pub fn origin(&self, name: &str) -> &'static str {
         let process = (self.process)(name).is_some_and(|value| !value.trim().is_empty());

@@ -4,6 +4,7 @@
 
 mod claim;
 mod confirm;
+mod data;
 mod demo;
 mod device;
 mod devnet;

@@ -10,13 +10,21 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use super::{
-    Exit, device::DeviceArgs, environment::Environment, library::LibraryArgs, network::NetworkArgs,
-    pinning::AcceptArgs, place, play::Play, signer::WalletArgs,
+    Exit,
+    data::{DATA_HELP, DataArgs},
+    device::DeviceArgs,
+    environment::Environment,
+    library::LibraryArgs,
+    network::NetworkArgs,
+    pinning::AcceptArgs,
+    place,
+    play::Play,
+    signer::WalletArgs,
 };
 use crate::{
     api::Mode,
     chain::client::Client,
-    engine::{self, EngineConfig, Policy, Sampling, SourceSpec},
+    engine::{self, EngineConfig, Policy, SourceSpec},
     primitives::Shannons,
     storage::Store,
 };
@@ -30,17 +38,20 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// wallet it is read-only: it scores and shows, and signs nothing. Every submission waits for your approval unless --mode auto says
 /// otherwise.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  somascope run --network testnet --data ~/corpus\n  \
-    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n\
+#[command(after_help = format!("Examples:\n  somascope run --network testnet --data ~/corpus\n  \
+    somascope run --data ~/src=3 --data stack-v2:Rust --data 'texts/*.jsonl.gz' --column body\n  \
+    somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n{DATA_HELP}\n\n\
     JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a key, file or option will not do; 3 the node is away, and which \
-    chain may be signed on is not known; 4 a submission's outcome is not known yet: the next start settles it.")]
+    chain may be signed on is not known; 4 a submission's outcome is not known yet: the next start settles it."))]
 pub struct Run {
-    /// A directory or file to score. Repeat for several. What hits is uploaded, so it becomes public.
-    #[arg(long, required = true, value_name = "PATH")]
-    data: Vec<PathBuf>,
+    /// What to score: a path, `-`, or `stack-v2` (see Data below). Repeat for several. What hits is uploaded, so it becomes public.
+    #[arg(long, required = true, value_name = "SOURCE[=WEIGHT]")]
+    data: Vec<SourceSpec>,
+    #[command(flatten)]
+    sampling: DataArgs,
     /// Who approves submissions.
     #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
     mode: ModeArg,
@@ -93,6 +104,7 @@ impl Run {
         self.play.check()?;
         let devices = self.device.placements()?;
         let environment = Environment::read(Path::new("."))?;
+        let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
         let store = network.bucket(&environment)?.map(Store::new).transpose()?;
         let found = match self.mode {
@@ -156,8 +168,8 @@ impl Run {
                     ..defaults
                 },
                 store,
-                corpus: self.data.into_iter().map(SourceSpec::from).collect(),
-                sampling: Sampling::default(),
+                corpus: sources,
+                sampling,
                 heads: self.heads,
                 devices,
                 memory_budget: self.device.memory_bytes(),

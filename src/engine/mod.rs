@@ -169,6 +169,11 @@ pub async fn start(config: EngineConfig) -> Result<EngineHandle, EngineError> {
     dispatcher::start(config).await
 }
 
+/// Checks that data can be read at all, as [`start`] does before anything else.
+pub fn check_data(sources: &[SourceSpec]) -> Result<(), CorpusError> {
+    corpus::check(sources)
+}
+
 /// Checks that a journal belongs to this wallet and to the chain that the node serves, and writes it down the first time. Gives
 /// the chain's id.
 async fn identify(

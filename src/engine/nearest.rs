@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     desk::{DeskError, check_data},
-    scoring::{SEED, WeightsCache, WeightsSpec},
+    scoring::{SEED, WeightsCache, WeightsSpec, in_tenths},
 };
 use crate::{
     chain::client::{Client, TargetFilter, TargetInfo},
@@ -87,7 +87,8 @@ impl Field {
                 size: info.size,
                 key: Some(info.decryption_key),
             };
-            models.insert(info.id, weights.load(&spec, |_| ()).await?);
+            let downloaded = |percent| progress(&format!("model {}: {percent} % downloaded", info.id.short()));
+            models.insert(info.id, weights.load(&spec, in_tenths(info.size, downloaded)).await?);
         }
         Ok(Self {
             targets,

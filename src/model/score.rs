@@ -229,3 +229,75 @@ fn not_built(device: Device, cards: &str, feature: &str) -> ModelError {
     let reason = format!("this build has no support for {cards} cards; build with `--features {feature}`");
     ModelError::NoDevice { device, reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A card with room for some rows only, which remembers what it was given.
+    struct Cramped {
+        room: usize,
+        given: Mutex<Vec<usize>>,
+    }
+
+    impl Rows for &'static Cramped {
+        fn evaluate(&self, rows: &[Row]) -> Result<Vec<RowScore>, ModelError> {
+            self.given.lock().unwrap().push(rows.len());
+            if rows.len() > self.room {
+                return Err(ModelError::OutOfMemory { device: Device::Cuda(0), what: format!("{} rows", rows.len()) });
+            }
+            let score = |row: &Row| RowScore {
+                nll: f64::from(row.sequence.tokens[0]) * 1024.0,
+                regulariser: 0.0,
+                embedding: vec![row.noise_seed as f32],
+            };
+            Ok(rows.iter().map(score).collect())
+        }
+
+        fn embed_dim(&self) -> usize {
+            1
+        }
+
+        fn resident_bytes(&self) -> u64 {
+            0
+        }
+    }
+
+    fn cramped(room: usize) -> (&'static Cramped, Model) {
+        let card = Box::leak(Box::new(Cramped { room, given: Mutex::default() }));
+        (card, Model::of(Box::new(&*card), Placement { device: Device::Cuda(0), precision: Precision::F32 }))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_tried_in_halves_and_later_rows_come_in_no_larger_portions() {
+        let (card, model) = cramped(3);
+        let samples: Vec<Vec<u8>> = (1..=8).map(|first| vec![first; 1000]).collect();
+        let slices: Vec<&[u8]> = samples.iter().map(Vec::as_slice).collect();
+        let losses: Vec<f32> = model.score_batch(&slices, 0).into_iter().map(|score| score.unwrap().loss).collect();
+        assert_eq!(losses, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(*card.given.lock().unwrap(), [8, 4, 2, 2, 2, 2]);
+        assert_eq!(model.rows_at_once(), 2);
+        model.score(&[5; 3 * 1024], 0).unwrap();
+        assert_eq!(card.given.lock().unwrap()[6..], [2, 1]);
+    }
+
+    #[test]
+    fn a_device_without_room_for_one_row_fails_for_each_sample() {
+        let (_, model) = cramped(0);
+        let scores = model.score_batch(&[b"one", b"two"], 0);
+        assert_eq!(scores.len(), 2);
+        for score in scores {
+            let error = score.unwrap_err();
+            assert!(matches!(error, ModelError::OutOfMemory { device: Device::Cuda(0), .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn each_batch_of_a_sample_has_its_own_noise_and_weighs_the_same() {
+        let (_, model) = cramped(usize::MAX);
+        // Batches of 16, 16 and 1 rows with noise 7, 8 and 9.
+        assert_eq!(model.score(&vec![1; 32 * 1024 + 1], 7).unwrap().embedding, [8.0]);
+    }
+}

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -17,6 +18,10 @@ use tonic::{
 };
 
 use crate::chain::bcs_codec::BcsCodec;
+
+/// Calls at once on one connection.
+const CALLS: u32 = 256;
+const ALIVE: Duration = Duration::from_secs(30);
 
 pub type HttpRequest = http::Request<Body>;
 pub type HttpResponse = http::Response<Body>;
@@ -89,6 +94,10 @@ pub async fn serve<S: BcsApi>(
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
+        .max_concurrent_streams(Some(CALLS))
+        // Who is gone without a word frees what it holds.
+        .http2_keepalive_interval(Some(ALIVE))
+        .http2_keepalive_timeout(Some(ALIVE))
         .add_service(BcsServer(Arc::new(api)))
         .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
         .await

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
     task::JoinHandle,
 };
 
@@ -19,12 +20,13 @@ use super::{Fetcher, download::Manners};
 /// Of [`hasty`] downloads.
 pub(crate) const RANGE: u64 = 64 << 10;
 
-/// Small ranges and little patience.
+/// Small ranges and short pauses.
 pub(crate) fn hasty() -> Fetcher {
     let manners = Manners {
         range: RANGE,
         ahead: 4,
-        stall: Duration::from_millis(300),
+        // A busy machine is no stall.
+        stall: Duration::from_secs(60),
         least: 16 << 10,
         failures: 3,
         first_pause: Duration::from_millis(10),
@@ -49,6 +51,8 @@ pub(crate) struct Seen {
 pub(crate) enum Step {
     Send(Bytes),
     Wait(Duration),
+    /// Until there is a permit.
+    Gate(Arc<Semaphore>),
     /// Keeps the connection, silently.
     Hang,
 }
@@ -142,6 +146,10 @@ async fn serve(
             Step::Send(bytes) => stream.write_all(&bytes).await,
             Step::Wait(time) => {
                 tokio::time::sleep(time).await;
+                Ok(())
+            }
+            Step::Gate(gate) => {
+                gate.acquire().await.expect("nobody closes it").forget();
                 Ok(())
             }
             Step::Hang => return std::future::pending().await,

@@ -21,6 +21,14 @@ const COLUMNS: &[Column] = &[
     left("trouble", 12, 5),
 ];
 
+/// How far the weights have come.
+fn fetching(bytes: Option<(u64, u64)>) -> String {
+    match bytes {
+        Some((here, all)) if all > 0 => format!("{}% here", u128::from(here.min(all)) * 100 / u128::from(all)),
+        _ => "fetching".to_owned(),
+    }
+}
+
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let models = &state.snapshot.models;
     let resident = models.iter().filter(|model| model.resident).count();
@@ -46,7 +54,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             3 => match (model.resident, &model.trouble) {
                 (true, _) => (format!("{} loaded", theme.glyphs.good), theme.good()),
                 (false, Some(_)) => (format!("{} missing", theme.glyphs.bad), theme.bad()),
-                (false, None) => (format!("{} fetching", theme.glyphs.quiet), theme.attention()),
+                (false, None) => (format!("{} {}", theme.glyphs.quiet, fetching(model.fetching)), theme.attention()),
             },
             4 => (soma(model.stake, 14), Style::new()),
             5 => (format!("{}.{:02}%", model.commission_bps / 100, model.commission_bps % 100), Style::new()),

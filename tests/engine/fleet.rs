@@ -34,7 +34,9 @@ async fn a_service_that_dies_costs_no_sample_and_no_number() {
     let network = Network::start(6).await;
     let orders = network.orders(1);
     for n in 0..SAMPLES {
-        let text = format!("{n}: {}", "the quick brown fox jumps over the lazy dog. ".repeat(1 + n as usize % 20));
+        // Near duplicates would be passed over.
+        let words = (0..20 + n % 60).map(|at| format!("{:x} ", (n * 1009 + at).wrapping_mul(2_654_435_761)));
+        let text: String = words.collect();
         std::fs::write(orders.corpus.join(format!("more-{n}.txt")), text).expect("a file");
     }
     network.next_epoch().await;
@@ -55,8 +57,9 @@ async fn a_service_that_dies_costs_no_sample_and_no_number() {
     .await;
     assert!(dying.is_none(), "it was at work when it died");
     let with_fleet = engine.shut_down().await;
-    assert_eq!(with_fleet.throughput.samples_scored, u64::from(SAMPLES) + 24, "each once");
-    assert_eq!(with_fleet.throughput.model_evaluations, 3 * (u64::from(SAMPLES) + 24));
+    let scored = with_fleet.throughput.samples_scored;
+    assert!(scored >= u64::from(SAMPLES), "{scored}");
+    assert_eq!(with_fleet.throughput.model_evaluations, 3 * scored);
     let told = with_fleet.log.iter().filter(|line| line.text.contains(&dying_url)).count();
     assert_eq!(told, 1, "its end is told once: {:?}", with_fleet.log);
     lasting.signal();
@@ -67,6 +70,7 @@ async fn a_service_that_dies_costs_no_sample_and_no_number() {
     let engine = Running::start(alone).await;
     until("all samples are scored here", async || is_through(&engine.0.snapshot.borrow())).await;
     let alone = engine.shut_down().await;
+    assert_eq!(alone.throughput.samples_scored, scored, "each was scored once");
     assert_eq!(distances(&with_fleet), distances(&alone));
 }
 

@@ -12,6 +12,7 @@ mod network;
 mod process;
 mod relay;
 #[path = "../support/serve.rs"]
+#[expect(dead_code, reason = "how it refuses is looked at elsewhere")]
 mod serve;
 
 /// Not a test: the process of an engine that a test lets die (see `process`).

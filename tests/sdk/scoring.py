@@ -8,7 +8,8 @@ import threading
 from harness import *
 
 INPUTS = ["seq_len_text", "seq_len_plus_1_text", "ramp", "utf8_code", "three_and_half_chunks_random", "all_ff"]
-KEY = bytes(range(32)).hex()
+# Base58 of the bytes 00 to 1f.
+KEY = "1thX6LZfHDZZKUs92febYZhYRcXddmzfzF2NvTkPNE"
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -78,7 +79,7 @@ async def main():
     about = dict(
         url=f"{files}/vec64_model_0.safetensors.enc", checksum=SomaClient.commitment(encrypted), size=len(encrypted)
     )
-    wrong = SomaClient.model_manifest(**about, decryption_key="00" * 32)
+    wrong = SomaClient.model_manifest(**about, decryption_key="1" * 32)
     await refused(client.score(url, [wrong], wide, data=data), "Model error")
     await refused(client.score(url, [SomaClient.model_manifest(**about)], wide, data=data), "Model error")
     opened = await client.score(

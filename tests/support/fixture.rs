@@ -50,6 +50,7 @@ fn models() -> Vec<ModelRow> {
             stake: Shannons(stake * 1_000_000_000),
             commission_bps,
             resident,
+            loaded_on: if resident { vec!["cpu in f32".to_owned()] } else { Vec::new() },
             fetching: None,
             trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
             wins,

@@ -256,6 +256,7 @@ pub fn causal_attention(qkv: &[f32], embed: usize, heads: usize, rotary: &Rotary
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::InstructionSet;
 
     const ROWS: usize = 37;
     const EMBED: usize = 12;
@@ -296,6 +297,31 @@ mod tests {
     #[test]
     fn it_is_the_softmax_of_the_definition() {
         assert_agrees(&arbitrary(), 1e-6);
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_context() {
+        const TALL: usize = 6;
+        let tiles = to_tiles(&arbitrary(), TALL);
+        let positions = ROWS * 3 * EMBED / TALL;
+        // As keys and values of three dimensions in one head; the last tile's queries are its keys.
+        let last = tile_count(positions) - 1;
+        let of = KeysAndValues { tiles: &tiles, positions };
+        let contexts: Vec<Vec<Column>> = InstructionSet::all()
+            .iter()
+            .map(|set| {
+                let (mut scores, mut context) = (vec![Column::ZERO; (last + 1) * TILE], vec![Column::ZERO; 3]);
+                let keys_and_values = OfHead { of, embed: 3, first: 0, dim: 3 };
+                let queries = keys_and_values.keys(last);
+                set.run(Head { queries, keys_and_values, tile: last, scores: &mut scores, context: &mut context });
+                context
+            })
+            .collect();
+        for context in &contexts {
+            for (value, other) in zip(from_tiles(context, 3, TILE), from_tiles(&contexts[0], 3, TILE)) {
+                assert!((value - other).abs() < 1e-6, "{value} {other}");
+            }
+        }
     }
 
     #[test]

@@ -76,6 +76,41 @@ pub(crate) fn max(values: &[f32]) -> f32 {
     partial.iter().copied().fold(rest, f32::max)
 }
 
+/// What [`ARCH`] chooses from, for tests of the choices that this machine does not make.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) enum InstructionSet {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(pulp::x86::V3),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(pulp::x86::V4),
+}
+
+#[cfg(test)]
+impl InstructionSet {
+    /// Those that this processor has.
+    pub fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(pulp::x86::V3::try_new().map(Self::Avx2));
+            all.extend(pulp::x86::V4::try_new().map(Self::Avx512));
+        }
+        all
+    }
+
+    pub fn run<W: pulp::WithSimd>(&self, work: W) -> W::Output {
+        match self {
+            Self::Portable => pulp::Simd::vectorize(pulp::Scalar::new(), work),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(set) => pulp::Simd::vectorize(*set, work),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(set) => pulp::Simd::vectorize(*set, work),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -245,6 +245,7 @@ pub(crate) fn outer<S: Simd, const ROWS: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::InstructionSet;
     use crate::tile::{from_tiles, to_tiles};
 
     fn arbitrary(count: usize, salt: usize) -> Vec<f32> {
@@ -286,6 +287,22 @@ mod tests {
             matrix.multiply(&tiles, &mut out, Start::SumAndBias(&bias));
             let twice = zip(&product, bias.iter().cycle()).map(|(p, b)| 2.0 * (p + f64::from(*b)));
             assert_close(&rows(&out), twice, &what);
+        }
+    }
+
+    /// Other processors than the one that tests: they sum in the same order, fused or not.
+    #[test]
+    fn every_instruction_set_gives_the_same_product() {
+        let (inputs, outputs) = (300, 20);
+        let (x, w) = (arbitrary(40 * inputs, 1), arbitrary(inputs * outputs, 2));
+        let matrix = Matrix::pack(inputs, outputs, &w);
+        let tiles = to_tiles(&x, inputs);
+        for set in InstructionSet::all() {
+            let mut out = vec![Column::ZERO; 2 * outputs];
+            let part = Part { depths: 0..2, outputs: 0..outputs, inputs: 0..inputs };
+            set.run(Product { matrix: &matrix, x: &tiles, out: &mut out, part, start: Start::Zero });
+            let product = exact(&x, &w, inputs, outputs).into_iter();
+            assert_close(&from_tiles(&out, outputs, 40), product, &format!("{set:?}"));
         }
     }
 

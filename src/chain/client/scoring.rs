@@ -3,7 +3,7 @@
 //! An official service ends its process at a target of another length than its models' embeddings (`protocol-corrections.md §0`): every
 //! model is asked about with the dimension that it embeds into, and a request where these differ is not sent.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 
@@ -84,10 +84,12 @@ impl From<Status> for ScoringError {
         let message = excerpt(status.message(), 1000);
         match status.code() {
             Code::ResourceExhausted => Self::Busy(message),
-            // Ours, from the codec.
-            Code::OutOfRange => Self::Malformed(message),
-            Code::Internal if message.starts_with("failed to decode") => Self::Malformed(message),
-            Code::Internal => Self::Failed(message),
+            // What a service says of its own work begins so.
+            Code::Internal if message.starts_with("Runtime competition error") => Self::Failed(message),
+            // A connection that broke in the middle.
+            Code::Internal if status.source().is_some() => Self::Unreachable(message),
+            // Our codec's words, or of a service that did not understand us.
+            Code::Internal | Code::OutOfRange => Self::Malformed(message),
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Unknown | Code::Aborted => {
                 Self::Unreachable(message)
             }

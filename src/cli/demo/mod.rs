@@ -12,7 +12,16 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{Exit, device::DeviceArgs, devnet::rivals, library::LibraryArgs, play::Play, specialists};
+use super::{
+    Exit,
+    data::{DATA_HELP, DataArgs},
+    device::DeviceArgs,
+    devnet::rivals,
+    environment::Environment,
+    library::LibraryArgs,
+    play::Play,
+    specialists,
+};
 use crate::{
     api::{EngineHandle, Mode},
     chain::{
@@ -20,7 +29,7 @@ use crate::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
-    engine::{self, COINS_AHEAD, EngineConfig, Policy, Sampling},
+    engine::{self, COINS_AHEAD, EngineConfig, Policy, Sampling, SourceKind, SourceSpec},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
@@ -30,20 +39,22 @@ use crate::{
 /// Starts a network with its faucet, models and object store on this machine, gives you a funded wallet, scores a corpus, and shows
 /// the dashboard. Approve a hit with `a` and `y`, and watch it being filled, audited and paid two epochs later.
 #[derive(Args)]
-#[command(after_help = "Examples:\n  somascope demo\n  somascope demo --auto --data ~/notes\n  \
-    somascope demo --headless --auto --epochs 4 --json\n\n\
+#[command(after_help = format!("Examples:\n  somascope demo\n  somascope demo --auto --data ~/notes\n  \
+    somascope demo --headless --auto --epochs 4 --json\n\n{DATA_HELP}\n\n\
     JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a file or option will not do; 4 a submission's outcome is not known \
-    yet: the next start with the same --dir settles it.")]
+    yet: the next start with the same --dir settles it."))]
 pub struct Demo {
     /// Approve submissions without asking, within the policy's limits.
     #[arg(long)]
     auto: bool,
-    /// Score your own files instead of the demo corpus.
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    /// Score this instead of the demo corpus: a path, `-`, or `stack-v2` (see Data below). Repeat for several.
+    #[arg(long, value_name = "SOURCE[=WEIGHT]")]
+    data: Vec<SourceSpec>,
+    #[command(flatten)]
+    sampling: DataArgs,
     /// The network's keys come from it, and every id that does not depend on the time, as those of targets do.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -91,22 +102,27 @@ impl Demo {
     }
 
     async fn play_in(&self, dir: &Path) -> anyhow::Result<Exit> {
-        let data = match &self.data {
-            Some(data) => data.clone(),
-            None => {
-                let root = dir.join("corpus");
-                corpus::write(&root).with_context(|| format!("cannot write the demo corpus to {}", root.display()))?;
-                root
+        let sampling = self.sampling.sampling()?;
+        let sources = if self.data.is_empty() {
+            let root = dir.join("corpus");
+            corpus::write(&root).with_context(|| format!("cannot write the demo corpus to {}", root.display()))?;
+            vec![root.into()]
+        } else {
+            // The demo is a network of its own: of the environment it only wants what a source asks for.
+            let is_stack = |source: &SourceSpec| matches!(source.kind, SourceKind::Stack(_));
+            match self.data.iter().any(is_stack) {
+                true => self.sampling.sources(&self.data, &Environment::read(Path::new("."))?),
+                false => self.data.clone(),
             }
         };
         // Looked at before a network is started for it; the engine reads it later, file by file.
-        fs::read_dir(&data).with_context(|| format!("cannot read the data directory {}", data.display()))?;
+        engine::check_data(&sources)?;
         writeln!(io::stderr(), "starting the embedded network …")?;
         let mut network = self.start_network(dir).await?;
         network.admit(rivals(self.rivals));
         let keypair = Keypair::from_seed(wallet_seed(self.seed));
         let balance_start = fund(&network, keypair.address()).await?;
-        let handle = self.start_engine(dir, &network, keypair, data).await?;
+        let handle = self.start_engine(dir, &network, keypair, sources, sampling).await?;
         let exit = self.play.through(handle, Some(balance_start)).await;
         network.shutdown().await;
         exit
@@ -136,7 +152,8 @@ impl Demo {
         dir: &Path,
         network: &Devnet,
         keypair: Keypair,
-        data: PathBuf,
+        sources: Vec<SourceSpec>,
+        sampling: Sampling,
     ) -> anyhow::Result<EngineHandle> {
         let objects = &network.objects;
         let store = Store::new(StoreConfig {
@@ -155,8 +172,8 @@ impl Demo {
             chain: None,
             policy: Policy { mode: if self.auto { Mode::Auto } else { Mode::Manual }, ..Policy::default() },
             store: Some(store),
-            corpus: vec![data.into()],
-            sampling: Sampling::default(),
+            corpus: sources,
+            sampling,
             heads: None,
             devices: self.device.placements()?,
             memory_budget: self.device.memory_bytes(),

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Origin, Piece, Shelf, Skipped, cut::Rule, secrets};
+use super::{Origin, Piece, Record, Shelf, Skipped, cut::Rule, secrets};
 use crate::primitives::clean;
 
 /// Of each kind of reason, so many items are named in a pass; the others are counted.
@@ -121,7 +121,7 @@ impl Why {
 
 /// Refuses a file by its name, if nobody has allowed it.
 pub(super) fn is_refused_by_name(path: &Path, shelf: &Shelf) -> bool {
-    (secrets::is_secret_file(path)) && !shelf.allows(path)
+    secrets::is_secret_file(path) && !shelf.allows(path)
 }
 
 /// What is said of a refusal, and how it is overruled.
@@ -141,6 +141,10 @@ pub(super) fn pieces(origin: Origin, content: Vec<u8>, rule: &Rule, shelf: &Shel
     }
     if rule.count(len) == 0 {
         *report.skipped.of(Why::Large) += 1;
+        return nothing;
+    }
+    if matches!(origin.record, Some(Record::Blob { .. })) && secrets::is_secret_file(&origin.path) {
+        report.leave_out(Why::Refused, || refusal(&name(), "a secret by its name"));
         return nothing;
     }
     if !shelf.allows(&origin.path)

@@ -22,7 +22,7 @@ use crate::{
         corpus::{self, Shelf, Source},
         journal::{Confirmation, NewSubmission, Step, Submission, TransactionKind},
         money::{self, NotBuilt},
-        scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, WeightsSpec},
+        scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, WeightsSpec, in_tenths},
     },
     model,
     primitives::{Digest, ObjectId, Shannons},
@@ -144,7 +144,8 @@ impl Desk {
                 info.size
             ));
             let spec = spec(info);
-            loaded.push(weights.load(&spec, |_| ()).await?);
+            let downloaded = |percent| progress(&format!("model {}: {percent} % downloaded", id.short()));
+            loaded.push(weights.load(&spec, in_tenths(info.size, downloaded)).await?);
             models.push((*id, Arc::new(spec)));
         }
         let refused = |why: std::io::Error| DeskError::Data { path: path.into(), why: why.to_string() };

@@ -17,14 +17,17 @@ use crate::{
         matching::{Ask, ScoredSample},
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
     },
-    model::Score,
+    model::{Placement, Score},
     primitives::{Digest, ObjectId},
 };
 
 /// How long models that are here wait for others, to score with all at once.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Where a model's weights are.
+/// Before weights are asked for again that failed and that nobody said anything about.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Whether a model's weights are on disk. Devices load them from there when they need them.
 pub(super) enum Residency {
     Loading,
     Ready,
@@ -38,7 +41,8 @@ pub(super) struct Pipeline {
     pub in_play: BTreeMap<ObjectId, Digest>,
     pub residents: HashMap<Digest, Residency>,
     specs: HashMap<Digest, Arc<WeightsSpec>>,
-    delays: HashMap<Digest, Backoff>,
+    /// Of weights that are here and that no device can use.
+    broken: HashMap<Digest, Backoff>,
     /// Weights → samples scored with them, failures included.
     scored: HashMap<Digest, HashSet<Digest>>,
     pass: Option<Pass>,
@@ -183,13 +187,12 @@ impl Dispatcher {
         }
         match result {
             Ok(()) => {
-                self.pipeline.delays.remove(&checksum);
                 self.pipeline.residents.insert(checksum, Residency::Ready);
                 self.matcher.ask(Ask::Known(checksum));
             }
             Err(why) => {
-                let fresh = || Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
-                let delay = self.pipeline.delays.entry(checksum).or_insert_with(fresh).next_delay();
+                let spec = self.pipeline.specs.get(&checksum);
+                let delay = spec.and_then(|spec| self.weights.retry_after(spec, Placement::CPU)).unwrap_or(RETRY);
                 self.log_quietly(Level::Warning, format!("weights {checksum}: {why}")).await?;
                 let retry = Instant::now() + delay;
                 self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
@@ -271,6 +274,23 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// No device can use what was fetched. That may change (memory is freed, a service comes back), but not soon, and each attempt
+    /// reads the corpus again.
+    async fn weights_broken(&mut self, weights: Digest, why: String) -> Result<(), Halt> {
+        self.pipeline.asked.retain(|(_, asked)| *asked != weights);
+        if let Some(pass) = &mut self.pipeline.pass {
+            pass.weights.remove(&weights);
+        }
+        if self.pipeline.residents.contains_key(&weights) {
+            self.log_quietly(Level::Warning, format!("weights {weights}: {why}")).await?;
+            let fresh = || Backoff::new(Duration::from_secs(600), Duration::from_secs(6 * 3600));
+            let retry = Instant::now() + self.pipeline.broken.entry(weights).or_insert_with(fresh).next_delay();
+            self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
+        }
+        self.dirty = true;
+        Ok(())
+    }
+
     async fn scorer_news(&mut self, name: String, trouble: Option<String>) -> Result<(), Halt> {
         let (level, text) = match trouble {
             Some(trouble) => (Level::Warning, format!("{name}: {trouble}")),
@@ -293,10 +313,7 @@ impl Dispatcher {
     pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {
         match scored {
             Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
-            Scored::Broken { weights, why } => {
-                self.pipeline.asked.retain(|(_, asked)| *asked != weights);
-                self.weights_loaded(weights, Err(why)).await
-            }
+            Scored::Broken { weights, why } => self.weights_broken(weights, why).await,
             Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);

@@ -14,8 +14,10 @@ use crate::{
     engine::{
         matching::{Ask, MOST_UNKEPT},
         now_ms,
+        scoring::{Activity, WeightsState},
         snapshot::{Place, fit},
     },
+    model::Placement,
     primitives::{ObjectId, Shannons},
 };
 
@@ -163,7 +165,11 @@ impl Dispatcher {
         for model in self.chain.open.values().flat_map(|target| &target.models) {
             *listed.entry(*model).or_default() += 1;
         }
+        let states = self.weights.watch().borrow().clone();
         let rows = state.models.iter().map(|model| {
+            let files = states.iter().find(|state| state.checksum == model.checksum);
+            let loaded_on = |state: &WeightsState| state.residents.iter().map(Placement::to_string).collect();
+            let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let residency = self.pipeline.residents.get(&model.checksum);
             let won = self.survey.weights.iter().position(|weights| *weights == model.checksum);
             ModelRow {
@@ -171,7 +177,8 @@ impl Dispatcher {
                 stake: Shannons(model.stake),
                 commission_bps: model.commission_bps,
                 resident: matches!(residency, Some(Residency::Ready)),
-                fetching: None,
+                loaded_on: files.map(loaded_on).unwrap_or_default(),
+                fetching: files.filter(is_fetching).map(|state| (state.fetched, state.size)),
                 trouble: match residency {
                     Some(Residency::Failed { why, .. }) => Some(why.clone()),
                     _ => None,

@@ -202,3 +202,7 @@ mod tests {
         assert_eq!(slow.appetite(8), 8);
     }
 }
+
+#[cfg(test)]
+#[path = "device_tests.rs"]
+mod device_tests;

@@ -39,6 +39,7 @@ use crate::{
     primitives::Digest,
 };
 
+pub(super) use board::{Activity, WeightsState};
 pub use budget::available_memory;
 pub(super) use budget::{Budget, best_placements};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
@@ -49,7 +50,7 @@ pub(super) use remote::{EmbeddingDim, RemoteScorer};
 pub(super) use residency::Residents;
 pub(super) use share::Share;
 pub use share::ShareError;
-pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec};
+pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec, in_tenths};
 
 /// The audit's seed (`protocol.md §7.8`).
 pub(super) const SEED: u64 = 0;

@@ -98,8 +98,10 @@ impl RemoteScorer {
         match error {
             // The pause tells a busy service from one that is away; its samples go elsewhere meanwhile.
             ScoringError::Busy(_) => self.later("is busy; asked again later".to_owned()),
+            // The same words however it shows, so that the log has them once.
             ScoringError::Unreachable(why) => {
-                self.later(format!("does not answer ({}); asked again later", words(&why)))
+                tracing::debug!("{}: {}", self.url, words(&why));
+                self.later("does not answer; asked again later".to_owned())
             }
             ScoringError::Failed(why) if why.contains(self.share.prefix()) => {
                 let at = self.share.prefix().rsplit_once('/').map_or("", |(base, _)| base);

@@ -90,9 +90,11 @@ async fn a_load_that_nobody_waits_for_any_more_gives_its_place_up() {
     let waits = |states: &Arc<Vec<WeightsState>>| {
         states.iter().any(|state| state.activity == Activity::WaitingForRoom(Placement::CPU))
     };
+    // What is looked at is locked, so it must be let go before the load is dropped.
+    let waited = async { states.wait_for(waits).await.map(drop) };
     tokio::select! {
         _ = stage.get(1) => panic!("there is no room"),
-        waited = states.wait_for(waits) => drop(waited.unwrap()),
+        waited = waited => waited.unwrap(),
     }
     assert_eq!(stage.state(1).activity, Activity::Idle);
     drop(held);
@@ -105,7 +107,7 @@ async fn what_never_fits_is_an_error_that_names_the_setting() {
     let mut stage = stage(0).await;
     stage.residents = Residents::new(stage.residents.0.cache.clone(), 100);
     let error = stage.get(0).await.err().expect("100 bytes hold no model").to_string();
-    assert!(error.contains("--memory-budget") && error.contains("100") && error.contains("cpu"), "{error}");
+    assert!(error.contains("--memory") && error.contains("100") && error.contains("cpu"), "{error}");
     assert!(stage.residents.retry_after(&stage.specs[0], Placement::CPU).is_some());
     assert!(stage.resident().is_empty());
 }

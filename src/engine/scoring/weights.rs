@@ -333,6 +333,21 @@ impl WeightsCache {
     }
 }
 
+/// Downloads of which people hear while they run.
+const LONG: u64 = 64 << 20;
+
+/// From bytes that are here to whole tenths, each told once, of a file that takes long.
+pub(in crate::engine) fn in_tenths(size: u64, mut tell: impl FnMut(u64)) -> impl FnMut(u64) {
+    let mut told = 0;
+    move |fetched| {
+        let tenth = fetched.saturating_mul(10) / size.max(1);
+        if size >= LONG && tenth > told {
+            told = tenth;
+            tell(tenth * 10);
+        }
+    }
+}
+
 fn stamp(path: &Path) -> Option<Stamp> {
     let about = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     Some(Stamp { size: about.len(), modified: about.modified().ok() })

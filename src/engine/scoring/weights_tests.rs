@@ -37,7 +37,7 @@ fn cache() -> (tempfile::TempDir, WeightsCache) {
 
 #[test]
 fn reading_a_large_file_anywhere_gives_what_decrypting_it_whole_gives() {
-    const SIZE: usize = 64 << 20;
+    const SIZE: usize = 4 << 20;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("large.enc");
     let mut whole: Vec<u8> =
@@ -61,6 +61,25 @@ fn reading_a_large_file_anywhere_gives_what_decrypting_it_whole_gives() {
     let mut raw = [0; 64];
     CachedWeights::open(&path, None).unwrap().read_at(77, &mut raw).unwrap();
     assert_eq!(raw, fs::read(&path).unwrap()[77..77 + 64]);
+}
+
+#[test]
+fn a_file_of_gigabytes_is_read_at_its_far_end_without_what_lies_before() {
+    use ctr::cipher::{KeyIvInit, StreamCipher};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse.enc");
+    // Zeros, so that what is read is the key stream itself.
+    fs::File::create(&path).unwrap().set_len(5 << 30).unwrap();
+    let file = CachedWeights::open(&path, Some(KEY)).unwrap();
+    for offset in [64 << 20, (4 << 30) - 32, 4 << 30, (5 << 30) - 4096_u64] {
+        let mut read = vec![0; 4096.min((5 << 30) - offset) as usize];
+        file.read_at(offset, &mut read).unwrap();
+        // The cipher begun at this block, instead of moved to it.
+        let mut stream = vec![0; read.len()];
+        let counter = u128::from(offset / 16).to_be_bytes();
+        ctr::Ctr128BE::<aes::Aes256>::new(&KEY.into(), &counter.into()).apply_keystream(&mut stream);
+        assert!(read == stream, "at {offset}");
+    }
 }
 
 #[tokio::test]
@@ -183,13 +202,9 @@ async fn what_is_only_fetched_ahead_waits_while_others_are_wanted_and_hurries_on
     let opened = gate.clone();
     let slow = Server::start(move |seen| {
         // Nothing until the test says so.
-        match opened.try_acquire() {
-            Ok(permit) => {
-                permit.forget();
-                honest(seen, &served, "\"v1\"")
-            }
-            Err(_) => vec![Step::Hang],
-        }
+        let mut steps = vec![Step::Gate(opened.clone())];
+        steps.extend(honest(seen, &served, "\"v1\""));
+        steps
     })
     .await;
     let quick = Server::of_files([("/weights.enc", later.clone())]).await;
@@ -255,6 +270,19 @@ async fn what_nobody_names_goes_oldest_first_when_it_takes_too_much_and_parts_at
     assert_eq!(there(), [1, 2, 3]);
     assert!(cache.remove_left_over(0).await);
     assert_eq!(there(), [1, 3]);
+}
+
+#[test]
+fn a_long_download_is_told_in_tenths_and_a_short_one_not_at_all() {
+    let told = |size: u64| {
+        let mut told = Vec::new();
+        let mut progress = in_tenths(size, |percent| told.push(percent));
+        (0..=100).for_each(|n| progress(size / 100 * n));
+        drop(progress);
+        told
+    };
+    assert_eq!(told(5_000_000_000), (1..=10).map(|n| n * 10).collect::<Vec<_>>());
+    assert_eq!(told(1_000_000), [] as [u64; 0]);
 }
 
 #[test]

@@ -10,14 +10,18 @@ use tokio::sync::Notify;
 
 use crate::primitives::Digest;
 
-/// Weights under a key, and what they take.
-pub(super) type Pin = ((Digest, Option<Digest>), u64);
+/// Weights under a key.
+type Id = (Digest, Option<Digest>);
+/// The same, and what they take.
+pub(super) type Pin = (Id, u64);
+/// What they take, and how many use them.
+type Use = (u64, usize);
 
 pub(super) struct Pins {
     most_bytes: u64,
     /// Held by whoever waits first, so that nobody overtakes.
     turn: tokio::sync::Mutex<()>,
-    held: Mutex<HashMap<(Digest, Option<Digest>), (u64, usize)>>,
+    held: Mutex<HashMap<Id, Use>>,
     freed: Notify,
 }
 

@@ -101,7 +101,7 @@ impl Fetcher {
     pub async fn download(&self, blob: &Blob, path: &Path, steering: &dyn Steering) -> Result<Brought, StorageError> {
         let part = match Part::open(blob, path, self.manners.reserve.min(blob.size)).await? {
             Opened::Finished => return Ok(Brought::Before),
-            Opened::Part(part) => part,
+            Opened::Part(part) => *part,
         };
         steering.progress(part.length());
         Download { fetcher: self, blob, steering, own: Semaphore::new(1) }.run(part).await?;

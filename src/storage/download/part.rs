@@ -59,7 +59,7 @@ struct Record {
 pub(super) enum Opened {
     /// The final file is there.
     Finished,
-    Part(Part),
+    Part(Box<Part>),
 }
 
 /// A locked part. Each step takes it away to a thread that may block and gives it back; when it fails the part stays on disk as
@@ -146,7 +146,7 @@ impl Part {
         }
         file.seek(SeekFrom::Start(length)).map_err(failed)?;
         let (url, size) = (blob.url.clone(), blob.size);
-        Ok(Some(Opened::Part(Self { file, paths, url, size, hasher, length, validator })))
+        Ok(Some(Opened::Part(Box::new(Self { file, paths, url, size, hasher, length, validator }))))
     }
 
     /// Bytes that are there, from the first on.

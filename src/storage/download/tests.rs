@@ -45,8 +45,16 @@ fn blob(server: &Server, data: &Bytes) -> Blob {
 
 /// A server that answers so, and what a download of this data from it comes to.
 async fn refused(data: &Bytes, answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static) -> (String, Place, Server) {
+    refused_by(&hasty(), data, answer).await
+}
+
+async fn refused_by(
+    fetcher: &Fetcher,
+    data: &Bytes,
+    answer: impl Fn(&Seen) -> Vec<Step> + Send + Sync + 'static,
+) -> (String, Place, Server) {
     let (server, place) = (Server::start(answer).await, place());
-    let error = hasty().download(&blob(&server, data), &place.path, &()).await.expect_err("the server misbehaves");
+    let error = fetcher.download(&blob(&server, data), &place.path, &()).await.expect_err("the server misbehaves");
     assert!(error.to_string().contains(&server.url), "{error} does not name {}", server.url);
     assert!(!place.path.exists());
     (error.to_string(), place, server)
@@ -121,7 +129,7 @@ async fn cut(place: &Place, blob: &Blob, at: u64) {
         }
     }
     let reached = Reached(at, tokio::sync::Notify::new());
-    let fetcher = Fetcher { manners: Manners { stall: Duration::from_secs(60), ..hasty().manners }, ..hasty() };
+    let fetcher = hasty();
     tokio::select! {
         ended = fetcher.download(blob, &place.path, &reached) => panic!("it ended before it was cut: {ended:?}"),
         () = reached.1.notified() => {}
@@ -357,10 +365,11 @@ async fn a_server_that_gives_less_than_a_range_is_asked_for_the_rest() {
 #[tokio::test]
 async fn a_server_that_stalls_or_drips_is_given_up() {
     let data = data(3 * RANGE as usize);
-    let (error, ..) = refused(&data, |_| vec![Step::Hang]).await;
+    let hurried = Fetcher { manners: Manners { stall: Duration::from_millis(300), ..hasty().manners }, ..hasty() };
+    let (error, ..) = refused_by(&hurried, &data, |_| vec![Step::Hang]).await;
     assert!(error.contains("no answer in 300.0ms (3 attempts)"), "{error}");
     let served = data.clone();
-    let (error, ..) = refused(&data, move |seen| {
+    let (error, ..) = refused_by(&hurried, &data, move |seen| {
         let mut steps = honest(seen, &served, "\"v1\"");
         if let Some(Step::Send(body)) = steps.last_mut() {
             body.truncate(1000);
@@ -371,7 +380,7 @@ async fn a_server_that_stalls_or_drips_is_given_up() {
     .await;
     assert!(error.contains("it stalls: 1000 bytes in 300.0ms"), "{error}");
     // A byte now and then is no progress either.
-    let (error, ..) = refused(&data, |seen| {
+    let (error, ..) = refused_by(&hurried, &data, |seen| {
         let range = seen.range.clone().unwrap();
         let content = format!("bytes {}-{}/196608", range.start, range.end - 1);
         let mut steps = head(206, &[("content-range", &content)], range.end - range.start);

@@ -48,6 +48,13 @@ template <> __device__ __forceinline__ u32 pair<f16>(float low, float high) {
   return out;
 }
 
+// 2^x, to the last bit or two, flushing what is below f32's normal range to zero.
+__device__ __forceinline__ float power_of_two(float x) {
+  float out;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(out) : "f"(x));
+  return out;
+}
+
 // Rows first..first+COUNT of one head to shared memory; zeros past the sequence and past the head.
 template <int COUNT> __device__ __forceinline__ void fetch(u32 to, const ATTEND* from, int first, int seq) {
   constexpr int CHUNKS = HEAD_PADDED / 8;
@@ -136,21 +143,24 @@ attend_tensor(const ATTEND* __restrict__ qkv, const float* __restrict__ bias, PR
           high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, 1));
           high = fmaxf(high, __shfl_xor_sync(0xffffffffu, high, 2));
           float base_exponent = high == -INFINITE ? 0.0f : high * exponent;
-          float fade = exp2f(top[half] * exponent - base_exponent);
+          float fade = power_of_two(top[half] * exponent - base_exponent);
           top[half] = high;
           float added = 0.0f;
 #pragma unroll
           for (int n = 0; n < KEYS / 8; ++n)
 #pragma unroll
             for (int e = half * 2; e < half * 2 + 2; ++e) {
-              score[n][e] = exp2f(fmaf(score[n][e], exponent, -base_exponent));
+              score[n][e] = power_of_two(fmaf(score[n][e], exponent, -base_exponent));
               added += score[n][e];
             }
           sum[half] = sum[half] * fade + added;
+          // Maxima seldom rise after the first keys.
+          if (__any_sync(0xffffffffu, fade != 1.0f)) {
 #pragma unroll
-          for (int n = 0; n < HEAD_PADDED / 8; ++n) {
-            out[n][half * 2] *= fade;
-            out[n][half * 2 + 1] *= fade;
+            for (int n = 0; n < HEAD_PADDED / 8; ++n) {
+              out[n][half * 2] *= fade;
+              out[n][half * 2 + 1] *= fade;
+            }
           }
         }
 #pragma unroll

@@ -99,5 +99,6 @@ extern "C" __global__ void row_sums(const float* __restrict__ nll, const float* 
       parts[1][threadIdx.x] += parts[1][threadIdx.x + step];
     }
   }
+  __syncthreads();
   if (threadIdx.x < 2) sums[blockIdx.x * 2 + threadIdx.x] = parts[threadIdx.x][0];
 }

@@ -72,6 +72,9 @@ async fn a_score_is_asked_for_and_answered_within_the_targets_dimension() {
         let answer = service.score(&data, &models, &[1.0, 0.0], 0, TIMEOUT).await;
         assert!(matches!(answer, Err(ScoringError::Malformed(_))), "{bad:?}");
     }
+    let (_, url) = FakeNode::start([(path::SCORE, Answer::Messages(vec![vec![1, 2, 3]]))]).await;
+    let answer = ScoringClient::new(&url).expect("a URL").score(&data, &models, &[1.0, 0.0], 0, TIMEOUT).await;
+    assert!(matches!(answer, Err(ScoringError::Malformed(_))), "{answer:?}");
     let nan = vec![f32::NAN.to_bits()];
     for bad in [
         services::ScoreResponse { distance: nan.clone(), ..good.clone() },

@@ -248,7 +248,7 @@ impl Stream for RecordStream {
     /// A guess: half of a file is content.
     fn remaining(&self) -> u64 {
         let waiting: u64 = self.block.iter().map(|(_, content)| self.rule.count(content.len() as u64).max(1)).sum();
-        if self.ended { 0 } else { waiting.max(self.bytes_left / (2 * self.rule.window)) }
+        if self.ended { 0 } else { waiting.max(self.bytes_left.div_ceil(2 * self.rule.window)) }
     }
 
     fn cursor(&self) -> Value {

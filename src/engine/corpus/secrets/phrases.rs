@@ -54,9 +54,12 @@ mod tests {
 
     #[test]
     fn a_phrase_is_seen_in_a_line_in_a_list_and_in_json_and_words_of_the_list_are_no_phrase() {
-        let phrase = Mnemonic::from_entropy_in(Language::English, &std::array::from_fn::<u8, 16, _>(|n| n as u8 * 37))
-            .expect("16 bytes")
-            .to_string();
+        let phrase = Mnemonic::from_entropy_in(
+            Language::English,
+            &std::array::from_fn::<u8, 16, _>(|n| (n as u8).wrapping_mul(37)),
+        )
+        .expect("16 bytes")
+        .to_string();
         assert!(find(format!("my words: {phrase}\n").as_bytes()).is_some());
         let list: Vec<String> = phrase.split(' ').enumerate().map(|(n, word)| format!("{}. {word}", n + 1)).collect();
         assert!(find(list.join("\n").as_bytes()).is_some());

@@ -227,7 +227,7 @@ impl Game {
         let (first, second) = rows.split_at(count / 2);
         world.files.insert("data/Rust/train-00000-of-00002.parquet".into(), index_file(first));
         world.files.insert("data/Rust/train-00001-of-00002.parquet".into(), index_file(second));
-        let sharp = Row { id: id(900_000), encoding: "UTF-8", path: "/a.cs".into(), len: 14 };
+        let sharp = Row { id: id(900_000), encoding: "UTF-8", path: "/a.cs".into(), len: 15 };
         world.files.insert("data/C#/train-00000-of-00001.parquet".into(), index_file(&[sharp]));
         world.files.insert("data/Jupyter_Notebook/train-00000-of-00001.parquet".into(), index_file(&[]));
         let objects = world.objects.get_mut().unwrap();
@@ -249,13 +249,21 @@ impl Game {
     }
 
     fn shelf(&self) -> Shelf {
-        let source = SourceSpec::from(SourceKind::Stack(self.spec.clone()));
-        Shelf::open(self.dir.path(), &[source], &Sampling::default())
+        self.shelf_in(self.dir.path())
     }
 
-    fn stream(&self, cursor: Option<&Value>) -> StackStream {
+    fn shelf_in(&self, dir: &Path) -> Shelf {
+        let source = SourceSpec::from(SourceKind::Stack(self.spec.clone()));
+        Shelf::open(dir, &[source], &Sampling::default())
+    }
+
+    fn stream(&self) -> StackStream {
+        self.stream_with(self.shelf(), None)
+    }
+
+    fn stream_with(&self, shelf: Shelf, cursor: Option<&Value>) -> StackStream {
         let rule = Rule::of(&Sampling { pieces: crate::engine::corpus::Pieces::Whole, ..Sampling::default() });
-        StackStream::start_at(&self.spec, cursor, rule, self.shelf(), &Handle::current(), pace()).unwrap()
+        StackStream::start_at(&self.spec, cursor, rule, shelf, &Handle::current(), pace()).unwrap()
     }
 }
 
@@ -292,7 +300,7 @@ fn sorted(pieces: &[(Piece, Vec<u8>)]) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_contents_of_a_language_come_shuffled_and_can_be_read_again() {
     let game = Game::new(700, |_| ()).await;
-    let (mut stream, mut report) = (game.stream(None), Report::default());
+    let (mut stream, mut report) = (game.stream(), Report::default());
     let found = take(&mut stream, &mut report, usize::MAX).await;
     let mut expected: Vec<String> = (0..700).map(text).collect();
     expected.sort();
@@ -313,7 +321,7 @@ async fn the_contents_of_a_language_come_shuffled_and_can_be_read_again() {
 async fn what_was_evicted_is_fetched_again_to_be_confirmed() {
     let mut game = Game::new(120, |_| ()).await;
     game.spec.spool_bytes = 32 << 10;
-    let found = take(&mut game.stream(None), &mut Report::default(), usize::MAX).await;
+    let found = take(&mut game.stream(), &mut Report::default(), usize::MAX).await;
     assert_eq!(found.len(), 120);
     let (fetched, shelf) = (game.world.fetched.load(Ordering::Relaxed), game.shelf());
     let again = tokio::task::spawn_blocking(move || {
@@ -330,14 +338,15 @@ async fn what_was_evicted_is_fetched_again_to_be_confirmed() {
 async fn a_stream_goes_on_where_it_stopped_after_what_is_on_disk() {
     let game = Game::new(400, |_| ()).await;
     let mut report = Report::default();
-    let all = take(&mut game.stream(None), &mut report, usize::MAX).await;
-    std::fs::remove_dir_all(game.dir.path().join("spool")).unwrap();
-    let mut first = game.stream(None);
+    let all = take(&mut game.stream(), &mut report, usize::MAX).await;
+    let (dir, none) = (tempfile::tempdir().unwrap(), None);
+    let shelf = game.shelf_in(dir.path());
+    let mut first = game.stream_with(shelf.clone(), none);
     let begun = take(&mut first, &mut report, 150).await;
     assert_eq!(begun, all[..150]);
     let cursor = first.cursor();
     drop(first);
-    let mut second = game.stream(Some(&cursor));
+    let mut second = game.stream_with(shelf, Some(&cursor));
     let spooled = second.spooled.len();
     assert!((150..=150 + 2 * IN_FLIGHT + 2).contains(&spooled), "{spooled}: in flight is bounded");
     let rest = take(&mut second, &mut report, usize::MAX).await;
@@ -347,7 +356,7 @@ async fn a_stream_goes_on_where_it_stopped_after_what_is_on_disk() {
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_are_not_accepted_are_told_until_they_are() {
     let game = Game::new(20, |world| world.accepted = false.into()).await;
-    let (mut stream, mut report) = (game.stream(None), Report::default());
+    let (mut stream, mut report) = (game.stream(), Report::default());
     told(&mut stream, &mut report, "has not accepted the terms").await;
     let notice = report.notices.join("\n");
     assert!(notice.contains(&format!("/datasets/{DATASET}")) && !notice.contains(TOKEN), "{notice}");
@@ -360,10 +369,10 @@ async fn a_wrong_token_and_an_unknown_language_are_clear() {
     let mut game = Game::new(4, |_| ()).await;
     let mut report = Report::default();
     game.spec.token = Some("hf_other".into());
-    told(&mut game.stream(None), &mut report, "does not take the token in HF_TOKEN").await;
+    told(&mut game.stream(), &mut report, "does not take the token in HF_TOKEN").await;
     game.spec.token = Some(TOKEN.into());
     game.spec.languages = vec!["Klingon".into()];
-    let mut stream = game.stream(None);
+    let mut stream = game.stream();
     assert!(take(&mut stream, &mut report, usize::MAX).await.is_empty());
     let notice = report.notices.join("\n");
     assert!(notice.contains("has no `Klingon`; it has C#, Jupyter_Notebook, Rust"), "{notice}");
@@ -372,7 +381,7 @@ async fn a_wrong_token_and_an_unknown_language_are_clear() {
     for (languages, count) in [(vec!["c#".to_owned()], 1), (vec![], 5)] {
         game.spec.languages = languages;
         std::fs::remove_dir_all(game.dir.path().join("spool")).unwrap();
-        assert_eq!(take(&mut game.stream(None), &mut report, usize::MAX).await.len(), count);
+        assert_eq!(take(&mut game.stream(), &mut report, usize::MAX).await.len(), count);
     }
 }
 
@@ -383,7 +392,7 @@ async fn a_busy_bucket_is_asked_again_after_the_time_that_it_names() {
         *world.trouble.get_mut().unwrap() = vec![ResponseTemplate::new(503), busy];
     })
     .await;
-    let (mut stream, mut report, begun) = (game.stream(None), Report::default(), Instant::now());
+    let (mut stream, mut report, begun) = (game.stream(), Report::default(), Instant::now());
     assert_eq!(take(&mut stream, &mut report, usize::MAX).await.len(), 10);
     assert!(begun.elapsed() >= Duration::from_secs(1), "Retry-After is honoured");
     assert!(report.notices.iter().any(|text| text.contains("asks to wait (HTTP 429)")), "{:?}", report.notices);
@@ -428,7 +437,7 @@ async fn bad_objects_are_left_out_by_name_and_the_rest_goes_on() {
             .insert("data/Rust/train-00001-of-00002.parquet".into(), b"PAR1 is not all that it takes PAR1".to_vec());
     })
     .await;
-    let (mut stream, mut report) = (game.stream(None), Report::default());
+    let (mut stream, mut report) = (game.stream(), Report::default());
     let found = take(&mut stream, &mut report, usize::MAX).await;
     assert_eq!(sorted(&found), ["café au lait", "plain"]);
     let skipped = report.skipped;
@@ -450,7 +459,7 @@ async fn bad_objects_are_left_out_by_name_and_the_rest_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_ignores_ranges_is_not_downloaded() {
     let game = Game::new(10, |world| world.ignores_ranges = true).await;
-    let (mut stream, mut report) = (game.stream(None), Report::default());
+    let (mut stream, mut report) = (game.stream(), Report::default());
     assert!(take(&mut stream, &mut report, usize::MAX).await.is_empty());
     let notices = report.notices.join("\n");
     assert!(notices.contains("the server ignores ranges") && !notices.contains("signature=secret"), "{notices}");
