@@ -62,7 +62,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Devnet(devnet::Devnet),
-    Run(run::Run),
+    Run(Box<run::Run>),
     Score(score::Score),
     Serve(serve::Serve),
     Wallet(wallet::Wallet),

@@ -176,10 +176,12 @@ fn resume(cursors: &Cursors, key: &str, fingerprint: u64, resume: impl FnOnce(&V
     }
 }
 
+type Open = dyn Fn(&Spooled, &mut Report) -> Box<dyn Stream> + Send;
+
 /// Standard input, once all of it is on disk.
 struct StdinStream {
     spooled: Arc<Spooled>,
-    open: Box<dyn Fn(&Spooled, &mut Report) -> Box<dyn Stream> + Send>,
+    open: Box<Open>,
     stream: Option<Box<dyn Stream>>,
 }
 

@@ -12,6 +12,8 @@ use crate::{api::SubmissionId, engine::corpus, model, primitives::ObjectId};
 type Evaluated = Vec<(Digest, Vec<Digest>)>;
 type Results = Result<Vec<Result<Score, Fault>>, Setback>;
 
+type Answer = dyn FnMut(&WeightsSpec, &[Sample]) -> Results + Send;
+
 /// Holds so many models; the oldest goes when another one comes.
 struct Fake {
     rows: usize,
@@ -20,7 +22,7 @@ struct Fake {
     resident: Vec<Digest>,
     batches: Arc<Mutex<Evaluated>>,
     loads: Arc<Mutex<Vec<Digest>>>,
-    answer: Box<dyn FnMut(&WeightsSpec, &[Sample]) -> Results + Send>,
+    answer: Box<Answer>,
     confirms: bool,
     /// Hangs up when the thread ends.
     _alive: Option<blocking::Sender<()>>,

@@ -1,10 +1,12 @@
 //! Texts that are keys and tokens by the form that their issuers gave them.
 
+type Alphabet = fn(u8) -> bool;
+
 /// A prefix and what must follow it.
 struct Token {
     what: &'static str,
     prefix: &'static [u8],
-    alphabet: fn(u8) -> bool,
+    alphabet: Alphabet,
     /// Bytes of the alphabet that must follow; where the form is longer than this, more do.
     body: usize,
     /// No byte of the alphabet follows: the length is exact.
@@ -84,7 +86,7 @@ const MARKS: &[(&str, &[u8])] = &[
 ];
 
 /// Names of variables whose value is a secret, in lower case, with what the value is made of and its length.
-const VARIABLES: &[(&str, &[u8], fn(u8) -> bool, usize)] = &[
+const VARIABLES: &[(&str, &[u8], Alphabet, usize)] = &[
     ("an AWS secret key", b"aws_secret_access_key", base64, 40),
     ("a bucket's secret key", b"s3_secret_access_key", base64, 32),
     ("a SOMA key", b"soma_secret_key", alphanumeric, 64),
