@@ -105,7 +105,8 @@ fn sources() -> BTreeMap<String, Vec<PathBuf>> {
 /// The code of a file without comments and without its unit tests, which may use whatever proves their point.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("sources are UTF-8");
-    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
+    let text = &text[..tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len())];
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
