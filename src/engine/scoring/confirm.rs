@@ -39,7 +39,7 @@ pub(in crate::engine) enum NotConfirmed {
     #[error("{0} holds a key or a token, and an upload is public for ever")]
     Secret(String),
     #[error("model {} is not here: {cause}", .model.short())]
-    Weights { model: ObjectId, cause: WeightsError },
+    Weights { model: ObjectId, cause: Box<WeightsError> },
     #[error("model {} cannot score it: {cause}", .model.short())]
     Score { model: ObjectId, cause: ModelError },
     #[error("no model has a finite loss")]
@@ -202,7 +202,7 @@ fn score(data: &[u8], model: ObjectId, weights: &WeightsSpec, exact: &Exact<'_>)
     for place in 0.. {
         match exact(weights, place) {
             None => break,
-            Some(Err(cause)) => last = NotConfirmed::Weights { model, cause },
+            Some(Err(cause)) => last = NotConfirmed::Weights { model, cause: Box::new(cause) },
             Some(Ok(exact)) if exact.placement().precision != Precision::F32 => {
                 last = NotConfirmed::Aborted("only full precision confirms".into());
             }

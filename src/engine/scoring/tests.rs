@@ -10,6 +10,7 @@ use super::*;
 use crate::{api::SubmissionId, engine::corpus, model, primitives::ObjectId};
 
 type Evaluated = Vec<(Digest, Vec<Digest>)>;
+type Answer = Box<dyn FnMut(&WeightsSpec, &[Sample]) -> Results + Send>;
 type Results = Result<Vec<Result<Score, Fault>>, Setback>;
 
 /// Holds so many models; the oldest goes when another one comes.
@@ -20,7 +21,7 @@ struct Fake {
     resident: Vec<Digest>,
     batches: Arc<Mutex<Evaluated>>,
     loads: Arc<Mutex<Vec<Digest>>>,
-    answer: Box<dyn FnMut(&WeightsSpec, &[Sample]) -> Results + Send>,
+    answer: Answer,
     confirms: bool,
     /// Hangs up when the thread ends.
     _alive: Option<blocking::Sender<()>>,

@@ -137,7 +137,7 @@ impl Worker<'_> {
     /// Evaluates a batch, in halves where the device cannot take it whole or panics, down to single samples.
     fn evaluate(&mut self, weights: &WeightsSpec, samples: &[Sample], numbers: &[u64]) -> Outcome {
         let mut outcome = Outcome { done: Vec::with_capacity(numbers.len()), left: Vec::new(), setback: None };
-        let mut parts = vec![0..samples.len()];
+        let mut parts: Vec<_> = std::iter::once(0..samples.len()).collect();
         while let Some(part) = parts.pop() {
             let evaluate = || self.scorer.evaluate(weights, &samples[part.clone()]);
             let failed = match catch_unwind(AssertUnwindSafe(evaluate)) {
