@@ -9,7 +9,8 @@ pub struct LibraryArgs {
     /// Keep so many GiB of scores on disk, so that new targets are answered by what was scored before; the oldest leave first.
     #[arg(long, value_name = "GIB", default_value = "8", value_parser = gib)]
     library: u64,
-    /// For targets that no single sample reaches, put full windows together: off; same-source, windows of one file or record; or any.
+    /// For targets that no single sample reaches, put windows of 1,024 bytes together (not with --pieces whole or a larger --window): off; same-source, windows of one file
+    /// or record; or any.
     #[arg(long, value_name = "FROM", default_value_t)]
     compose: Compose,
 }

@@ -64,7 +64,7 @@ pub struct Run {
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
-    /// Where journal and weights are kept [default: a directory of this wallet and network in the user's data directory].
+    /// Where journal, weights, the library of scores and spooled data are kept [default: a directory of this wallet and network in the user's data directory].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// A scoring service that searches with this machine: `somascope serve` or the official one, on this machine or another. Repeat for

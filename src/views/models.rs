@@ -32,7 +32,7 @@ fn fetching(bytes: Option<(u64, u64)>) -> String {
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let models = &state.snapshot.models;
     let resident = models.iter().filter(|model| model.resident).count();
-    let right = format!("{resident} of {} loaded", models.len());
+    let right = format!("{resident} of {} here", models.len());
     let inner = ink.pane("6", "Models", right, true, area);
     if models.is_empty() {
         let text = "No active model is known yet. They are listed as soon as the network's state is read.";
@@ -52,6 +52,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             1 => (model_letter(index), theme.model(index).patch(theme.strong())),
             2 => (model.id.short(), Style::new()),
             3 => match (model.resident, &model.trouble) {
+                (true, _) if model.loaded_on.is_empty() => (format!("{} on disk", theme.glyphs.good), theme.good()),
                 (true, _) => (format!("{} loaded", theme.glyphs.good), theme.good()),
                 (false, Some(_)) => (format!("{} missing", theme.glyphs.bad), theme.bad()),
                 (false, None) => (format!("{} {}", theme.glyphs.quiet, fetching(model.fetching)), theme.attention()),

@@ -4,9 +4,37 @@ use ratatui::{layout::Rect, style::Style, text::Line};
 
 use super::{
     panes::Ink,
-    text::{clean, count, group, rate},
+    text::{clean, count, fit, group, rate},
 };
-use crate::app::{Pane, State};
+use crate::{
+    api::{ScorerState, ScorerView},
+    app::{Pane, State},
+};
+
+/// A line for each device and service, as long as there is room for the chart; gives the next free row.
+fn scorers(scorers: &[ScorerView], area: Rect, mut row: u16, ink: &mut Ink<'_>) -> u16 {
+    for scorer in scorers.iter().take(usize::from(area.height.saturating_sub(row + 5))) {
+        let (mark, word, style) = match scorer.state {
+            ScorerState::Idle => (ink.theme.glyphs.quiet, "idle", ink.theme.dim()),
+            ScorerState::Scoring => (ink.theme.glyphs.good, "scoring", Style::new()),
+            ScorerState::Confirming => (ink.theme.glyphs.good, "confirming", Style::new()),
+            ScorerState::Resting => (ink.theme.glyphs.bad, "resting", ink.theme.attention()),
+            ScorerState::Gone => (ink.theme.glyphs.bad, "gone", ink.theme.bad()),
+        };
+        let name = clean(&scorer.name);
+        let (speed, busy) = (rate(scorer.rows_per_s), (scorer.busy * 100.0).round());
+        let mut text =
+            format!("{mark} {name}: {word}, {speed} rows/s, {busy} % busy, batches of {}", scorer.batch_rows);
+        if let Some(trouble) = &scorer.trouble {
+            text.push_str("; ");
+            text.push_str(&clean(trouble));
+        }
+        let text = fit(&text, usize::from(area.width), ink.theme.glyphs.ellipsis);
+        ink.line(area, row, &Line::styled(text, style));
+        row += 1;
+    }
+    row
+}
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let throughput = &state.snapshot.throughput;
@@ -43,6 +71,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         row = 9;
     }
     if zoomed && inner.height > 14 {
+        row = scorers(&throughput.scorers, inner, row, ink);
         let highest = throughput.history.iter().copied().fold(0.0, f32::max);
         let scale = format!("samples/s, the last {} s, highest {}", throughput.history.len(), rate(highest));
         ink.line(inner, row, &Line::styled(scale, ink.theme.dim()));

@@ -4,7 +4,7 @@
 //! products go to cuBLASLt. Driver, NVRTC and cuBLASLt are opened at run time: the crate builds without any of them, and where one is missing
 //! says so. Residual stream, norms, softmax, logits, losses and means are f32 whatever the precision of the products.
 //!
-//! The only crate with unsafe code (calls into those libraries): each block says why it is sound. Nothing here reads files or knows where
+//! Its unsafe code is calls into those libraries: each block says why it is sound. Nothing here reads files or knows where
 //! weights or noise come from.
 
 mod card;

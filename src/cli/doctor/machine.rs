@@ -85,16 +85,23 @@ pub(super) fn device(models: Option<&[ActiveModelInfo]>) -> Vec<Check> {
         checks.push(Check::ok("memory", format!("{} available", gib(available))));
         return checks;
     };
-    // While one is being decrypted, its encrypted bytes may still be there.
-    let resident = models.iter().fold(0_u64, |sum, model| sum.saturating_add(model.size));
-    let needed = resident.saturating_add(models.iter().map(|model| model.size).max().unwrap_or(0));
-    checks.push(match needed <= available {
-        true => Check::ok("memory", format!("{} available, the models need {}", gib(available), gib(needed))),
-        false => Check::warn(
+    // As files: in full precision, which half of them may be stored below, a model takes twice as much.
+    let needed = models.iter().fold(0_u64, |sum, model| sum.saturating_add(model.size));
+    let largest = models.iter().map(|model| model.size).max().unwrap_or(0);
+    checks.push(if largest > available {
+        Check::warn(
+            "memory",
+            format!("{} available, and the largest model needs {}", gib(available), gib(largest)),
+            "targets of models that do not fit cannot be scored here: free memory, use a larger machine, or --scorer",
+        )
+    } else if needed > available {
+        Check::warn(
             "memory",
             format!("{} available, and all active models together need {}", gib(available), gib(needed)),
-            "models that do not fit are left out: their targets cannot be scored here; free memory or use a larger machine",
-        ),
+            "they take turns, which costs time for loading: free memory or use a larger machine",
+        )
+    } else {
+        Check::ok("memory", format!("{} available, the models need {}", gib(available), gib(needed)))
     });
     checks
 }

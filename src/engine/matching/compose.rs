@@ -30,7 +30,10 @@ const GROWTH: usize = 20;
 /// Sets of models whose windows are kept sorted out.
 const POOLS: usize = 8;
 /// Search precision may move a mean loss by this share of it: closer calls are not made.
-const LOSS_BAND: f32 = 1e-5;
+const LOSS_BAND: f32 = 1e-4;
+/// Search precision may move the embedding of a mean by so much of a cosine distance; nearer ones to the threshold are not tried. Measured: 1.5e-5
+/// at most.
+const SAFE_MARGIN: f32 = 1e-4;
 
 /// Where the windows of a composition may come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -247,10 +250,11 @@ impl Composer {
         }
         let length = somascope_matching::norm(&spec.embedding);
         let direction: Vec<f32> = spec.embedding.iter().map(|x| x / length).collect();
-        let (margin, reach) = match self.compose {
+        let margin = self.min_margin + SAFE_MARGIN;
+        let reach = match self.compose {
             Compose::Off => return None,
-            Compose::SameSource => (self.min_margin, Reach::SameGroup),
-            Compose::Any => (self.min_margin, Reach::Any),
+            Compose::SameSource => Reach::SameGroup,
+            Compose::Any => Reach::Any,
         };
         let windows = self.windows(&weights, &shelves, library)?;
         let mean_loss = |losses: &Vec<f32>| losses.iter().sum::<f32>() / losses.len().max(1) as f32;

@@ -44,10 +44,11 @@ impl From<u64> for Budget {
     }
 }
 
-/// All cards that there are, in the precision that they are fastest in; without one, the processor.
+/// All cards that there are, in the precision that they are known to be fastest in; without one, the processor.
 pub(in crate::engine) fn best_placements(devices: &[DeviceInfo]) -> Vec<Placement> {
     let cards = devices.iter().map(|info| info.device).filter(|device| *device != Device::Cpu);
-    let placements: Vec<_> = cards.map(|device| Placement { device, precision: Precision::Bf16 }).collect();
+    let precision = |device| if matches!(device, Device::Cuda(_)) { Precision::Bf16 } else { Precision::F32 };
+    let placements: Vec<_> = cards.map(|device| Placement { device, precision: precision(device) }).collect();
     if placements.is_empty() { vec![Placement::CPU] } else { placements }
 }
 
