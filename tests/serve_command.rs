@@ -238,7 +238,7 @@ async fn more_requests_than_the_queue_takes_are_told_to_come_again() {
     // Slow to come, so that requests wait; each request is about its own.
     let mut waiting = Vec::new();
     for n in 0..6u8 {
-        let data = files.data(&format!("/{n}"), &[n; 40], Duration::from_secs(3)).await;
+        let data = files.data(&format!("/{n}"), &[n; 40], Duration::from_secs(6)).await;
         let (client, models) = (client.clone(), vec![files.model(0)]);
         waiting.push(async move { client.score(&data, &models, &target(), 0, PATIENCE).await });
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Enough samples that every scorer gets some.
-const SAMPLES: u32 = 300;
+const SAMPLES: u32 = 600;
 
 fn read_only(orders: &Orders, scorers: Vec<String>) -> EngineConfig {
     EngineConfig { keypair: None, scorers, ..orders.clone().with_mode(Mode::ReadOnly).config() }
