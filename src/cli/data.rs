@@ -16,7 +16,8 @@ pub(super) const DATA_HELP: &str = "Data:\n  \
     stack-v2, stack-v2:Rust,C++   The Stack v2 by HF_TOKEN, as the quickstart streams it\n  \
     …=WEIGHT                      its share against the other sources [default: 1]\n\
     Hidden and ignored files (.gitignore, .ignore) are left out, and exact and near duplicates. What looks like a secret is refused, by \
-    its name or by what is in it, and named in the log.";
+    its name, its folder or what is in it, as is what is packed and not read as records, and named in the log. Samples of earlier runs with \
+    the same --dir stay in the library and may hit, whatever is named now.";
 
 #[derive(Args)]
 pub(super) struct DataArgs {

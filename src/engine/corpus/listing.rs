@@ -83,6 +83,12 @@ impl Listing {
                 return listing;
             }
         };
+        // What is named leads into such a folder, or is one.
+        if root.path.ancestors().any(secrets::is_secret_folder) && !shelf.allows(&root.path) {
+            let name = root.path.display().to_string();
+            report.leave_out(Why::Refused, || flow::refusal(&name, "a folder of secrets, or is in one,"));
+            return listing;
+        }
         let own = own.canonicalize().ok();
         let hides = sampling.respect_ignores;
         let mut walk = WalkBuilder::new(&root.path);
@@ -254,6 +260,22 @@ mod tests {
         let allowed =
             Sampling { allowed_secrets: vec![dir.path().join(".env")], respect_ignores: false, ..Sampling::default() };
         assert!(list(dir.path(), &allowed).0.contains(&".env".to_owned()));
+    }
+
+    #[test]
+    fn a_folder_of_secrets_is_refused_when_it_is_named_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), ".kube/config", b"clusters: []");
+        write(dir.path(), ".docker/certs/notes.txt", b"data");
+        std::os::unix::fs::symlink(dir.path().join(".kube"), dir.path().join("innocent")).unwrap();
+        for name in [".kube", ".kube/config", ".kube/*", ".docker/certs", "innocent"] {
+            let path = dir.path().join(name);
+            let (found, report) = list(&path, &Sampling::default());
+            assert_eq!((found.len(), report.skipped.refused), (0, 1), "{name}");
+            assert!(report.notices[0].contains("a folder of secrets"), "{:?}", report.notices);
+            let allowed_secrets = vec![dir.path().join(name.trim_end_matches("/*"))];
+            assert_eq!(list(&path, &Sampling { allowed_secrets, ..Sampling::default() }).0.len(), 1, "{name}");
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use std::{
 use crate::{model, primitives::Digest};
 
 pub(super) use reader::{Reader, Reading};
-pub(super) use shelf::Shelf;
+pub(super) use shelf::{Shelf, is_outage};
 pub(super) use source::{Origin, Piece, Record, Source};
 pub use spec::{Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
 
@@ -128,12 +128,11 @@ pub(super) fn check(sources: &[SourceSpec]) -> Result<(), CorpusError> {
     }
 }
 
-/// Whether a file must not become public: by its name, by the folder it is in, or because it holds a key.
+/// Whether a file must not become public: by its name, by the folder it is in, or because it holds a key or is packed.
 pub(super) fn looks_secret(path: &Path) -> io::Result<bool> {
     let real = path.canonicalize()?;
     let named = [path, &real].into_iter().any(secrets::is_secret_file);
-    let is_inside = || real.ancestors().skip(1).any(secrets::is_secret_folder);
-    Ok(named || is_inside() || secrets::find_in_file(&real)?.is_some())
+    Ok(named || shelf::is_in_secret_folder(&real) || secrets::find_in_file(&real)?.is_some())
 }
 
 #[cfg(test)]

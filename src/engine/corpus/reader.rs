@@ -156,6 +156,7 @@ impl Thread {
 
     fn begin(&mut self, number: u64) -> Pass {
         self.report.restart();
+        self.cursors.restart();
         let now = Instant::now();
         let parts = self.sources.parts(&self.cursors, &mut self.report);
         let rescan = Instant::now() + self.rescan.max(now.elapsed() * RESCAN_SHARE);

@@ -20,8 +20,8 @@ use super::{
 /// Files whose verdict is kept: about 10 MiB of paths.
 const VERDICTS: usize = 65_536;
 
-/// For a content that has to be fetched again.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// For a content that has to be fetched again: a device may be waiting. What comes later is kept for the next try.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What tells one state of a file from another: size, modification time (seconds, nanoseconds), inode, device.
 type Stamp = (u64, i64, i64, u64, u64);
@@ -60,17 +60,42 @@ impl Shelf {
 
     /// The bytes of all pieces, one after the other. Blocks, for an object of an archive as long as its download takes.
     pub fn read(&self, source: &Source) -> io::Result<Vec<u8>> {
+        self.read_with(source, |_, _| Ok(()))
+    }
+
+    /// As [`Self::read`], with the kind of a secret that an origin is by its name or holds, in this part of it or in any other.
+    /// What was allowed in an earlier run does not count, and no record is fetched twice.
+    pub fn read_again(&self, source: &Source) -> io::Result<(Vec<u8>, Option<&'static str>)> {
+        let mut found = None;
+        let bytes = self.read_with(source, |origin, content| {
+            if found.is_none() {
+                found = self.secret_of(origin, content)?;
+            }
+            Ok(())
+        })?;
+        Ok((bytes, found))
+    }
+
+    /// `look` sees each origin before it is cut, of records with their content.
+    fn read_with(
+        &self,
+        source: &Source,
+        mut look: impl FnMut(&Origin, Option<&[u8]>) -> io::Result<()>,
+    ) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(source.len() as usize);
         // Pieces of one composition are often of one record.
         let mut content: Option<(&Origin, Vec<u8>)> = None;
         for piece in source.pieces() {
             let origin = &piece.origin;
             let Some(record) = &origin.record else {
+                look(origin, None)?;
                 bytes.extend(files::read_at(&origin.path, piece.offset, piece.len as usize)?);
                 continue;
             };
             if content.as_ref().is_none_or(|(of, _)| *of != origin) {
-                content = Some((origin, self.record(origin, record)?));
+                let whole = self.record(origin, record)?;
+                look(origin, Some(&whole))?;
+                content = Some((origin, whole));
             }
             let whole = content.as_ref().map_or(&[][..], |(_, whole)| whole);
             let part = usize::try_from(piece.offset).ok().and_then(|from| whole.get(from..)?.get(..piece.len as usize));
@@ -84,30 +109,27 @@ impl Shelf {
         let archive = self.archive().map_err(io::Error::other)?;
         let runtime = self.0.runtime.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let (told, text) = mpsc::channel();
-        let (id, encoding) = (id.clone(), encoding.clone());
-        runtime.spawn(async move { told.send(archive.text_again(&id, &encoding).await) });
+        let (path, id, encoding) = (origin.path.clone(), id.clone(), encoding.clone());
+        runtime.spawn(async move { told.send(archive.text_again(&path, &id, &encoding).await) });
         let text = text.recv_timeout(PATIENCE).map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?;
-        let text = text.map_err(io::Error::other)?.ok_or(io::ErrorKind::InvalidData)?;
-        Ok(text.into_bytes())
+        Ok(text?.ok_or(io::ErrorKind::InvalidData)?.into_bytes())
     }
 
-    /// Whether any origin of the source holds a key, in this part of it or in any other. Records are looked at by themselves. Blocks.
-    pub fn is_secret(&self, source: &Source) -> io::Result<bool> {
-        for (at, piece) in source.pieces().iter().enumerate() {
-            let origin = &piece.origin;
-            if source.pieces()[..at].iter().any(|earlier| earlier.origin == *origin) {
-                continue;
-            }
-            let found = match &origin.record {
-                _ if self.allows(&origin.path) => None,
-                None => self.secret_in(&origin.path)?,
-                Some(record) => secrets::find(&self.record(origin, record)?),
-            };
-            if found.is_some() {
-                return Ok(true);
-            }
+    /// The rule of the listing once more, and what the content says; `content`: of a record, which is looked at by itself.
+    fn secret_of(&self, origin: &Origin, content: Option<&[u8]>) -> io::Result<Option<&'static str>> {
+        let path = &*origin.path;
+        if self.allows(path) {
+            return Ok(None);
         }
-        Ok(false)
+        if secrets::is_secret_file(path) {
+            return Ok(Some("a secret by its name"));
+        }
+        // A folder of a public archive is nobody's own.
+        let is_local = !matches!(origin.record, Some(Record::Blob { .. }));
+        if is_local && is_in_secret_folder(path) {
+            return Ok(Some("a file in a folder of secrets"));
+        }
+        content.map_or_else(|| self.secret_in(path), |content| Ok(secrets::find(content)))
     }
 
     /// Whether somebody has said that this file may become public.
@@ -134,6 +156,17 @@ impl Shelf {
         verdicts.insert(path.to_owned(), (stamp, verdict));
         Ok(verdict)
     }
+}
+
+/// Whether a folder on the way to it holds secrets by convention.
+pub(super) fn is_in_secret_folder(path: &Path) -> bool {
+    path.ancestors().skip(1).any(secrets::is_secret_folder)
+}
+
+/// The place where a content is cannot be asked just now: it says nothing about the content.
+pub(in crate::engine) fn is_outage(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, NetworkUnreachable, ResourceBusy, TimedOut};
+    matches!(error.kind(), Interrupted | NetworkUnreachable | ResourceBusy | TimedOut)
 }
 
 fn stamp(about: &Metadata) -> Stamp {
@@ -170,7 +203,10 @@ mod tests {
         assert_eq!(shelf.secret_in(&path).unwrap(), marked);
         std::fs::write(&path, KEY).unwrap();
         assert_eq!(shelf.secret_in(&path).unwrap(), Some("a private key"));
-        assert!(shelf.is_secret(&Source::file(path.as_path().into(), 0, 1, true)).unwrap());
+        assert_eq!(
+            shelf.read_again(&Source::file(path.as_path().into(), 0, 1, true)).unwrap().1,
+            Some("a private key")
+        );
     }
 
     #[test]
@@ -182,5 +218,38 @@ mod tests {
         let allowed_secrets = vec![dir.path().join("fixtures"), dir.path().join("not there")];
         let shelf = Shelf::open(dir.path(), &[], &Sampling { allowed_secrets, ..Sampling::default() });
         assert_eq!(paths.map(|path| shelf.secret_in(&path).unwrap().is_some()), [false, true]);
+    }
+
+    #[test]
+    fn what_an_earlier_run_was_allowed_is_not_confirmed_without_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let write = |name: &str, text: &[u8]| {
+            let path = root.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let record = Record::Line { number: 1, at: 0, field: "text".into() };
+        let line = b"{\"text\": \"nothing of the kind\"}\n";
+        let origin = |path: PathBuf, record: Option<Record>| Origin { path: path.into(), record };
+        let origins = [
+            origin(write("fixtures/.env", b"DEBUG=1 and more"), None),
+            origin(write("fixtures/.kube/config", b"clusters: []"), None),
+            origin(write("fixtures/.aws/a.jsonl", line), Some(record.clone())),
+            origin(write("plain/a.jsonl", line), Some(record)),
+        ];
+        let verdicts = |allowed_secrets| {
+            let shelf = Shelf::open(dir.path(), &[], &Sampling { allowed_secrets, ..Sampling::default() });
+            let found = |origin: &Origin| {
+                let piece = super::super::Piece { origin: origin.clone(), offset: 0, len: 4, is_window: true };
+                let (bytes, found) = shelf.read_again(&piece.into()).unwrap();
+                assert_eq!(bytes.len(), 4);
+                found.is_some()
+            };
+            origins.each_ref().map(found)
+        };
+        assert_eq!(verdicts(vec![root.join("fixtures")]), [false; 4]);
+        assert_eq!(verdicts(vec![]), [true, true, true, false]);
     }
 }

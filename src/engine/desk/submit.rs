@@ -87,7 +87,8 @@ pub fn check_data(path: &Path, max_size: u64) -> Result<(), DeskError> {
     }
     if corpus::looks_secret(path).map_err(|e| refused(e.to_string()))? {
         return Err(refused(
-            "it looks like a secret, by its name or because it holds a key, and an upload is public".into(),
+            "it looks like a secret, by its name or because it holds a key or is packed, and an upload is public"
+                .into(),
         ));
     }
     Ok(())

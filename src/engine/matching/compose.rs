@@ -80,6 +80,8 @@ pub(super) struct Composer {
     pools: Vec<Windows>,
     /// Windows whose bytes are not what was scored.
     gone: HashSet<Digest>,
+    /// Targets that are to be asked for again, and when.
+    unread: Vec<(Instant, ObjectId)>,
     rest_until: Instant,
     /// `None`: nothing is put together.
     reader: Option<Reader>,
@@ -104,8 +106,12 @@ enum Checked {
     Whole(ObjectId, Candidate),
     /// These are not what was scored.
     Gone(ObjectId, Vec<Digest>),
+    /// Nobody knows: they cannot be read now.
+    Unread(ObjectId),
 }
 
+/// Before a target is asked for again whose windows could not be read for a reason that may pass.
+const OUTAGE: Duration = Duration::from_secs(30);
 /// While bytes are being read.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -127,18 +133,34 @@ impl Reader {
 impl Draft {
     fn check(self, contents: &corpus::Shelf) -> Checked {
         let Self { target, parts, candidate } = self;
-        let (mut bytes, mut gone) = (Vec::with_capacity(parts.len() * WINDOW), Vec::new());
+        let (mut bytes, mut gone, mut is_unread) = (Vec::with_capacity(parts.len() * WINDOW), Vec::new(), false);
         for (source, checksum) in parts {
             match contents.read(&source) {
                 Ok(window) if model::checksum(&window) == checksum => bytes.extend(window),
-                Ok(_) | Err(_) => gone.push(checksum),
+                Ok(_) => gone.push(checksum),
+                Err(error) if is_lost(&error) => gone.push(checksum),
+                Err(error) => {
+                    tracing::debug!("a window of a composition cannot be read now: {error}");
+                    is_unread = true;
+                    // The next download of the same archive would only be waited for as well.
+                    if corpus::is_outage(&error) {
+                        break;
+                    }
+                }
             }
         }
-        match gone.is_empty() {
-            true => Checked::Whole(target, Candidate { checksum: model::checksum(&bytes), ..candidate }),
-            false => Checked::Gone(target, gone),
+        match (gone.is_empty(), is_unread) {
+            (true, false) => Checked::Whole(target, Candidate { checksum: model::checksum(&bytes), ..candidate }),
+            (true, true) => Checked::Unread(target),
+            (false, _) => Checked::Gone(target, gone),
         }
     }
+}
+
+/// The content is not what it was, or nowhere.
+fn is_lost(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
 }
 
 /// The windows that some models have all scored.
@@ -167,6 +189,7 @@ impl Composer {
             targets: Vec::new(),
             pools: Vec::new(),
             gone: HashSet::new(),
+            unread: Vec::new(),
             rest_until: Instant::now(),
             reader,
         })
@@ -182,6 +205,7 @@ impl Composer {
 
     pub fn closed(&mut self, targets: &[ObjectId]) {
         self.targets.retain(|held| !targets.contains(held));
+        self.unread.retain(|(_, held)| !targets.contains(held));
         for id in targets {
             self.asked.remove(id);
         }
@@ -192,8 +216,9 @@ impl Composer {
         if self.reader.as_ref()?.is_busy {
             return Some(POLL);
         }
-        self.next(board, library)?;
-        Some(self.rest_until.saturating_duration_since(Instant::now()))
+        let again = self.unread.iter().map(|(at, _)| *at).min();
+        let at = if self.next(board, library).is_some() { self.rest_until } else { again?.max(self.rest_until) };
+        Some(at.saturating_duration_since(Instant::now()))
     }
 
     /// The newest target that was never asked for; then the newest for which the library has grown enough.
@@ -226,11 +251,18 @@ impl Composer {
                     self.asked.remove(&target);
                     None
                 }
+                Checked::Unread(target) => {
+                    self.unread.push((Instant::now() + OUTAGE, target));
+                    None
+                }
             };
         }
         let began = Instant::now();
         if began < self.rest_until {
             return None;
+        }
+        for (_, target) in self.unread.extract_if(.., |(at, _)| *at <= began) {
+            self.asked.remove(&target);
         }
         let spec = self.next(board, library)?.clone();
         self.asked.insert(spec.id, scored(&spec, library).unwrap_or(0));
@@ -401,4 +433,47 @@ fn order(source: &Source) -> (String, u64) {
     let piece = source.pieces().first();
     let origin = piece.map(|piece| serde_json::to_string(&piece.origin).unwrap_or_default());
     (origin.unwrap_or_default(), piece.map_or(0, |piece| piece.offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::corpus::{Origin, Piece, Record};
+
+    fn draft_of(parts: Vec<(Source, Digest)>) -> Draft {
+        let source = Source::composition(parts.iter().map(|(source, _)| source.clone())).unwrap();
+        let candidate = Candidate {
+            checksum: Digest::default(),
+            source,
+            model: ObjectId([2; 32]),
+            distance: 0.5,
+            z: 0.0,
+            losses: Vec::new(),
+        };
+        Draft { target: ObjectId([1; 32]), parts, candidate }
+    }
+
+    #[test]
+    fn a_window_is_gone_when_it_has_changed_or_vanished_and_not_when_nobody_can_ask() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, [7; 2 * WINDOW]).unwrap();
+        let window = |path: &Path, at: u64| Source::file(path.into(), at, WINDOW as u32, true);
+        let (same, other) = (model::checksum(&[7; WINDOW]), Digest([9; 32]));
+        let contents = corpus::Shelf::default();
+        let check = |parts| draft_of(parts).check(&contents);
+        let whole = check(vec![(window(&path, 0), same), (window(&path, 1024), same)]);
+        assert!(matches!(whole, Checked::Whole(_, found) if found.checksum == model::checksum(&[7; 2 * WINDOW])));
+        for lost in [window(&path, 0), window(&path, 5000), window(&dir.path().join("none"), 0)] {
+            let checked = check(vec![(window(&path, 0), same), (lost, other)]);
+            assert!(matches!(checked, Checked::Gone(_, gone) if gone == [other]));
+        }
+        // Without a place for contents from the network there is nobody to ask.
+        let record = Record::Blob { id: "00".repeat(20).into(), encoding: "UTF-8".into() };
+        let origin = Origin { path: Path::new("the-stack-v2/a/b/c").into(), record: Some(record) };
+        let blob = Source::from(Piece { origin, offset: 0, len: WINDOW as u32, is_window: true });
+        assert!(matches!(check(vec![(window(&path, 0), same), (blob, other)]), Checked::Unread(_)));
+    }
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device};
 use crate::{
     api::SubmissionId,
-    engine::corpus::{Shelf, Source},
+    engine::corpus::{self, Shelf, Source},
     model::{self, Model, ModelError, Precision, Score},
     primitives::{Digest, ObjectId},
 };
@@ -36,7 +36,7 @@ pub(in crate::engine) enum NotConfirmed {
     Unreadable { file: String, cause: std::io::Error },
     #[error("{0} has changed since it was scored")]
     Changed(String),
-    #[error("{0} holds a key or a token, and an upload is public for ever")]
+    #[error("{0} looks like a secret or holds one, and an upload is public for ever")]
     Secret(String),
     #[error("model {} is not here: {cause}", .model.short())]
     Weights { model: ObjectId, cause: Box<WeightsError> },
@@ -53,7 +53,11 @@ pub(in crate::engine) enum NotConfirmed {
 impl NotConfirmed {
     /// It says nothing about the data: another try may succeed.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Weights { .. })
+        match self {
+            Self::Weights { .. } => true,
+            Self::Unreadable { cause, .. } => corpus::is_outage(cause),
+            _ => false,
+        }
     }
 }
 
@@ -156,12 +160,12 @@ pub(super) fn confirm(
     exact: &Exact<'_>,
 ) -> Result<ConfirmedHit, NotConfirmed> {
     let unreadable = |cause| NotConfirmed::Unreadable { file: job.source.label(), cause };
-    let data = job.shelf.read(&job.source).map_err(unreadable)?;
+    let (data, secret) = job.shelf.read_again(&job.source).map_err(unreadable)?;
     if model::checksum(&data) != job.checksum {
         return Err(NotConfirmed::Changed(job.source.label()));
     }
-    // The scores may be of an earlier run, and the file around the sample has perhaps changed since.
-    if job.shelf.is_secret(&job.source).map_err(unreadable)? {
+    // The scores may be of an earlier run, and what was allowed or the file around the sample has perhaps changed since.
+    if secret.is_some() {
         return Err(NotConfirmed::Secret(job.source.label()));
     }
     let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
@@ -219,6 +223,16 @@ fn score(data: &[u8], model: ObjectId, weights: &WeightsSpec, exact: &Exact<'_>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_outage_passes_and_a_loss_does_not() {
+        use std::io::ErrorKind::{NetworkUnreachable, NotFound, Other, ResourceBusy, TimedOut, UnexpectedEof};
+        let passes =
+            |kind: std::io::ErrorKind| NotConfirmed::Unreadable { file: "a".into(), cause: kind.into() }.is_passing();
+        assert_eq!([TimedOut, ResourceBusy, NetworkUnreachable].map(passes), [true; 3]);
+        assert_eq!([NotFound, UnexpectedEof, Other].map(passes), [false; 3]);
+        assert!(!NotConfirmed::NoWinner.is_passing());
+    }
 
     #[test]
     fn a_sample_whose_file_has_got_a_key_elsewhere_is_not_confirmed() {

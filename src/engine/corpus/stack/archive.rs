@@ -1,6 +1,11 @@
 //! The archive's side: contents by their id, kept on disk.
 
-use std::{io::Read, path::Path, sync::Arc, time::Duration};
+use std::{
+    io::{self, Read},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -24,6 +29,21 @@ pub(in crate::engine::corpus) enum ArchiveError {
     Unreachable(String),
     #[error("the bucket answers HTTP {0}")]
     Status(u16),
+}
+
+impl From<ArchiveError> for io::Error {
+    /// Of a kind that tells what may pass from what will not.
+    fn from(error: ArchiveError) -> Self {
+        let kind = match error {
+            ArchiveError::Missing => io::ErrorKind::NotFound,
+            ArchiveError::Busy { .. } => io::ErrorKind::ResourceBusy,
+            ArchiveError::Unreachable(_) => io::ErrorKind::NetworkUnreachable,
+            ArchiveError::TooLarge | ArchiveError::Damaged | ArchiveError::Id(_) | ArchiveError::Status(_) => {
+                io::ErrorKind::Other
+            }
+        };
+        Self::new(kind, error)
+    }
 }
 
 /// What the spool keeps beside a content.
@@ -99,13 +119,14 @@ impl Archive {
         Ok(text)
     }
 
-    /// The text of an object once more, from disk or from the network.
-    pub async fn text_again(&self, id: &str, encoding: &str) -> Result<Option<String>, ArchiveError> {
-        let raw = match self.spool.get(id) {
-            Some((_, raw)) => raw,
-            None => self.fetch(id, MAX_SUBMISSION).await?,
-        };
-        Ok(decode(&raw, encoding))
+    /// The text of an object once more, from disk or from the network; then it is kept again. `path`: its origin's.
+    pub async fn text_again(&self, path: &Path, id: &str, encoding: &str) -> Result<Option<String>, ArchiveError> {
+        let path = path.strip_prefix(super::FOLDER).unwrap_or(path).to_string_lossy();
+        // An owner, a repository, and a path in it.
+        let at = path.match_indices('/').nth(1).map_or(0, |(at, _)| at);
+        let (repository, path) = (path[..at].to_owned(), path[at..].to_owned());
+        let (id, encoding) = (id.to_owned(), encoding.to_owned());
+        self.text(&Object { id, encoding, repository, path, len: MAX_SUBMISSION }).await
     }
 
     /// At most `limit` bytes, unpacked.

@@ -26,6 +26,8 @@ use super::{
     flow::{self, Next, Report, Stream, Why},
 };
 
+/// Where its contents seem to be.
+const FOLDER: &str = "the-stack-v2";
 /// Contents on their way at once, as the quickstart's prefetch.
 const IN_FLIGHT: usize = 64;
 /// No server may keep us waiting longer than that without a byte.
@@ -208,7 +210,7 @@ impl Stream for StackStream {
 
 /// What an object is called: `the-stack-v2/{repository}/{path}`.
 fn name(repository: &str, path: &str) -> Arc<Path> {
-    Path::new("the-stack-v2").join(repository.trim_matches('/')).join(path.trim_start_matches('/')).into()
+    Path::new(FOLDER).join(repository.trim_matches('/')).join(path.trim_start_matches('/')).into()
 }
 
 fn origin(path: Arc<Path>, id: &str, encoding: &str) -> Origin {

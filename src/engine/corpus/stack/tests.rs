@@ -326,12 +326,39 @@ async fn what_was_evicted_is_fetched_again_to_be_confirmed() {
     let (fetched, shelf) = (game.world.fetched.load(Ordering::Relaxed), game.shelf());
     let again = tokio::task::spawn_blocking(move || {
         found.iter().all(|(piece, bytes)| {
-            let source = Source::from(piece.clone());
-            shelf.read(&source).unwrap() == *bytes && !shelf.is_secret(&source).unwrap()
+            let (again, secret) = shelf.read_again(&Source::from(piece.clone())).unwrap();
+            again == *bytes && secret.is_none()
         })
     });
     assert!(again.await.unwrap());
-    assert!(game.world.fetched.load(Ordering::Relaxed) > fetched, "some of it had been evicted");
+    let more = game.world.fetched.load(Ordering::Relaxed) - fetched;
+    assert!((1..=120).contains(&more), "some of it had been evicted, and nothing is fetched twice: {more}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_fetched_again_is_kept_again_and_an_outage_is_told_from_a_loss() {
+    let game = Game::new(30, |_| ()).await;
+    let found = take(&mut game.stream(), &mut Report::default(), usize::MAX).await;
+    // Of another run: nothing is on disk.
+    let other = tempfile::tempdir().unwrap();
+    let shelf = game.shelf_in(other.path());
+    let read = |at: usize| {
+        let (shelf, source) = (shelf.clone(), Source::from(found[at].0.clone()));
+        tokio::task::spawn_blocking(move || shelf.read_again(&source).map(|(bytes, _)| bytes))
+    };
+    *game.world.trouble.lock().unwrap() = vec![ResponseTemplate::new(404), ResponseTemplate::new(429)];
+    let busy = read(3).await.unwrap().unwrap_err();
+    assert!(crate::engine::corpus::is_outage(&busy), "{busy}");
+    let gone = read(3).await.unwrap().unwrap_err();
+    assert!(!crate::engine::corpus::is_outage(&gone) && gone.kind() == std::io::ErrorKind::NotFound, "{gone}");
+    let fetched = game.world.fetched.load(Ordering::Relaxed);
+    for _ in 0..3 {
+        assert_eq!(read(3).await.unwrap().unwrap(), found[3].1);
+    }
+    assert_eq!(game.world.fetched.load(Ordering::Relaxed), fetched + 1);
+    // It is what it was: the same origin.
+    let Some(crate::engine::corpus::Record::Blob { id, .. }) = &found[3].0.origin.record else { panic!() };
+    assert_eq!(shelf.archive().unwrap().spooled(id).unwrap().0, found[3].0.origin);
 }
 
 #[tokio::test(flavor = "multi_thread")]
