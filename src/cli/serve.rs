@@ -25,13 +25,14 @@ use super::{
     place,
 };
 use crate::{
-    model::{self, Device},
+    engine::Budget,
+    model::{self, Device, DeviceInfo},
     service::{self, Host, HostConfig, Limits, ScoringApi},
     storage::Reach,
 };
 
-/// If this machine does not tell how much memory it has.
-const MODEL_GIB: u64 = 4;
+/// If this machine does not tell how much memory is available.
+const AVAILABLE_GIB: u64 = 8;
 
 /// Run the network's scoring service on this machine, in place of `soma start scoring`.
 ///
@@ -57,7 +58,7 @@ pub struct Serve {
     /// Keep downloaded weights here [default: `scoring` in the user's data directory].
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Memory for loaded models on each device, in GiB [default: half of what is available]. Models that are not in use make room.
+    /// Memory for loaded models on each device, in GiB [default: half of the machine's that is available, most of a card's own]. Models that are not in use make room.
     #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=1 << 14))]
     memory: Option<u64>,
     /// Attention heads of the models, which weights do not tell [default: 4 for embeddings of 16, else 8].
@@ -90,6 +91,7 @@ struct Ready {
     /// `anywhere`, or `public`: not from private addresses.
     reach: &'static str,
     devices: Vec<Device>,
+    /// For models, on the device that has least.
     memory_bytes: u64,
     max_data_bytes: u64,
     max_weights_bytes: u64,
@@ -133,16 +135,16 @@ impl Serve {
             ));
         }
         let limits = Limits { data_bytes: self.max_data << 20, weights_bytes: self.max_weights << 30, reach };
-        let model_bytes = match self.memory {
-            Some(gib) => gib << 30,
-            None => doctor::available_memory().map_or(MODEL_GIB << 30, |available| available / 2),
-        };
-        let devices = self.devices()?;
+        let found = model::devices();
+        let devices = self.devices(&found)?;
+        let available = doctor::available_memory().unwrap_or(AVAILABLE_GIB << 30);
+        let memory = Budget::new(self.memory.map(|gib| gib << 30), Some(available), &found);
+        let memory_bytes = devices.iter().map(|device| memory.on(*device)).min().unwrap_or_default();
         let host = Host::new(HostConfig {
             dir: dir.clone(),
             heads: self.heads,
             devices: devices.clone(),
-            model_bytes,
+            memory,
             remembered_bytes: usize::try_from(self.remember << 20).unwrap_or(usize::MAX),
             most_requests: usize::try_from(self.queue).unwrap_or(usize::MAX),
             reach,
@@ -155,7 +157,7 @@ impl Serve {
                 Reach::Public => "public",
             },
             devices,
-            memory_bytes: model_bytes,
+            memory_bytes,
             max_data_bytes: limits.data_bytes,
             max_weights_bytes: limits.weights_bytes,
             most_requests: self.queue,
@@ -191,8 +193,8 @@ impl Serve {
 
 impl Serve {
     /// Those asked for, each once; else the cards, else the processor.
-    fn devices(&self) -> anyhow::Result<Vec<Device>> {
-        let found: Vec<Device> = model::devices().into_iter().map(|info| info.device).collect();
+    fn devices(&self, found: &[DeviceInfo]) -> anyhow::Result<Vec<Device>> {
+        let found: Vec<Device> = found.iter().map(|info| info.device).collect();
         if self.device.is_empty() {
             let cards: Vec<Device> = found.into_iter().filter(|device| *device != Device::Cpu).collect();
             return Ok(if cards.is_empty() { vec![Device::Cpu] } else { cards });
@@ -217,7 +219,10 @@ impl Ready {
         page.line(format!("the scoring service listens on {}; Ctrl-C stops it", self.url))
             .fact("devices", self.devices.iter().map(Device::to_string).collect::<Vec<_>>().join(", "))
             .fact("fetches from", self.reach)
-            .fact("models", format!("up to {:.1} GiB loaded", self.memory_bytes as f64 / f64::from(1 << 30)))
+            .fact(
+                "models",
+                format!("up to {:.1} GiB loaded on each device", self.memory_bytes as f64 / f64::from(1 << 30)),
+            )
             .fact("data", format!("up to {} MiB", self.max_data_bytes >> 20))
             .fact("weights kept in", self.data_dir.display());
         let _ = io::stderr().write_all(page.finish().as_bytes());

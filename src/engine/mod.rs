@@ -44,7 +44,7 @@ pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, 
 pub use dispatcher::replacement;
 pub use journal::JournalError;
 pub use matching::Compose;
-pub use scoring::{ShareError, available_memory};
+pub use scoring::{Budget, ShareError, available_memory};
 
 /// Everything that the engine is told from outside.
 pub struct EngineConfig {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::scoring::{Residents, WeightsCache, WeightsError, WeightsSpec};
+use super::scoring::{Budget, Residents, WeightsCache, WeightsError, WeightsSpec};
 use crate::{
     model::{Model, ModelError, Placement},
     primitives::Digest,
@@ -22,6 +22,12 @@ pub struct Published<'a> {
     pub size: u64,
     /// `None`: the file is not encrypted.
     pub key: Option<[u8; 32]>,
+}
+
+impl Published<'_> {
+    fn spec(&self) -> WeightsSpec {
+        WeightsSpec { checksum: self.checksum, url: self.url.to_owned(), size: self.size, key: self.key }
+    }
 }
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -52,22 +58,27 @@ pub struct Models {
     residents: Residents,
     /// Weights and their sizes, the most recently used last: the others make room on the disk first.
     recent: Mutex<VecDeque<(Digest, u64)>>,
-    budget: u64,
+    /// Bytes of those.
+    most_recent: u64,
 }
 
 impl Models {
-    /// `budget`: bytes of models on each device.
-    pub fn new(dir: &Path, heads: Option<usize>, fetcher: Fetcher, budget: u64) -> Self {
+    /// `budget`: of models in memory.
+    pub fn new(dir: &Path, heads: Option<usize>, fetcher: Fetcher, budget: Budget) -> Self {
         let cache = WeightsCache::with_fetcher(dir, heads, fetcher);
-        Self { residents: Residents::new(cache, budget), recent: Mutex::default(), budget }
+        let most_recent = budget.largest();
+        Self { residents: Residents::new(cache, budget), recent: Mutex::default(), most_recent }
+    }
+
+    /// Bytes that the model takes on the device. What is not here is fetched for it, but not loaded; what can never be is an error.
+    pub async fn memory(&self, weights: Published<'_>, placement: Placement) -> Result<u64, ModelsError> {
+        Ok(self.residents.memory(&weights.spec(), placement).await?)
     }
 
     /// From memory, disk, or where it is published.
     pub async fn get(&self, weights: Published<'_>, placement: Placement) -> Result<Arc<Model>, ModelsError> {
-        let Published { url, checksum, size, key } = weights;
-        let spec = WeightsSpec { checksum, url: url.to_owned(), size, key };
-        let model = self.residents.get(&spec, placement).await?;
-        if let Some(named) = self.note(checksum, size) {
+        let model = self.residents.get(&weights.spec(), placement).await?;
+        if let Some(named) = self.note(weights.checksum, weights.size) {
             let residents = self.residents.clone();
             tokio::spawn(async move { residents.keep(named).await });
         }
@@ -84,7 +95,7 @@ impl Models {
             return None;
         }
         // As much as can be loaded at once; what is beyond that is kept on disk within a bound.
-        while recent.len() > 1 && recent.iter().map(|(_, size)| size).sum::<u64>() > self.budget {
+        while recent.len() > 1 && recent.iter().map(|(_, size)| size).sum::<u64>() > self.most_recent {
             recent.pop_front();
         }
         Some(recent.iter().map(|(checksum, _)| *checksum).collect())
@@ -98,7 +109,7 @@ mod tests {
     #[test]
     fn what_was_used_last_and_fits_the_memory_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let models = Models::new(dir.path(), None, Fetcher::new().unwrap(), 10);
+        let models = Models::new(dir.path(), None, Fetcher::new().unwrap(), Budget::of(10));
         let digest = |n: u8| Digest([n; 32]);
         assert_eq!(models.note(digest(1), 5), Some(vec![digest(1)]));
         assert_eq!(models.note(digest(2), 5), Some(vec![digest(1), digest(2)]));

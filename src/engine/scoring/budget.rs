@@ -9,7 +9,7 @@ const SPARE: u64 = 2 << 30;
 
 /// Bytes of models on each device.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::engine) struct Budget {
+pub struct Budget {
     processor: u64,
     cards: HashMap<Device, u64>,
 }
@@ -31,6 +31,11 @@ impl Budget {
         });
         // Where the system does not tell, nothing is known that could bound it.
         Self { processor: free.map_or(u64::MAX, |free| free / 2), cards: cards.collect() }
+    }
+
+    /// On the device with the most.
+    pub fn largest(&self) -> u64 {
+        self.cards.values().copied().fold(self.processor, u64::max)
     }
 
     pub fn on(&self, device: Device) -> u64 {

@@ -40,8 +40,8 @@ use crate::{
 };
 
 pub(super) use board::{Activity, WeightsState};
-pub use budget::available_memory;
-pub(super) use budget::{Budget, best_placements};
+pub(super) use budget::best_placements;
+pub use budget::{Budget, available_memory};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;

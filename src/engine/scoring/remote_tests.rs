@@ -10,6 +10,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
 use super::*;
 use crate::{
     engine::{
+        Budget,
         corpus::Source,
         scoring::{ScoreJob, Scored, Scorers},
     },
@@ -43,7 +44,7 @@ fn host(dir: &Path) -> Host {
         dir: dir.to_owned(),
         heads: None,
         devices: vec![Device::Cpu],
-        model_bytes: 1 << 30,
+        memory: Budget::of(1 << 30),
         remembered_bytes: 1 << 20,
         most_requests: 64,
         reach: Reach::Anywhere,

@@ -134,6 +134,17 @@ impl Residents {
         self.0.cache.fetch(spec, Urgency::Wanted).await
     }
 
+    /// Bytes that the model takes on the device, known once its weights are on disk, which this sees to; more than there may be is
+    /// an error.
+    pub async fn memory(&self, spec: &WeightsSpec, placement: Placement) -> Result<u64, WeightsError> {
+        if let Some(resident) = self.0.table().models.get(&(spec.identity(), placement)) {
+            return Ok(resident.bytes);
+        }
+        self.0.cache.fetch(spec, Urgency::Wanted).await?;
+        let needed = self.0.needed(spec, placement).await?;
+        self.0.check(spec.checksum, placement.device, needed).map(|_| needed)
+    }
+
     /// The model, if it is loaded already.
     pub fn peek(&self, spec: &WeightsSpec, placement: Placement) -> Option<Arc<Model>> {
         let table = self.0.table();
@@ -279,8 +290,7 @@ async fn bring(
     placement: Placement,
 ) -> Result<(Arc<Model>, Room), WeightsError> {
     let _ended = Ended { inner, checksum: spec.checksum };
-    let (cache, owned) = (inner.cache.clone(), spec.clone());
-    let needed = blocking(spec.checksum, move || cache.open(&owned).map(|file| memory_of(&file, placement))).await??;
+    let needed = inner.needed(spec, placement).await?;
     let mut room = inner.room(spec.checksum, placement, needed).await?;
     // Never closed.
     let _turn = inner.loads.acquire().await.map_err(|_| WeightsError::Abandoned(spec.checksum))?;
@@ -420,13 +430,22 @@ impl Inner {
         self.prefetch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of memory for weights on disk.
+    async fn needed(&self, spec: &WeightsSpec, placement: Placement) -> Result<u64, WeightsError> {
+        let (cache, owned) = (self.cache.clone(), spec.clone());
+        blocking(spec.checksum, move || cache.open(&owned).map(|file| memory_of(&file, placement))).await?
+    }
+
+    /// The device's budget, if so much fits it at all.
+    fn check(&self, checksum: Digest, device: Device, needed: u64) -> Result<u64, WeightsError> {
+        let budget = self.budget.on(device);
+        if needed > budget { Err(WeightsError::OverBudget { checksum, device, needed, budget }) } else { Ok(budget) }
+    }
+
     /// Waits until the device has room beside the models that are held.
     async fn room(self: &Arc<Self>, checksum: Digest, placement: Placement, bytes: u64) -> Result<Room, WeightsError> {
         let device = placement.device;
-        let budget = self.budget.on(device);
-        if bytes > budget {
-            return Err(WeightsError::OverBudget { checksum, device, needed: bytes, budget });
-        }
+        let budget = self.check(checksum, device, bytes)?;
         loop {
             let freed = self.freed.notified();
             let gone = {

@@ -26,7 +26,7 @@ use crate::primitives::Digest;
 
 /// Connections at once; further ones wait.
 const CONNECTIONS: usize = 64;
-/// For a client to say what it wants.
+/// For a client to say what it wants, from the first byte on that it does not send.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// For a client to take it: no connection holds its place for ever.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -83,7 +83,7 @@ impl Share {
         // Checksums of public data can be guessed; this cannot.
         let secret = hex::encode(rand::random::<[u8; 16]>());
         let (stop, offers) = (CancellationToken::new(), Offers::default());
-        tokio::spawn(serve(socket, offers.clone(), stop.clone()));
+        tokio::spawn(serve(socket, offers.clone(), stop.clone(), PATIENCE));
         Ok(Self { prefix: format!("{base}/{secret}").into(), offers, _running: Arc::new(stop.drop_guard()) })
     }
 
@@ -138,9 +138,10 @@ async fn bind(url: &Url) -> io::Result<TcpListener> {
     }
 }
 
-async fn serve(socket: TcpListener, offers: Offers, stop: CancellationToken) {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+async fn serve(socket: TcpListener, offers: Offers, stop: CancellationToken, patience: Duration) {
+    // To look whether it is the second version would wait without an end for who says nothing.
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1().timer(TokioTimer::new()).header_read_timeout(patience);
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let accept = async {
         loop {
@@ -211,6 +212,24 @@ mod tests {
         assert_eq!(get(&url).await.0, 200, "it is offered twice");
         drop(again);
         assert_eq!(get(&url).await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_holds_no_place() {
+        let socket = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = socket.local_addr().expect("an address");
+        let offered: (Bytes, usize) = (Bytes::from_static(b"soma"), 1);
+        let offers: Offers = Arc::new(Mutex::new(HashMap::from([("/sample".to_owned(), offered)])));
+        let stop = CancellationToken::new();
+        let _stopped = stop.clone().drop_guard();
+        tokio::spawn(serve(socket, offers, stop, Duration::from_millis(100)));
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            silent.push(tokio::net::TcpStream::connect(address).await.expect("it listens"));
+        }
+        let answer = tokio::time::timeout(LONGEST / 2, get(&format!("http://{address}/sample"))).await;
+        assert_eq!(answer.expect("a place is free"), (200, Bytes::from_static(b"soma")));
+        drop(silent);
     }
 
     #[tokio::test]

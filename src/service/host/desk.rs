@@ -181,13 +181,15 @@ fn next(shared: &Shared) -> Option<Vec<Waiting>> {
 fn work(shared: &Shared) {
     while let Some(batch) = next(shared) {
         let outcomes = evaluate(&batch);
+        // The models are let go before anybody hears of it: the next may need their room.
+        let done: Vec<(ScoreKey, usize)> = batch.into_iter().map(|waiting| (waiting.key, waiting.rows())).collect();
         let mut queue = shared.lock();
-        for (waiting, outcome) in batch.iter().zip(outcomes) {
+        for ((key, rows), outcome) in done.into_iter().zip(outcomes) {
             if let Ok(score) = &outcome {
-                shared.memory.keep(waiting.key, score.clone());
+                shared.memory.keep(key, score.clone());
             }
-            queue.rows -= waiting.rows();
-            for tell in queue.told.remove(&waiting.key).unwrap_or_default() {
+            queue.rows -= rows;
+            for tell in queue.told.remove(&key).unwrap_or_default() {
                 // Who has gone meanwhile does not need it.
                 let _ = tell.send(outcome.clone());
             }

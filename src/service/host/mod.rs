@@ -1,7 +1,7 @@
 //! What `somascope serve` keeps between requests: loaded models, data, scores; and who works when.
 //!
-//! A request takes a seat, is answered from memory if it can be, else waits for its blobs and for its models' turn in memory, and then in
-//! a device's queue. Whoever goes away is forgotten at each of these points.
+//! A request takes a seat, is answered from memory if it can be, else waits for its blobs, and for each of its models' turn in memory and
+//! then in a device's queue. Whoever goes away is forgotten at each of these points.
 
 mod blobs;
 mod desk;
@@ -13,7 +13,10 @@ mod seats;
 use std::{io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::future::{try_join, try_join_all};
+use futures::{
+    FutureExt,
+    future::{try_join, try_join_all},
+};
 
 use self::{
     blobs::Blobs,
@@ -23,8 +26,11 @@ use self::{
 };
 use super::{Evaluate, Failure, ScoringRequest, Weights, Won};
 use crate::{
-    engine::models::{Models, ModelsError, Published},
-    model::{Device, Model, Score, winner},
+    engine::{
+        Budget,
+        models::{Models, ModelsError, Published},
+    },
+    model::{Device, Score, winner},
     primitives::{Digest, hash},
     storage::{Fetcher, Reach, StorageError},
 };
@@ -43,7 +49,7 @@ pub struct HostConfig {
     /// At least one.
     pub devices: Vec<Device>,
     /// Of loaded models, on each device.
-    pub model_bytes: u64,
+    pub memory: Budget,
     /// Of remembered scores.
     pub remembered_bytes: usize,
     /// Requests at work or waiting; more are refused.
@@ -95,10 +101,11 @@ impl Host {
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
         let memory = Arc::new(Memory::new(config.remembered_bytes));
         let fetcher = Fetcher::reaching(config.reach)?;
-        let open = |device: &Device| Place::open(*device, config.model_bytes, &memory).map_err(HostError::Thread);
+        let open =
+            |device: &Device| Place::open(*device, config.memory.on(*device), &memory).map_err(HostError::Thread);
         Ok(Self {
-            models: Models::new(&config.dir, config.heads, fetcher.clone(), config.model_bytes),
             places: config.devices.iter().map(open).collect::<Result<_, _>>()?,
+            models: Models::new(&config.dir, config.heads, fetcher.clone(), config.memory),
             fetcher,
             data: Blobs::new(DATA_BYTES),
             memory,
@@ -125,29 +132,21 @@ impl Host {
     ) -> Result<Vec<Arc<Score>>, Failure> {
         let place = least_busy(&self.places).ok_or(Failure::Stopped)?;
         let download = self.download(&request.data_url, request.data_checksum, request.data_size);
-        let data = async { Ok(self.data.get(request.data_checksum, request.data_size, download).await?) };
-        let models = async {
-            let pins = missing.iter().map(|(key, weights)| ((key.weights.0, key.key), weights.size)).collect();
-            let pinned = place.pins.pin(pins).await;
-            let models: Vec<Arc<Model>> =
-                try_join_all(missing.iter().map(|(_, weights)| self.models.get(published(weights), place.placement)))
-                    .await?;
-            // No model can win for a target in another space.
-            let fits = models.iter().any(|model| model.embed_dim() == request.target.len());
-            match models.first() {
-                Some(model) if !fits && models.len() == request.models.len() => {
-                    Err(Failure::other_dimension(model.embed_dim(), request.target.len()))
-                }
-                _ => Ok((pinned, models)),
+        let data = async { Ok::<_, Failure>(self.data.get(request.data_checksum, request.data_size, download).await?) };
+        let data = data.shared();
+        // Each model has its own wait for memory, and is let go when its evaluation ends: they need not fit together.
+        let scores = missing.iter().map(|(key, weights)| {
+            let (data, weights) = (data.clone(), published(weights));
+            async move {
+                // Memory does not wait for the network.
+                let memory = async { Ok(self.models.memory(weights, place.placement).await?) };
+                let (data, bytes) = try_join(data, memory).await?;
+                let _pinned = place.pins.pin(((key.weights.0, key.key), bytes)).await;
+                let model = self.models.get(weights, place.placement).await?;
+                place.desk.ask(guest, *key, model, data).await.unwrap_or(Err(Failure::Stopped))
             }
-        };
-        let (data, (_pinned, models)) = try_join(data, models).await?;
-        let asked: Vec<_> = missing
-            .iter()
-            .zip(models)
-            .map(|((key, _), model)| place.desk.ask(guest, *key, model, data.clone()))
-            .collect();
-        try_join_all(asked.into_iter().map(|told| async { told.await.unwrap_or(Err(Failure::Stopped)) })).await
+        });
+        try_join_all(scores).await
     }
 }
 
@@ -167,5 +166,57 @@ impl Evaluate for Host {
         let losses: Vec<f32> = scores.iter().map(|score| score.loss).collect();
         let winner = winner(&losses).ok_or(Failure::NoWinner)?;
         Ok(Won { winner, score: scores[winner].clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join;
+    use wiremock::{Mock, MockServer, ResponseTemplate, matchers};
+
+    use super::*;
+    use crate::model::Model;
+
+    async fn publish(files: &MockServer, name: &str, bytes: &[u8]) -> (String, Digest, u64) {
+        let answer = ResponseTemplate::new(200).set_body_bytes(bytes);
+        Mock::given(matchers::path(format!("/{name}"))).respond_with(answer).mount(files).await;
+        (format!("{}/{name}", files.uri()), hash(bytes), bytes.len() as u64)
+    }
+
+    #[tokio::test]
+    async fn models_that_do_not_fit_the_memory_together_answer_one_after_another() {
+        let (files, dir) = (MockServer::start().await, tempfile::tempdir().unwrap());
+        let (mut models, mut alone) = (Vec::new(), Vec::new());
+        let mut bytes_of_one = 0;
+        for n in 0..3 {
+            let path = format!("{}/tests/data/model/small16_model_{n}.safetensors", env!("CARGO_MANIFEST_DIR"));
+            let plain = std::fs::read(path).unwrap();
+            let (url, checksum, size) = publish(&files, &n.to_string(), &plain).await;
+            models.push(Weights { url, checksum, size, key: None });
+            let model = Model::from_safetensors(&plain, None).unwrap();
+            bytes_of_one = model.resident_bytes();
+            alone.push(model.score(b"soma", 0).unwrap());
+        }
+        let (data_url, data_checksum, data_size) = publish(&files, "data", b"soma").await;
+        let host = Host::new(HostConfig {
+            dir: dir.path().to_owned(),
+            heads: None,
+            devices: vec![Device::Cpu],
+            memory: Budget::of(bytes_of_one),
+            remembered_bytes: 0,
+            most_requests: 8,
+            reach: Reach::Anywhere,
+        })
+        .unwrap();
+        let request = ScoringRequest { data_url, data_checksum, data_size, models, target: vec![0.5; 16], seed: 0 };
+        let mut backwards = request.clone();
+        backwards.models.reverse();
+        let both = join(host.evaluate(None, &request), host.evaluate(None, &backwards));
+        let (one, other) = tokio::time::timeout(Duration::from_secs(60), both).await.expect("nobody waits for ever");
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let losses: Vec<f32> = alone.iter().map(|score| score.loss).collect();
+        assert_eq!(Some(one.winner), winner(&losses));
+        assert_eq!(*one.score, alone[one.winner]);
+        assert_eq!((2 - other.winner, &other.score), (one.winner, &one.score));
     }
 }

@@ -1,5 +1,6 @@
-//! Who may have models loaded: all that are in use at the same time fit the memory, so requests for many large models wait for each
-//! other instead of ending the process. First come, first served.
+//! Who may have models loaded: all that are in use at the same time fit the memory, so evaluations by many large models wait for each
+//! other instead of ending the process. First come, first served. Each evaluation pins its own model only and lets go of it when it ends,
+//! so nobody who holds memory ever waits for more.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,7 @@ use crate::primitives::Digest;
 
 /// Weights under a key.
 type Id = (Digest, Option<Digest>);
-/// The same, and what they take.
+/// The same, and bytes that they take in memory.
 pub(super) type Pin = (Id, u64);
 /// What they take, and how many use them.
 type Use = (u64, usize);
@@ -28,7 +29,7 @@ pub(super) struct Pins {
 /// Lets go when it is dropped.
 pub(super) struct Pinned<'a> {
     pins: &'a Pins,
-    wanted: Vec<Pin>,
+    id: Id,
 }
 
 impl Pins {
@@ -36,43 +37,36 @@ impl Pins {
         Self { most_bytes, turn: tokio::sync::Mutex::default(), held: Mutex::default(), freed: Notify::new() }
     }
 
-    /// Waits until these fit beside what is in use, or nothing is.
-    pub async fn pin(&self, wanted: Vec<Pin>) -> Pinned<'_> {
+    /// Waits until it fits beside what is in use, or nothing is.
+    pub async fn pin(&self, wanted: Pin) -> Pinned<'_> {
         let _turn = self.turn.lock().await;
         loop {
             let freed = self.freed.notified();
-            if self.try_pin(&wanted) {
-                return Pinned { pins: self, wanted };
+            if self.try_pin(wanted) {
+                return Pinned { pins: self, id: wanted.0 };
             }
             freed.await;
         }
     }
 
-    fn try_pin(&self, wanted: &[Pin]) -> bool {
+    fn try_pin(&self, (id, bytes): Pin) -> bool {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut more: HashMap<_, u64> = wanted.iter().copied().collect();
-        more.retain(|id, _| !held.contains_key(id));
         let in_use: u64 = held.values().map(|(bytes, _)| bytes).sum();
-        let fits = more.values().fold(in_use, |sum, bytes| sum.saturating_add(*bytes)) <= self.most_bytes;
-        if !fits && !held.is_empty() {
-            return false;
+        let fits = held.is_empty() || held.contains_key(&id) || in_use.saturating_add(bytes) <= self.most_bytes;
+        if fits {
+            held.entry(id).or_insert((bytes, 0)).1 += 1;
         }
-        for (id, bytes) in wanted {
-            held.entry(*id).or_insert((*bytes, 0)).1 += 1;
-        }
-        true
+        fits
     }
 }
 
 impl Drop for Pinned<'_> {
     fn drop(&mut self) {
         let mut held = self.pins.held.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, _) in &self.wanted {
-            if let Some((_, users)) = held.get_mut(id) {
-                *users -= 1;
-                if *users == 0 {
-                    held.remove(id);
-                }
+        if let Some((_, users)) = held.get_mut(&self.id) {
+            *users -= 1;
+            if *users == 0 {
+                held.remove(&self.id);
             }
         }
         drop(held);
@@ -92,12 +86,12 @@ mod tests {
     #[tokio::test]
     async fn models_that_do_not_fit_together_wait_for_each_other_in_order() {
         let pins = Pins::new(10);
-        let first = pins.pin(vec![pin(1, 6), pin(1, 6)]).await;
-        let shared = pins.pin(vec![pin(1, 6)]).await;
-        let mut second = Box::pin(pins.pin(vec![pin(2, 6)]));
+        let first = pins.pin(pin(1, 6)).await;
+        let shared = pins.pin(pin(1, 6)).await;
+        let mut second = Box::pin(pins.pin(pin(2, 6)));
         assert!((&mut second).now_or_never().is_none());
         // It would fit, and does not overtake.
-        let mut third = Box::pin(pins.pin(vec![pin(1, 6)]));
+        let mut third = Box::pin(pins.pin(pin(1, 6)));
         assert!((&mut third).now_or_never().is_none());
         drop((first, shared));
         let second = second.await;
@@ -110,8 +104,8 @@ mod tests {
     #[tokio::test]
     async fn a_model_that_never_fits_is_used_alone() {
         let pins = Pins::new(10);
-        let small = pins.pin(vec![pin(1, 1)]).await;
-        let mut huge = Box::pin(pins.pin(vec![pin(2, 99)]));
+        let small = pins.pin(pin(1, 1)).await;
+        let mut huge = Box::pin(pins.pin(pin(2, 99)));
         assert!((&mut huge).now_or_never().is_none());
         drop(small);
         drop(huge.await);
