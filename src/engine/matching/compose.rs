@@ -80,6 +80,7 @@ pub(super) struct Composer {
     rest_until: Instant,
     /// `None`: nothing is put together.
     reader: Option<Reader>,
+    trouble: Option<String>,
 }
 
 /// Reads the bytes of what was found, one composition at a time: those of an archive may take as long as a download.
@@ -166,6 +167,7 @@ impl Composer {
             gone: HashSet::new(),
             rest_until: Instant::now(),
             reader,
+            trouble: None,
         })
     }
 
@@ -212,7 +214,14 @@ impl Composer {
     pub fn step(&mut self, board: &Board, library: &Library) -> Option<(ObjectId, Candidate)> {
         let reader = self.reader.as_mut()?;
         if reader.is_busy {
-            let checked = reader.checked.try_recv().ok()?;
+            let checked = match reader.checked.try_recv() {
+                Ok(checked) => checked,
+                Err(mpsc::TryRecvError::Empty) => return None,
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    self.give_up();
+                    return None;
+                }
+            };
             reader.is_busy = false;
             return match checked {
                 Checked::Whole(target, candidate) => Some((target, candidate)),
@@ -235,7 +244,23 @@ impl Composer {
         self.rest_until = Instant::now() + began.elapsed() * REST;
         let reader = self.reader.as_mut()?;
         reader.is_busy = reader.drafts.send(draft?).is_ok();
+        if !reader.is_busy {
+            self.give_up();
+        }
         None
+    }
+
+    /// Its thread has failed.
+    fn give_up(&mut self) {
+        self.reader = None;
+        let text =
+            "the thread that reads compositions has ended unexpectedly; none are looked for until the next start";
+        self.trouble = Some(text.to_owned());
+    }
+
+    /// What a person should know, once.
+    pub fn trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 
     fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<Draft> {
@@ -397,4 +422,24 @@ fn order(source: &Source) -> (String, u64) {
     let piece = source.pieces().first();
     let origin = piece.map(|piece| serde_json::to_string(&piece.origin).unwrap_or_default());
     (origin.unwrap_or_default(), piece.map_or(0, |piece| piece.offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_thread_that_has_died_is_told_once_and_composing_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::open(dir.path(), 1 << 20).unwrap();
+        let board = Board::new(0.0);
+        let mut composer = Composer::new(Compose::Any, 0.0, corpus::Shelf::default()).unwrap();
+        let (drafts, _) = mpsc::channel();
+        let (_, checked) = mpsc::channel();
+        composer.reader = Some(Reader { drafts, checked, is_busy: true });
+        assert!(composer.due(&board, &library).is_some());
+        assert!(composer.step(&board, &library).is_none());
+        assert!(composer.trouble().is_some_and(|text| text.contains("ended unexpectedly")));
+        assert_eq!((composer.due(&board, &library), composer.trouble()), (None, None));
+    }
 }
