@@ -150,6 +150,11 @@ impl Listing {
             } else if flow::is_refused_by_name(path, shelf) {
                 report.leave_out(Why::Refused, || flow::refusal(&name(), "a secret by its name"));
             } else if is_root || !(hides && is_hidden(path)) {
+                let format = match format {
+                    Format::ByName if is_root => records::format_of(path).unwrap_or(Format::Bytes),
+                    Format::ByName => records::format_of_found(path, &sampling.columns).unwrap_or(Format::Bytes),
+                    given => given,
+                };
                 listing.add(path, &about, format, rule, report);
             }
         }
@@ -166,10 +171,6 @@ impl Listing {
             report.leave_out(Why::Empty, || format!("{}: is empty", path.display()));
             return;
         }
-        let format = match format {
-            Format::ByName => records::format_of(path).unwrap_or(Format::Bytes),
-            given => given,
-        };
         if format != Format::Bytes {
             self.records.push(RecordFile::new(path.into(), format, len, modified));
         } else if rule.count(len) == 0 {
@@ -302,6 +303,11 @@ mod tests {
             let listing = Listing::of(dir.path(), format, &sampling, &rule, own, &shelf, &mut Report::default());
             (listing.files.len(), listing.records.len())
         };
+        assert_eq!(count(Format::ByName), (2, 3));
+        // Nobody has said that this is a corpus, and it has no content: its bytes are data.
+        write(dir.path(), "a.jsonl", b"{\"id\": 1}\n");
+        assert_eq!(count(Format::ByName), (3, 2));
+        write(dir.path(), "a.jsonl", b"{\"id\": 1, \"text\": \"x\"}\n");
         assert_eq!(count(Format::ByName), (2, 3));
         assert_eq!(count(Format::Bytes), (5, 0));
         assert_eq!(count(Format::Jsonl), (0, 5));

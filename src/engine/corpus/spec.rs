@@ -32,7 +32,7 @@ pub enum SourceKind {
 /// What a file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// By its name: `.jsonl` and `.ndjson` (also with `.gz` or `.zst` behind) and `.parquet` hold records, all others bytes.
+    /// By its name: `.jsonl` (in a directory only if its first record has the column) and `.ndjson` (also with `.gz` or `.zst` behind) and `.parquet` hold records, all others bytes.
     #[default]
     ByName,
     Bytes,

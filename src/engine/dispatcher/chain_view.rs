@@ -11,7 +11,12 @@ use crate::{
         client::{ActiveModelInfo, CheckpointInfo, EpochState, TargetInfo},
         types::{TargetStatus, TargetV1},
     },
-    engine::{matching::TargetSpec, money, now_ms, scoring::WeightsSpec, watch::Refresh},
+    engine::{
+        matching::TargetSpec,
+        money, now_ms,
+        scoring::{WeightsSpec, weights_id},
+        watch::Refresh,
+    },
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -110,12 +115,7 @@ impl ChainView {
         let Some(state) = &self.state else { return Vec::new() };
         let mut active: Vec<&ActiveModelInfo> = state.models.iter().filter(|model| !in_play(&model.id)).collect();
         active.sort_by_key(|model| Reverse(model.stake));
-        let active = active.into_iter().map(|model| WeightsSpec {
-            checksum: model.checksum,
-            url: model.url.clone(),
-            size: model.size,
-            key: Some(model.decryption_key),
-        });
+        let active = active.into_iter().map(spec_of);
         let upcoming = state.upcoming.iter().map(|weights| WeightsSpec {
             checksum: weights.checksum,
             url: weights.url.clone(),
@@ -125,8 +125,20 @@ impl ChainView {
         active.chain(upcoming).collect()
     }
 
+    /// The id of a model's weights ([`WeightsSpec::id`]).
     pub fn weights(&self, id: &ObjectId) -> Option<Digest> {
-        self.model(id).map(|model| model.checksum)
+        self.model(id).map(id_of)
+    }
+
+    /// Where to get a model's weights. Other models may name the same ones elsewhere, truly or not: after an attempt at one place the
+    /// next one's turn it is.
+    pub fn source(&self, id: &ObjectId, tried: Option<&WeightsSpec>) -> Option<WeightsSpec> {
+        let own = self.model(id)?;
+        let mut named: Vec<&ActiveModelInfo> = self.state.iter().flat_map(|state| &state.models).collect();
+        named.retain(|model| id_of(model) == id_of(own));
+        let last = tried.and_then(|tried| named.iter().rposition(|model| spec_of(model) == *tried));
+        let next = last.map_or(0, |last| (last + 1) % named.len());
+        named.get(next).map(|model| spec_of(model))
     }
 
     pub fn spec(&self, id: &ObjectId) -> Option<TargetSpec> {
@@ -293,6 +305,16 @@ impl ChainView {
         }
         changes
     }
+}
+
+/// A model's weights as its owner has published them. The chain verifies none of it: another model may name the same file.
+pub(super) fn spec_of(model: &ActiveModelInfo) -> WeightsSpec {
+    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
+}
+
+/// [`WeightsSpec::id`] of the same.
+pub(super) fn id_of(model: &ActiveModelInfo) -> Digest {
+    weights_id(model.checksum, Some(&model.decryption_key))
 }
 
 /// Whether a target can be one at all: what a lying node makes up is passed over.

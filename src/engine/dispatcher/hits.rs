@@ -170,8 +170,9 @@ impl Dispatcher {
         };
         let mut models = Vec::with_capacity(target.model_ids.len());
         for model in &target.model_ids {
-            let resident = self.chain.weights(model).and_then(|w| Some((*model, self.pipeline.resident(&w)?)));
-            models.extend(resident);
+            // By its own checksum and key: what another model names the same file with is no proof for this one.
+            let resident = self.chain.weights(model).and_then(|weights| self.pipeline.resident(&weights));
+            models.extend(resident.map(|spec| (*model, spec)));
         }
         let (Ok(embedding), Ok(threshold)) = (target.embedding.values(), target.distance_threshold.scalar_value())
         else {

@@ -75,20 +75,16 @@ fn state() -> EpochState {
     }
 }
 
-/// A day of the network's pace is one fill a second; a burst is fifty.
-#[tokio::test]
-async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind() {
-    const FILLS: u64 = 5_000;
-    let dir = tempfile::tempdir().unwrap();
+async fn dispatcher(dir: &std::path::Path) -> Dispatcher {
     let config = EngineConfig {
-        dir: dir.path().join("engine"),
+        dir: dir.join("engine"),
         network_name: "devnet".into(),
         rpc_url: "http://127.0.0.1:9".into(),
         keypair: None,
         chain: None,
         policy: Policy::default(),
         store: None,
-        corpus: vec![dir.path().into()],
+        corpus: vec![dir.into()],
         sampling: crate::engine::Sampling::default(),
         heads: None,
         devices: Vec::new(),
@@ -103,7 +99,16 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
         die_at: None,
     };
     let journal = Journal::open(&config.dir, None).unwrap();
-    let (mut dispatcher, _handle) = start::build(config, journal).await.unwrap();
+    let (dispatcher, _handle) = start::build(config, journal).await.unwrap();
+    dispatcher
+}
+
+/// A day of the network's pace is one fill a second; a burst is fifty.
+#[tokio::test]
+async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind() {
+    const FILLS: u64 = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut dispatcher = dispatcher(dir.path()).await;
     let service = ServiceInfo { chain_id: "ours".into(), ..ServiceInfo::default() };
     let open = Some((0..OPEN).map(listed).collect());
     dispatcher.refreshed(Refresh { started_ms: now_ms(), service, state: state(), open, coins: None }).await.unwrap();
@@ -130,4 +135,66 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
     assert!((0..OPEN).all(|n| chain.open.contains_key(&id(FILLS + n))));
     assert_eq!(chain.height, FILLS);
     assert!(dispatcher.standings.len() as u64 <= OPEN);
+}
+
+fn refresh(state: EpochState, open: Vec<TargetInfo>) -> Refresh {
+    let service = ServiceInfo { chain_id: "ours".into(), ..ServiceInfo::default() };
+    Refresh { started_ms: now_ms(), service, state, open: Some(open), coins: None }
+}
+
+#[tokio::test]
+async fn a_model_that_names_anothers_file_with_its_own_key_is_a_model_of_its_own() {
+    const COPY: ObjectId = ObjectId([201; 32]);
+    let dir = tempfile::tempdir().unwrap();
+    let mut dispatcher = dispatcher(dir.path()).await;
+    let mut state = state();
+    let copy = |key| ActiveModelInfo { id: COPY, decryption_key: [key; 32], ..state.models[0].clone() };
+    let (wrong, right) = (copy(1), copy(0));
+    state.models.push(wrong);
+    let target = TargetInfo { model_ids: vec![MODEL, COPY], ..listed(1) };
+    dispatcher.refreshed(refresh(state.clone(), vec![target.clone()])).await.unwrap();
+    let in_play = dispatcher.pipeline.in_play.clone();
+    assert_ne!(in_play[&MODEL], in_play[&COPY]);
+    assert_eq!(dispatcher.pipeline.residents.len(), 2, "each is loaded for itself");
+    for (model, key) in [(MODEL, [0; 32]), (COPY, [1; 32])] {
+        dispatcher.pipeline.residents.insert(in_play[&model], pipeline::Residency::Ready);
+        assert_eq!(dispatcher.pipeline.resident(&in_play[&model]).unwrap().key, Some(key));
+    }
+    let specs = dispatcher.chain.spec(&target.id).unwrap().models;
+    assert_eq!(specs, in_play.clone().into_iter().map(|(id, weights)| (id, Some(weights))).collect::<Vec<_>>());
+    // With another key only, a model has other weights: nothing that the old ones confirmed holds.
+    state.models[1] = right;
+    dispatcher.refreshed(refresh(state, vec![target])).await.unwrap();
+    assert_eq!(dispatcher.pipeline.in_play[&COPY], in_play[&MODEL]);
+    assert_ne!(dispatcher.chain.weights(&COPY), Some(in_play[&COPY]));
+}
+
+#[tokio::test]
+async fn a_copy_that_names_a_bad_place_does_not_keep_the_weights_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dispatcher = dispatcher(dir.path()).await;
+    let mut state = state();
+    let bad =
+        ActiveModelInfo { id: ObjectId([100; 32]), url: "http://127.0.0.1:9/bad".into(), ..state.models[0].clone() };
+    let id = chain_view::id_of(&bad);
+    state.models.insert(0, bad);
+    dispatcher.refreshed(refresh(state, vec![])).await.unwrap();
+    let first = dispatcher.chain.source(&MODEL, None).unwrap();
+    let second = dispatcher.chain.source(&MODEL, Some(&first)).unwrap();
+    assert_eq!((first.url.as_str(), second.url.as_str()), ("http://127.0.0.1:9/bad", "http://127.0.0.1:9/none"));
+    assert_eq!((first.id(), second.id()), (id, id));
+    assert_eq!(dispatcher.chain.source(&MODEL, Some(&second)), Some(first));
+}
+
+#[tokio::test]
+async fn a_thread_that_has_died_stops_the_engine_with_a_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dispatcher = dispatcher(dir.path()).await;
+    assert!(dispatcher.review_threads().is_ok());
+    dispatcher.matcher.replies = mpsc::unbounded_channel().1;
+    let halt = dispatcher.on_second().await.unwrap_err().to_string();
+    assert!(halt.contains("matches samples"), "{halt}");
+    // What is in flight at the end is waited for nevertheless.
+    dispatcher.stopping = Some(Instant::now());
+    assert!(dispatcher.review_threads().is_ok());
 }

@@ -78,7 +78,7 @@ const SCORED_AT_ONCE: usize = 64;
 
 /// What a short-lived task reports.
 enum Done {
-    Weights { checksum: Digest, result: Result<(), String> },
+    Weights { weights: Digest, result: Result<(), String> },
     Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
     Uploaded { id: SubmissionId, result: Result<String, String> },
     Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
@@ -93,6 +93,9 @@ enum Done {
 enum Halt {
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// Hits would no longer be found, without a word.
+    #[error("the thread that {0} has ended unexpectedly; start it again, and report this if it comes back")]
+    Thread(&'static str),
 }
 
 struct Dispatcher {
@@ -265,7 +268,7 @@ impl Dispatcher {
 
     async fn done(&mut self, done: Done) -> Result<(), Halt> {
         match done {
-            Done::Weights { checksum, result } => self.weights_loaded(checksum, result).await,
+            Done::Weights { weights, result } => self.weights_loaded(weights, result).await,
             Done::Target { id, result } => self.target_seen(id, result).await,
             Done::Uploaded { id, result } => self.uploaded(id, result).await,
             Done::Prepared { id, kind, result } => self.prepared(id, kind, result).await,
@@ -421,7 +424,18 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// Threads that end before we say so have failed. What is in flight at the end is not given up for them.
+    fn review_threads(&self) -> Result<(), Halt> {
+        match (self.matcher.replies.is_closed(), self.reader.readings.is_closed()) {
+            _ if self.stopping.is_some() => Ok(()),
+            (true, _) => Err(Halt::Thread("matches samples with targets")),
+            (_, true) => Err(Halt::Thread("reads the corpus")),
+            (false, false) => Ok(()),
+        }
+    }
+
     async fn on_second(&mut self) -> Result<(), Halt> {
+        self.review_threads()?;
         self.meter.gauge(&self.scorers.gauges());
         self.dirty |= self.meter.tick();
         self.load_missing();

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Done, Halt};
+use super::{Dispatcher, Done, Halt, chain_view::id_of};
 use crate::{
     api::Level,
     engine::{
@@ -37,7 +37,7 @@ pub(super) enum Residency {
 /// Everything between the corpus and the library.
 #[derive(Default)]
 pub(super) struct Pipeline {
-    /// Model → weights: every active model that an open target has listed since the start.
+    /// Model → id of its weights ([`WeightsSpec::id`], as everywhere here): every active model that an open target has listed since the start.
     pub in_play: BTreeMap<ObjectId, Digest>,
     pub residents: HashMap<Digest, Residency>,
     specs: HashMap<Digest, Arc<WeightsSpec>>,
@@ -88,6 +88,11 @@ impl Pipeline {
         }
     }
 
+    /// The checksum of weights, which is what people know.
+    fn file(&self, weights: Digest) -> Digest {
+        self.specs.get(&weights).map_or(weights, |spec| spec.checksum)
+    }
+
     /// Whether a pass listens; otherwise the reader's queue is left alone, and the reader waits.
     pub fn wants_samples(&self) -> bool {
         !self.paused && self.pass.is_some()
@@ -124,7 +129,8 @@ impl Dispatcher {
             }
             listed => listed,
         };
-        let active: BTreeMap<ObjectId, Digest> = state.models.iter().map(|m| (m.id, m.checksum)).collect();
+        let active: BTreeMap<ObjectId, Digest> = state.models.iter().map(|m| (m.id, id_of(m))).collect();
+        let files: Vec<Digest> = state.models.iter().map(|model| model.checksum).collect();
         let in_play: BTreeMap<ObjectId, Digest> = active
             .iter()
             .filter(|(id, _)| listed.contains(*id) || self.pipeline.in_play.contains_key(*id))
@@ -141,9 +147,9 @@ impl Dispatcher {
         self.pipeline.asked.retain(|(_, weights)| registered.contains(weights));
         let done = self.scorers.forget(|weights| !registered.contains(weights));
         self.all_scored(done).await?;
-        self.matcher.ask(Ask::KeepWeights(registered.clone()));
+        self.matcher.ask(Ask::KeepWeights(registered));
         let cache = self.weights.clone();
-        tokio::spawn(async move { cache.keep(registered).await });
+        tokio::spawn(async move { cache.keep(files).await });
         self.load_missing();
         self.survey_due = true;
         Ok(())
@@ -163,39 +169,35 @@ impl Dispatcher {
                 Some(Residency::Failed { retry, .. }) if *retry <= now => {}
                 Some(_) => continue,
             }
-            let Some(info) = self.chain.model(id) else { continue };
-            let spec = WeightsSpec {
-                checksum: info.checksum,
-                url: info.url.clone(),
-                size: info.size,
-                key: Some(info.decryption_key),
+            let Some(spec) = self.chain.source(id, self.pipeline.specs.get(weights).map(|spec| &**spec)) else {
+                continue;
             };
             self.pipeline.residents.insert(*weights, Residency::Loading);
             self.pipeline.specs.insert(*weights, Arc::new(spec.clone()));
-            let (cache, done) = (self.weights.clone(), self.done.clone());
+            let (weights, cache, done) = (*weights, self.weights.clone(), self.done.clone());
             tokio::spawn(async move {
                 let result = cache.fetch(&spec).await.map_err(|e| e.to_string());
                 // Nobody listens after the end.
-                let _ = done.send(Done::Weights { checksum: spec.checksum, result });
+                let _ = done.send(Done::Weights { weights, result });
             });
         }
     }
 
-    pub(super) async fn weights_loaded(&mut self, checksum: Digest, result: Result<(), String>) -> Result<(), Halt> {
-        if !self.pipeline.residents.contains_key(&checksum) {
+    pub(super) async fn weights_loaded(&mut self, weights: Digest, result: Result<(), String>) -> Result<(), Halt> {
+        if !self.pipeline.residents.contains_key(&weights) {
             return Ok(());
         }
         match result {
             Ok(()) => {
-                self.pipeline.residents.insert(checksum, Residency::Ready);
-                self.matcher.ask(Ask::Known(checksum));
+                self.pipeline.residents.insert(weights, Residency::Ready);
+                self.matcher.ask(Ask::Known(weights));
             }
             Err(why) => {
-                let spec = self.pipeline.specs.get(&checksum);
+                let spec = self.pipeline.specs.get(&weights);
                 let delay = spec.and_then(|spec| self.weights.retry_after(spec, Placement::CPU)).unwrap_or(RETRY);
-                self.log_quietly(Level::Warning, format!("weights {checksum}: {why}")).await?;
+                self.log_quietly(Level::Warning, format!("weights {}: {why}", self.pipeline.file(weights))).await?;
                 let retry = Instant::now() + delay;
-                self.pipeline.residents.insert(checksum, Residency::Failed { why, retry });
+                self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
                 self.start_pass_if_due();
             }
         }
@@ -221,7 +223,7 @@ impl Dispatcher {
             Some(Residency::Failed { .. }) => false,
         };
         let is_undecided = pipeline.in_play.values().any(undecided);
-        let ready: HashSet<Digest> = pipeline.ready().iter().map(|weights| weights.checksum).collect();
+        let ready: HashSet<Digest> = pipeline.ready().iter().map(|weights| weights.id()).collect();
         if ready.is_empty() || pipeline.pass.as_ref().is_some_and(|pass| ready.is_subset(&pass.weights)) {
             pipeline.held_back = None;
             return;
@@ -246,11 +248,11 @@ impl Dispatcher {
             }
             Reading::Sample { pass: number, position, sample } if number == pass.number => {
                 pass.position = position;
-                let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.checksum);
+                let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.id());
                 let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
                 if !models.is_empty() {
                     self.pipeline.in_scoring += 1;
-                    self.pipeline.asked.extend(models.iter().map(|weights| (sample.checksum, weights.checksum)));
+                    self.pipeline.asked.extend(models.iter().map(|weights| (sample.checksum, weights.id())));
                     self.scorers.score(ScoreJob { sample, models });
                 }
             }
@@ -282,7 +284,7 @@ impl Dispatcher {
             pass.weights.remove(&weights);
         }
         if self.pipeline.residents.contains_key(&weights) {
-            self.log_quietly(Level::Warning, format!("weights {weights}: {why}")).await?;
+            self.log_quietly(Level::Warning, format!("weights {}: {why}", self.pipeline.file(weights))).await?;
             let fresh = || Backoff::new(Duration::from_secs(600), Duration::from_secs(6 * 3600));
             let retry = Instant::now() + self.pipeline.broken.entry(weights).or_insert_with(fresh).next_delay();
             self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
@@ -303,7 +305,7 @@ impl Dispatcher {
     async fn sample_failed(&mut self, weights: Digest, source: &Source, why: Fault) -> Result<(), Halt> {
         self.pipeline.failures += 1;
         let text = match why {
-            Fault::Weights(why) => format!("weights {weights}: {why}"),
+            Fault::Weights(why) => format!("weights {}: {why}", self.pipeline.file(weights)),
             Fault::Sample(why) => format!("{}: {why}", source.label()),
             Fault::Device(why) => format!("samples are passed over: {why}"),
         };

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Dispatcher, Done, pipeline::Residency};
+use super::{Dispatcher, Done, chain_view::id_of, pipeline::Residency};
 use crate::{
     api::{
         MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow, SubmissionState as State,
@@ -47,7 +47,7 @@ impl Dispatcher {
 
     pub(super) fn place_samples(&mut self) {
         let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);
-        let colour = |weights| models.iter().zip(0u16..).find(|(m, _)| m.checksum == weights).map_or(0, |(_, n)| n);
+        let colour = |weights| models.iter().zip(0u16..).find(|(m, _)| id_of(m) == weights).map_or(0, |(_, n)| n);
         let colours: Vec<u16> = self.survey.weights.iter().map(|weights| colour(*weights)).collect();
         self.map.place(&self.survey, &colours);
         self.dirty = true;
@@ -170,8 +170,9 @@ impl Dispatcher {
             let files = states.iter().find(|state| state.checksum == model.checksum);
             let loaded_on = |state: &WeightsState| state.residents.iter().map(Placement::to_string).collect();
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
-            let residency = self.pipeline.residents.get(&model.checksum);
-            let won = self.survey.weights.iter().position(|weights| *weights == model.checksum);
+            let id = id_of(model);
+            let residency = self.pipeline.residents.get(&id);
+            let won = self.survey.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
                 stake: Shannons(model.stake),

@@ -194,7 +194,10 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         dispatcher.rewards = Arc::new(dispatcher.journal.rewards().await?);
         Ok(())
     };
-    prepared.await.map_err(|Halt::Journal(error)| EngineError::Journal(error))?;
+    prepared.await.map_err(|halt| match halt {
+        Halt::Journal(error) => EngineError::Journal(error),
+        Halt::Thread(_) => EngineError::Thread(std::io::Error::other(halt.to_string())),
+    })?;
     dispatcher.publish();
     let handle = EngineHandle { commands: command_sender, events: event_receiver, snapshot: snapshot_receiver };
     Ok((dispatcher, handle))

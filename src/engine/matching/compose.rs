@@ -85,6 +85,7 @@ pub(super) struct Composer {
     rest_until: Instant,
     /// `None`: nothing is put together.
     reader: Option<Reader>,
+    trouble: Option<String>,
 }
 
 /// Reads the bytes of what was found, one composition at a time: those of an archive may take as long as a download.
@@ -192,6 +193,7 @@ impl Composer {
             unread: Vec::new(),
             rest_until: Instant::now(),
             reader,
+            trouble: None,
         })
     }
 
@@ -240,7 +242,14 @@ impl Composer {
     pub fn step(&mut self, board: &Board, library: &Library) -> Option<(ObjectId, Candidate)> {
         let reader = self.reader.as_mut()?;
         if reader.is_busy {
-            let checked = reader.checked.try_recv().ok()?;
+            let checked = match reader.checked.try_recv() {
+                Ok(checked) => checked,
+                Err(mpsc::TryRecvError::Empty) => return None,
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    self.give_up();
+                    return None;
+                }
+            };
             reader.is_busy = false;
             return match checked {
                 Checked::Whole(target, candidate) => Some((target, candidate)),
@@ -270,7 +279,23 @@ impl Composer {
         self.rest_until = Instant::now() + began.elapsed() * REST;
         let reader = self.reader.as_mut()?;
         reader.is_busy = reader.drafts.send(draft?).is_ok();
+        if !reader.is_busy {
+            self.give_up();
+        }
         None
+    }
+
+    /// Its thread has failed.
+    fn give_up(&mut self) {
+        self.reader = None;
+        let text =
+            "the thread that reads compositions has ended unexpectedly; none are looked for until the next start";
+        self.trouble = Some(text.to_owned());
+    }
+
+    /// What a person should know, once.
+    pub fn trouble(&mut self) -> Option<String> {
+        self.trouble.take()
     }
 
     fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<Draft> {
@@ -475,5 +500,20 @@ mod tests {
         let origin = Origin { path: Path::new("the-stack-v2/a/b/c").into(), record: Some(record) };
         let blob = Source::from(Piece { origin, offset: 0, len: WINDOW as u32, is_window: true });
         assert!(matches!(check(vec![(window(&path, 0), same), (blob, other)]), Checked::Unread(_)));
+    }
+
+    #[test]
+    fn a_reading_thread_that_has_died_is_told_once_and_composing_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let library = Library::open(dir.path(), 1 << 20).unwrap();
+        let board = Board::new(0.0);
+        let mut composer = Composer::new(Compose::Any, 0.0, corpus::Shelf::default()).unwrap();
+        let (drafts, _) = mpsc::channel();
+        let (_, checked) = mpsc::channel();
+        composer.reader = Some(Reader { drafts, checked, is_busy: true });
+        assert!(composer.due(&board, &library).is_some());
+        assert!(composer.step(&board, &library).is_none());
+        assert!(composer.trouble().is_some_and(|text| text.contains("ended unexpectedly")));
+        assert_eq!((composer.due(&board, &library), composer.trouble()), (None, None));
     }
 }

@@ -262,6 +262,9 @@ impl Work {
         {
             self.tell([id]);
         }
+        if let Some(text) = self.composer.trouble() {
+            self.send(Reply::Trouble(text));
+        }
     }
 
     /// For each of the weights, how many samples they win; and a uniform choice of samples with the index of their winner. The same library

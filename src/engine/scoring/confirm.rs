@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device};
+use super::{Exact, SEED, WeightsError, WeightsSpec, device::is_of_device, weights::Identity};
 use crate::{
     api::SubmissionId,
     engine::corpus::{self, Shelf, Source},
@@ -93,7 +93,7 @@ impl ConfirmedHit {
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
-    /// The target's models with the weights that were used.
+    /// The target's models with the ids ([`WeightsSpec::id`]) of the weights that were used.
     pub fn models(&self) -> &[(ObjectId, Digest)] {
         &self.models
     }
@@ -115,8 +115,8 @@ impl ConfirmedHit {
     }
 }
 
-/// (checksum of the data, checksum of the weights).
-type Evaluation = (Digest, Digest);
+/// (checksum of the data, the weights): one file under two keys is two models.
+type Evaluation = (Digest, Identity);
 
 /// The confirming scorer's newest evaluations. One sample often hits many targets of the same models, and equal bytes, weights
 /// and seed give equal numbers: they are computed once.
@@ -170,7 +170,7 @@ pub(super) fn confirm(
     }
     let mut scores: Vec<Arc<Score>> = Vec::with_capacity(job.models.len());
     for (id, weights) in &job.models {
-        let evaluation = (job.checksum, weights.checksum);
+        let evaluation = (job.checksum, weights.identity());
         scores.push(match evaluations.get(evaluation) {
             Some(score) => score,
             None => evaluations.keep(evaluation, score(&data, *id, weights, exact)?),
@@ -192,7 +192,7 @@ pub(super) fn confirm(
         checksum: job.checksum,
         target: job.target,
         epoch: job.epoch,
-        models: job.models.iter().map(|(id, weights)| (*id, weights.checksum)).collect(),
+        models: job.models.iter().map(|(id, weights)| (*id, weights.id())).collect(),
         losses,
         winner,
         embedding,
@@ -254,5 +254,31 @@ mod tests {
         assert!(matches!(confirm(&job, &Evaluations::default(), &|_, _| None), Err(NotConfirmed::Secret(_))));
         std::fs::write(file.path(), &text[..2048]).unwrap();
         assert!(matches!(confirm(&job, &Evaluations::default(), &|_, _| None), Err(NotConfirmed::NoWinner)));
+    }
+
+    #[test]
+    fn a_score_under_one_key_is_not_taken_for_another_keys_though_the_file_is_the_same() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"found").unwrap();
+        let spec = |key| WeightsSpec { checksum: Digest([1; 32]), url: String::new(), size: 1, key: Some([key; 32]) };
+        let job = |key| ConfirmJob {
+            submission: SubmissionId(1),
+            source: Source::file(file.path().into(), 0, 5, false),
+            shelf: Shelf::default(),
+            checksum: model::checksum(b"found"),
+            target: ObjectId([1; 32]),
+            epoch: 1,
+            embedding: vec![1.0, 0.0],
+            threshold: 0.5,
+            models: vec![(ObjectId([key; 32]), Arc::new(spec(key)))],
+        };
+        let evaluations = Evaluations::default();
+        let of_first = (model::checksum(b"found"), spec(1).identity());
+        evaluations.keep(of_first, Score { loss: 1.0, embedding: vec![1.0, 0.0] });
+        // What is kept is enough for the model that it is of.
+        let hit = confirm(&job(1), &evaluations, &|_, _| None).unwrap();
+        assert_eq!(hit.models(), [(ObjectId([1; 32]), spec(1).id())]);
+        assert_ne!(spec(1).id(), spec(2).id());
+        assert!(matches!(confirm(&job(2), &evaluations, &|_, _| None), Err(NotConfirmed::Aborted(_))));
     }
 }

@@ -49,7 +49,7 @@ impl LocalDevice {
         let (was_ready, started) = (self.is_ready(weights), Instant::now());
         let model = self.runtime.block_on(self.residents.get(weights, self.placement)).map_err(setback)?;
         if !was_ready {
-            self.swaps.loaded(weights.checksum, started.elapsed());
+            self.swaps.loaded(weights.id(), started.elapsed());
         }
         Ok(model)
     }

@@ -50,7 +50,7 @@ pub(super) use remote::{EmbeddingDim, RemoteScorer};
 pub(super) use residency::Residents;
 pub(super) use share::Share;
 pub use share::ShareError;
-pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec, in_tenths};
+pub(super) use weights::{WeightsCache, WeightsError, WeightsSpec, in_tenths, weights_id};
 
 /// The audit's seed (`protocol.md §7.8`).
 pub(super) const SEED: u64 = 0;
@@ -136,6 +136,7 @@ pub(super) enum Scored {
         checksum: Digest,
         source: Source,
         tokens: u64,
+        /// By the ids of weights ([`WeightsSpec::id`]), as everywhere here.
         results: Vec<(Digest, Result<Arc<Score>, Fault>)>,
     },
     Confirmation {

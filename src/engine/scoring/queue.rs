@@ -153,7 +153,7 @@ impl Queue {
         state.entries.insert(number, Entry { sample: job.sample, missing, results: Vec::with_capacity(missing) });
         for weights in job.models {
             let fresh = || Waiting { weights: weights.clone(), numbers: BTreeSet::new(), refused: HashMap::new() };
-            state.waiting.entry(weights.checksum).or_insert_with(fresh).numbers.insert(number);
+            state.waiting.entry(weights.id()).or_insert_with(fresh).numbers.insert(number);
         }
         drop(state);
         self.work.notify_all();
@@ -225,7 +225,7 @@ impl Queue {
         // Those that were forgotten meanwhile stay so.
         let numbers: Vec<u64> = numbers.into_iter().filter(|number| state.entries.contains_key(number)).collect();
         let fresh = || Waiting { weights: weights.clone(), numbers: BTreeSet::new(), refused: HashMap::new() };
-        state.waiting.entry(weights.checksum).or_insert_with(fresh).numbers.extend(numbers);
+        state.waiting.entry(weights.id()).or_insert_with(fresh).numbers.extend(numbers);
         drop(state);
         self.work.notify_all();
     }
@@ -315,8 +315,8 @@ impl State {
         now: Instant,
     ) -> Option<Work> {
         let appetite = scorer.appetite();
-        let ready = self.waiting.values().filter(|waiting| scorer.is_ready(&waiting.weights));
-        let ready: HashSet<Digest> = ready.map(|waiting| waiting.weights.checksum).collect();
+        let ready = self.waiting.iter().filter(|(_, waiting)| scorer.is_ready(&waiting.weights));
+        let ready: HashSet<Digest> = ready.map(|(weights, _)| *weights).collect();
         let me = &mut self.seats[seat];
         (me.ready, me.at, me.appetite) = (ready, None, appetite);
         me.gauge.batch_rows = batch_rows;
@@ -402,11 +402,18 @@ impl State {
         numbers.into_iter().filter_map(|number| self.answered(number)).collect()
     }
 
-    /// If no scorer can use these weights.
+    /// If no scorer can use these weights. Who rests may come back, but samples that nobody at work can use would keep out all others
+    /// until then.
     fn give_up_on(&mut self, weights: Digest, why: String) -> Vec<Scored> {
         let Some(waiting) = self.waiting.get(&weights) else { return Vec::new() };
-        let mut searching = self.seats.iter().enumerate().filter(|(_, seat)| seat.gauge.doing != Doing::Gone);
-        if searching.any(|(seat, _)| !waiting.refused.contains_key(&seat)) {
+        let might = |number: usize| !waiting.refused.contains_key(&number);
+        let seats = || self.seats.iter().enumerate();
+        let is_any_at_work = seats().any(|(_, seat)| seat.is_at_work());
+        let mut awaited = seats().filter(|(_, seat)| match is_any_at_work {
+            true => seat.is_at_work(),
+            false => seat.gauge.doing != Doing::Gone,
+        });
+        if awaited.any(|(number, _)| might(number)) {
             return Vec::new();
         }
         let mut told = vec![Scored::Broken { weights, why }];

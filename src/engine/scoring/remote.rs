@@ -111,7 +111,7 @@ impl RemoteScorer {
             }
             ScoringError::Failed(why) => Setback::Weights(format!("{}: {}", self.url, words(&why))),
             ScoringError::NotFinite => {
-                self.broken.insert(weights.checksum);
+                self.broken.insert(weights.id());
                 match self.broken.len() {
                     // Perhaps it is the model.
                     1 => Setback::Weights(format!("{}: its numbers are not finite", self.url)),
@@ -198,7 +198,7 @@ impl Scorer for RemoteScorer {
     }
 
     fn is_ready(&self, weights: &WeightsSpec) -> bool {
-        self.known.contains(&weights.checksum)
+        self.known.contains(&weights.id())
     }
 
     fn evaluate(&mut self, weights: &WeightsSpec, samples: &[Sample]) -> Result<Vec<Result<Score, Fault>>, Setback> {
@@ -218,7 +218,7 @@ impl Scorer for RemoteScorer {
         let (results, error) = runtime.block_on(self.ask(weights, samples, dim));
         if !results.is_empty() {
             self.in_doubt = false;
-            self.known.insert(weights.checksum);
+            self.known.insert(weights.id());
         }
         let Some(error) = error else {
             self.pauses.reset();

@@ -425,3 +425,73 @@ fn what_is_known_of_samples_is_told_when_the_search_is_cleared() {
     assert_eq!(scorers.samples(), 0);
     go.send(()).unwrap();
 }
+
+#[test]
+fn weights_that_only_a_service_that_is_away_might_use_do_not_keep_out_all_others() {
+    let broken = spec(2).checksum;
+    let (go, gate) = blocking::channel::<()>();
+    let here = Fake::new(4, 64, 2).answering(move |weights, samples| match weights.checksum == broken {
+        true => Err(Setback::Weights("not a model".into())),
+        false => {
+            // Until the other one rests.
+            let _ = gate.recv();
+            Ok(samples.iter().map(|sample| Ok(score(weights, sample))).collect())
+        }
+    });
+    let away = Fake::new(4, 64, 2)
+        .answering(|_, _| Err(Setback::Later { why: "no answer".into(), pause: Duration::from_secs(3600) }));
+    let mut scorers = spawn(vec![here, away]);
+    let samples: Vec<_> = (0..20).map(|n| sample(n, 1)).collect();
+    // Both take of this one; the first keeps its batch until the second one has had its setback.
+    for sample in &samples {
+        scorers.score(ScoreJob { sample: sample.clone(), models: vec![spec(1)] });
+    }
+    while scorers.gauges()[1].doing != queue::Doing::Resting {
+        std::thread::yield_now();
+    }
+    let more: Vec<_> = (20..40).map(|n| sample(n, 1)).collect();
+    for sample in &more {
+        scorers.score(ScoreJob { sample: sample.clone(), models: vec![spec(1), spec(2)] });
+    }
+    drop(go);
+    let (mut told, mut broken_told) = (Vec::new(), 0);
+    while told.len() < samples.len() + more.len() {
+        match scorers.results.blocking_recv().unwrap() {
+            Scored::Broken { weights, .. } => {
+                assert_eq!(weights, broken);
+                broken_told += 1;
+            }
+            scored @ Scored::Sample { .. } => told.push(scored),
+            _ => {}
+        }
+    }
+    assert_eq!(broken_told, 1);
+    assert!(results(&told).values().all(|by_model| by_model.keys().eq([&spec(1).checksum])));
+    assert!(scorers.has_room());
+}
+
+#[test]
+fn one_file_under_two_keys_is_two_models() {
+    let keyed = |key| Arc::new(WeightsSpec { key: Some([key; 32]), ..(*spec(1)).clone() });
+    let (right, wrong) = (keyed(1), keyed(2));
+    let bad = wrong.id();
+    let fake = Fake::new(4, 64, 2).answering(move |weights, samples| match weights.id() == bad {
+        true => Err(Setback::Weights("the key is wrong".into())),
+        false => Ok(samples.iter().map(|sample| Ok(score(weights, sample))).collect()),
+    });
+    let mut scorers = spawn(vec![fake]);
+    scorers.pause(true);
+    let samples: Vec<_> = (0..8).map(|n| sample(n, 1)).collect();
+    for sample in &samples {
+        scorers.score(ScoreJob { sample: sample.clone(), models: vec![wrong.clone(), right.clone()] });
+    }
+    scorers.pause(false);
+    let mut told = Vec::new();
+    while told.len() < samples.len() {
+        match scorers.results.blocking_recv().unwrap() {
+            Scored::Broken { weights, .. } => assert_eq!(weights, bad),
+            scored => told.push(scored),
+        }
+    }
+    assert!(results(&told).values().all(|by_model| by_model.keys().eq([&right.id()])));
+}

@@ -46,7 +46,21 @@ pub(in crate::engine) struct Identity {
     pub key: Option<Digest>,
 }
 
+/// What weights are known by wherever scores are: one file under another key is another model, and a registry may name one checksum
+/// with several keys. Without a key the file is the model.
+pub(in crate::engine) fn weights_id(checksum: Digest, key: Option<&[u8; 32]>) -> Digest {
+    let Some(key) = key else { return checksum };
+    let mut hasher = Hasher::default();
+    hasher.update(&checksum.0).update(&model::checksum(key).0);
+    hasher.finish()
+}
+
 impl WeightsSpec {
+    /// See [`weights_id`]; `checksum` names the file only.
+    pub fn id(&self) -> Digest {
+        weights_id(self.checksum, self.key.as_ref())
+    }
+
     pub fn identity(&self) -> Identity {
         Identity { checksum: self.checksum, key: self.key.map(|key| model::checksum(&key)) }
     }

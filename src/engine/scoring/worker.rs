@@ -106,7 +106,7 @@ impl Worker<'_> {
             Err(Fault::Device(why)) => Some(why.clone()),
             _ => None,
         });
-        let finished = self.queue.finish(weights.checksum, done);
+        let finished = self.queue.finish(weights.id(), done);
         if !left.is_empty() {
             self.queue.give_back(&weights, left);
         }
@@ -114,7 +114,7 @@ impl Worker<'_> {
         match (setback, last) {
             (None, Some(why)) if self.failures >= LAST_STRAW => self.leave(why),
             (None | Some(Setback::OutOfMemory(_)), _) => Ok(()),
-            (Some(Setback::Weights(why)), _) => self.tell(self.queue.refuse(self.seat, weights.checksum, why)),
+            (Some(Setback::Weights(why)), _) => self.tell(self.queue.refuse(self.seat, weights.id(), why)),
             (Some(Setback::Later { why, pause }), _) => {
                 self.tell([Scored::Scorer { name: self.scorer.name(), trouble: Some(why.clone()) }])?;
                 self.queue.rest(self.seat, why, pause);

@@ -107,6 +107,14 @@ pub(super) fn content(line: &[u8], fields: &[Arc<str>]) -> Result<(Arc<str>, Str
     }
 }
 
+/// Whether the first line is a record with none of these fields: a file of another use, whose bytes are data like any other's.
+pub(super) fn is_of_other_use(path: &Path, fields: &[Arc<str>]) -> bool {
+    let first = Lines::open(path, 0, 1).and_then(|mut lines| lines.next());
+    let Ok(Some((_, _, Line::Text(line)))) = first else { return false };
+    let object = serde_json::from_slice::<Map<String, Value>>(&line);
+    object.is_ok_and(|object| !fields.iter().any(|field| object.contains_key(&**field)))
+}
+
 /// A record's content again.
 pub(super) fn read(path: &Path, at: u64, field: &Arc<str>) -> io::Result<Vec<u8>> {
     let changed = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("the line has changed: {why}"));

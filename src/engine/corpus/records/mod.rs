@@ -4,7 +4,7 @@ mod jsonl;
 mod parquet;
 mod stream;
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 pub(super) use parquet::{Cell, Rows, TableError};
 pub(super) use stream::{RecordFile, RecordStream};
@@ -25,6 +25,12 @@ pub(super) fn format_of(path: &Path) -> Option<Format> {
     } else {
         None
     }
+}
+
+/// The format of a file that somebody's directory holds: JSONL only if its records have one of these fields, for nobody has said that it is a corpus.
+pub(super) fn format_of_found(path: &Path, fields: &[Arc<str>]) -> Option<Format> {
+    let is_plain = path.extension().is_some_and(|name| name != "gz" && name != "zst");
+    format_of(path).filter(|format| *format != Format::Jsonl || !is_plain || !jsonl::is_of_other_use(path, fields))
 }
 
 /// The content of one record again.
