@@ -441,15 +441,16 @@ fn weights_that_only_a_service_that_is_away_might_use_do_not_keep_out_all_others
     let away = Fake::new(4, 64, 2)
         .answering(|_, _| Err(Setback::Later { why: "no answer".into(), pause: Duration::from_secs(3600) }));
     let mut scorers = spawn(vec![here, away]);
-    let samples: Vec<_> = (0..20).map(|n| sample(n, 1)).collect();
+    // So many that either takes of them, though the other one is at it.
+    let samples: Vec<_> = (0..40).map(|n| sample(n, 1)).collect();
     // Both take of this one; the first keeps its batch until the second one has had its setback.
     for sample in &samples {
         scorers.score(ScoreJob { sample: sample.clone(), models: vec![spec(1)] });
     }
     while scorers.gauges()[1].doing != queue::Doing::Resting {
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
-    let more: Vec<_> = (20..40).map(|n| sample(n, 1)).collect();
+    let more: Vec<_> = (40..60).map(|n| sample(n, 1)).collect();
     for sample in &more {
         scorers.score(ScoreJob { sample: sample.clone(), models: vec![spec(1), spec(2)] });
     }
