@@ -172,13 +172,22 @@ fn where_one_model_fits_a_long_run_goes_through_it_before_the_next_is_loaded() {
     let mut scorers = spawn(vec![fake]);
     let samples: Vec<_> = (0..SAMPLES).map(|n| sample(n, 1)).collect();
     let models: Vec<_> = (1..=3).map(spec).collect();
-    let (told, most) = run(&mut scorers, &samples, &models);
-    assert!(most <= WINDOW, "{most} samples in memory");
+    let mut told = Vec::new();
+    for window in samples.chunks(WINDOW) {
+        // All of it is here before any of it is looked at.
+        scorers.pause(true);
+        for sample in window {
+            assert!(scorers.has_room());
+            scorers.score(ScoreJob { sample: sample.clone(), models: models.clone() });
+        }
+        assert!(!scorers.has_room());
+        scorers.pause(false);
+        told.extend(window.iter().map(|_| scorers.results.blocking_recv().expect("scorers are at work")));
+    }
     assert_eq!(results(&told).len(), samples.len());
     assert!(results(&told).values().all(|by_model| by_model.len() == 3));
-    // Each window of samples costs three loads, and the first may be taken before the window is full.
-    let loads = lock(&loads).len();
-    assert!(loads <= 3 * (SAMPLES as usize / WINDOW + 1) + 1, "{loads} loads");
+    let (loads, windows) = (lock(&loads).len(), SAMPLES as usize / WINDOW);
+    assert!(loads <= 3 * windows, "{loads} loads for {windows} windows of three models");
     assert!(lock(&batches).len() >= 300);
 }
 
