@@ -187,7 +187,7 @@ fn a_burst_of_events_costs_few_pictures() {
         player.wait_for("q quit").await;
         let before = player.screen.look().bytes;
         for n in 0..2_000 {
-            let line = LogLine { at_ms: 0, level: Level::Warning, text: format!("warning number {n}") };
+            let line = LogLine::new(0, Level::Warning, format!("warning number {n}"));
             player.engine.events.send(Event::Log(line)).expect("the loop runs");
         }
         player.wait_for("warning number 1999").await;

@@ -322,7 +322,7 @@ fn the_balance_at_the_start_is_the_first_one_seen() {
 #[test]
 fn bad_news_is_told_and_goes_away_again() {
     let mut state = state(busy());
-    let line = |level| Event::Log(LogLine { at_ms: NOW_MS, level, text: "the node is gone".to_owned() });
+    let line = |level| Event::Log(LogLine::new(NOW_MS, level, "the node is gone"));
     assert!(update(&mut state, AppEvent::Engine(line(Level::Info))).is_empty());
     assert_eq!(update(&mut state, AppEvent::Engine(line(Level::Error))), [Effect::Redraw]);
     update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 3_000 });

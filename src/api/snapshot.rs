@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LogLine, Mode, SubmissionRow};
+use super::{LogLine, Mode, PolicyView, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -22,6 +22,9 @@ pub struct Snapshot {
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
     pub throughput: ThroughputView,
+    /// The limits of automatic approval, and what it did within them.
+    #[serde(default)]
+    pub policy: Arc<PolicyView>,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
     /// The newest submissions of any state, newest first (bounded).
@@ -29,6 +32,9 @@ pub struct Snapshot {
     pub rewards: Arc<RewardsView>,
     /// The newest lines, oldest first (bounded).
     pub log: Arc<Vec<LogLine>>,
+    /// The number of the first of these lines, counted from the start of the run.
+    #[serde(default)]
+    pub log_first: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RewardsView, ScorerState,
-        ScorerView, ServerName, Snapshot, Stage, Stages, SubmissionId, SubmissionRow, SubmissionState, TargetRow,
-        TargetStage, ThroughputView, Totals, Upstream, WalletView,
+        AutoView, EpochRewards, Level, LogKind, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, PolicyLimits,
+        PolicyView, Prospect, Refusal, RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages,
+        SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord,
+        Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -137,6 +138,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
     };
     let paid = (state == SubmissionState::Claimed).then_some(Shannons(6_365_420));
     let sent = matches!(state, SubmissionState::Filled | SubmissionState::Claimed | SubmissionState::Claimable);
+    let waits = state == SubmissionState::AwaitingApproval;
     SubmissionRow {
         id: SubmissionId(n as i64),
         state,
@@ -146,6 +148,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         source: source[(n % 4) as usize].to_owned(),
         checksum: Digest(hash(preview).0),
         size_bytes: 1024 * (1 + n % 3),
+        pieces: pieces(n, source[(n % 4) as usize]),
         preview: preview.to_vec(),
         distance: 1.0312 + (n % 5) as f32 * 0.004,
         threshold: 1.05,
@@ -158,6 +161,52 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         url: sent.then(|| format!("http://127.0.0.1:9000/somascope/12/{}.bin", hash(preview))),
         note: (state == SubmissionState::Failed).then(|| "InsufficientBond: 66,560 needed, 1,200 given".to_owned()),
         changed_at_ms: NOW_MS - 1000 * (3 + n * 17),
+        prospect: waits.then(|| Prospect {
+            chance_permille: 930,
+            at_risk: Shannons(66 + n),
+            gain: 5_921_834 - n as i64 * 1_000,
+        }),
+    }
+}
+
+/// Every third is a composition.
+fn pieces(n: u64, source: &str) -> Vec<String> {
+    let windows = 1 + n % 3;
+    (0..windows).map(|at| format!("/home/me/corpus/{source} from byte {}, 1024 B", 2048 * (at + 1))).collect()
+}
+
+/// A devnet's limits, with some of them used.
+fn policy() -> PolicyView {
+    let limits = PolicyLimits {
+        max_bond_per_submission: Shannons(10_000_000),
+        max_bond_per_epoch: Shannons(1_000_000_000),
+        min_margin_millionths: 0,
+        min_gain: Shannons::ZERO,
+    };
+    PolicyView {
+        limits,
+        at_start: limits,
+        edited_at_ms: None,
+        auto_claim: true,
+        used: Shannons(399_360),
+        auto: AutoView {
+            approved: 4,
+            bonds: Shannons(266_240),
+            refused: 2,
+            refusals: [
+                (61, "its bond of 0.012 SOMA is above the limit of 0.01 a submission"),
+                (93, "its margin of 0.000120 is below the limit of 0.001000"),
+            ]
+            .into_iter()
+            .zip(40..)
+            .map(|((seconds, why), n)| Refusal {
+                at_ms: NOW_MS - seconds * 1000,
+                target: id("target", n),
+                source: "prose/moby-dick.txt +61440".to_owned(),
+                why: why.to_owned(),
+            })
+            .collect(),
+        },
     }
 }
 
@@ -177,8 +226,7 @@ pub fn busy() -> Snapshot {
         forfeited: Shannons::ZERO,
         fees: Shannons(2_200 * (2 + n)),
     });
-    let line =
-        |seconds: u64, level, text: &str| LogLine { at_ms: NOW_MS - seconds * 1000, level, text: text.to_owned() };
+    let line = |seconds: u64, level, text: &str| LogLine::new(NOW_MS - seconds * 1000, level, text);
     Snapshot {
         version: 42,
         at_ms: NOW_MS,
@@ -248,6 +296,7 @@ pub fn busy() -> Snapshot {
                 trouble: None,
             }],
         },
+        policy: Arc::new(policy()),
         approvals: Arc::new(approvals.clone()),
         submissions: Arc::new(approvals.into_iter().chain(rest).collect()),
         rewards: Arc::new(RewardsView {
@@ -264,15 +313,35 @@ pub fn busy() -> Snapshot {
             },
         }),
         log: Arc::new(vec![
-            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8"),
-            line(92, Level::Info, "3 of 4 models loaded"),
-            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3"),
-            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500"),
-            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10"),
-            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given"),
-            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440"),
-            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500"),
+            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8")
+                .about(LogKind::Network),
+            line(92, Level::Info, "3 of 4 models loaded").about(LogKind::Scoring),
+            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3")
+                .about(LogKind::Scoring),
+            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500").about(LogKind::Network),
+            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10").about(LogKind::Transaction {
+                what: TransactionWord::Claim,
+                digest: hash(b"claim"),
+                fee: Some(Shannons(1_200)),
+            }),
+            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"failed"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"filled"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500")
+                .about(LogKind::Hit { target: id("target", 0) }),
         ]),
+        log_first: 0,
     }
 }
 
@@ -310,9 +379,11 @@ pub fn empty() -> Snapshot {
         models: Arc::default(),
         map: Arc::default(),
         throughput: ThroughputView::default(),
+        policy: Arc::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),
         rewards: Arc::default(),
         log: Arc::default(),
+        log_first: 0,
     }
 }

@@ -79,8 +79,9 @@ fn may_follow(from: State, to: State) -> bool {
         Found => matches!(to, Confirmed | Failed | Expired),
         Confirmed => matches!(to, AwaitingApproval | Failed | Expired),
         AwaitingApproval => matches!(to, Approved | Rejected | Failed | Expired),
-        Approved => matches!(to, Uploaded | Rejected | Failed | Expired),
-        Uploaded => matches!(to, Signed | Rejected | Failed | Expired),
+        // Back to a judge leads what the policy approved within limits that hold no more.
+        Approved => matches!(to, Uploaded | AwaitingApproval | Rejected | Failed | Expired),
+        Uploaded => matches!(to, Signed | AwaitingApproval | Rejected | Failed | Expired),
         // What was taken for dead and signed again may be found executed before it is sent again.
         Signed => matches!(to, Sent | Lost | Filled | Failed),
         Sent => matches!(to, Filled | Lost | Failed | Unknown | Uploaded),
@@ -140,6 +141,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             source: source.label(),
             checksum: Digest(row.get(6)?),
             size_bytes: source.len().into(),
+            pieces: source.places(),
             preview: row.get(7)?,
             distance: row.get(8)?,
             threshold: row.get(9)?,
@@ -152,6 +154,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             url: row.get(17)?,
             note: row.get(18)?,
             changed_at_ms: row.get(19)?,
+            prospect: None,
         },
         source,
         reward_pool: amount(row, 14)?,
