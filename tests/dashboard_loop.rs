@@ -22,13 +22,14 @@ use futures::stream;
 use pty::{Pty, Signal};
 use somascope::{
     api::{Command, EngineHandle, Event, Level, LogLine, Mode, Snapshot, SubmissionId},
-    app::Look,
+    app::{Look, Notify},
     terminal::{Exit, Occurrence, Options, TerminalError, drive, run_with},
 };
 use tokio::sync::{mpsc, watch};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const OPTIONS: Options = Options { look: Look { ascii: false, colour: true }, mouse: false, low_bandwidth: false };
+const OPTIONS: Options =
+    Options { look: Look { ascii: false, colour: true }, mouse: false, low_bandwidth: false, notify: Notify::None };
 
 /// A busy network on which no displayed text depends on the second: last heard hours ago, the epoch over.
 fn still() -> Snapshot {

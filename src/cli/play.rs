@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
+    app::Notify,
     primitives::Shannons,
     terminal::{self, TerminalError},
 };
@@ -37,6 +38,29 @@ pub struct Play {
     /// Draw at most two pictures a second.
     #[arg(long)]
     low_bandwidth: bool,
+    /// What tells of hits that wait for you, fills, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
+    /// inside tmux this needs `set -g allow-passthrough on`).
+    #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
+    notify: NotifyArg,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NotifyArg {
+    None,
+    Bell,
+    Osc9,
+    Both,
+}
+
+impl From<NotifyArg> for Notify {
+    fn from(how: NotifyArg) -> Self {
+        match how {
+            NotifyArg::None => Self::None,
+            NotifyArg::Bell => Self::Bell,
+            NotifyArg::Osc9 => Self::Osc9,
+            NotifyArg::Both => Self::Both,
+        }
+    }
 }
 
 impl Play {
@@ -52,7 +76,8 @@ impl Play {
         if !self.headless {
             let from_env = terminal::Options::from_env(|name| std::env::var_os(name));
             let look = crate::app::Look { ascii: self.ascii || from_env.look.ascii, ..from_env.look };
-            let options = terminal::Options { look, low_bandwidth: self.low_bandwidth, ..from_env };
+            let options =
+                terminal::Options { look, low_bandwidth: self.low_bandwidth, notify: self.notify.into(), ..from_env };
             let known = handle.snapshot.clone();
             let ended = tokio::task::spawn_blocking(move || terminal::run(handle, options)).await??;
             let exit = match ended {

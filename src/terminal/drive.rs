@@ -30,6 +30,7 @@ pub trait Screen {
     fn present(&mut self, picture: &Buffer) -> io::Result<()>;
     fn capture_mouse(&mut self, on: bool) -> io::Result<()>;
     fn to_clipboard(&mut self, text: &str) -> io::Result<()>;
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()>;
     /// Gives the terminal back and stops the process.
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again, whatever happened to it meanwhile; the next picture is painted whole.
@@ -85,6 +86,7 @@ pub async fn drive(
     let first: Arc<Snapshot> = Arc::clone(&snapshot.borrow_and_update());
     let mut state = State::new(options.look, size, unix_ms(), first);
     state.mouse = options.mouse;
+    state.notifier.by = options.notify;
     let mut pictures = Pictures::new(options.low_bandwidth);
     let mut outbox: VecDeque<Command> = VecDeque::new();
     let mut clock = time::interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
@@ -166,6 +168,9 @@ pub async fn drive(
                 Effect::Redraw => pictures.request(),
                 Effect::Send(command) => outbox.push_back(command),
                 Effect::Copy(text) => screen.to_clipboard(&text).map_err(TerminalError::at("write to"))?,
+                Effect::Notify { text, bell } => {
+                    screen.notify(text.as_deref(), bell).map_err(TerminalError::at("write to"))?
+                }
                 Effect::CaptureMouse(on) => screen.capture_mouse(on).map_err(TerminalError::at("write to"))?,
                 Effect::Suspend => {
                     suspended = true;

@@ -5,6 +5,7 @@
 
 mod drive;
 mod input;
+mod notify;
 mod panics;
 mod screen;
 mod signals;
@@ -20,7 +21,10 @@ use std::{
 use crossterm::event::EventStream;
 use futures::{Stream, StreamExt, stream};
 
-use crate::{api, app::Look};
+use crate::{
+    api,
+    app::{Look, Notify},
+};
 
 /// How the interface behaves; everything else it learns from the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Options {
     pub mouse: bool,
     /// Two pictures a second instead of thirty.
     pub low_bandwidth: bool,
+    /// What tells of hits, fills, claims and trouble.
+    pub notify: Notify,
 }
 
 impl Options {
@@ -42,7 +48,12 @@ impl Options {
             let name = name.to_string_lossy().to_ascii_lowercase();
             name.contains("utf-8") || name.contains("utf8")
         });
-        Self { look: Look { ascii: !utf8, colour: set("NO_COLOR").is_none() }, mouse: false, low_bandwidth: false }
+        Self {
+            look: Look { ascii: !utf8, colour: set("NO_COLOR").is_none() },
+            mouse: false,
+            low_bandwidth: false,
+            notify: Notify::None,
+        }
     }
 }
 

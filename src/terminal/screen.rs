@@ -111,6 +111,13 @@ impl Screen for TtyScreen {
         execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
     }
 
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()> {
+        let in_tmux = std::env::var_os("TMUX").is_some_and(|tmux| !tmux.is_empty());
+        let backend = self.terminal.backend_mut();
+        backend.write_all(&super::notify::sequence(text, bell, in_tmux))?;
+        backend.flush()
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         self.leave();
         self.terminal.backend_mut().flush()?;

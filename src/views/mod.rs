@@ -12,7 +12,7 @@ mod map;
 mod models;
 mod palette;
 mod panes;
-mod preview;
+mod policy;
 mod rewards;
 mod table;
 mod targets;
@@ -50,7 +50,8 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
-        Some(Dialog::Typing(Purpose::TargetFilter)) | None => {}
+        Some(Dialog::Form) => policy::form(state, body, ink),
+        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::LogFilter)) | None => {}
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Seen {
     pub parser: vt100::Parser,
     pub bytes: usize,
     pub clipboard: Vec<String>,
+    pub notified: Vec<(Option<String>, bool)>,
     pub mouse: bool,
     pub suspended: usize,
     size: Size,
@@ -70,6 +71,7 @@ impl Emulator {
             parser: vt100::Parser::new(nonzero(height), nonzero(width), 0),
             bytes: 0,
             clipboard: Vec::new(),
+            notified: Vec::new(),
             mouse: false,
             suspended: 0,
             size: Size { width, height },
@@ -93,6 +95,10 @@ impl Screen for Emulator {
     }
     fn to_clipboard(&mut self, text: &str) -> io::Result<()> {
         self.shared.look().clipboard.push(text.to_owned());
+        Ok(())
+    }
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()> {
+        self.shared.look().notified.push((text.map(str::to_owned), bell));
         Ok(())
     }
     fn suspend(&mut self) -> io::Result<()> {

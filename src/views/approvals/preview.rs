@@ -1,6 +1,6 @@
 //! A safe look at bytes that somebody may be paid for: as text if they are text, else as hex.
 
-use super::text;
+use crate::views::text;
 
 /// What the bytes look like, and the lines to show.
 pub struct Preview {
