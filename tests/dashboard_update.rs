@@ -139,11 +139,12 @@ fn a_verdict_is_forgotten_when_the_engine_has_acted_on_it() {
 #[test]
 fn what_signs_more_than_the_eye_rests_on_is_asked_first() {
     let mut state = state(busy());
-    assert_eq!(commands(&keys(&mut state, "aY")), []);
+    assert_eq!(commands(&keys(&mut state, "a*y")), []);
     assert!(matches!(state.dialog, Some(Dialog::Confirm(_))));
     assert_eq!(commands(&keys(&mut state, "n")), []);
     assert_eq!(state.dialog, None);
-    assert_eq!(commands(&keys(&mut state, "Yy")), [Command::ApproveAll]);
+    let all = [0, 1, 2].map(SubmissionId).to_vec();
+    assert_eq!(commands(&keys(&mut state, "yy")), [Command::ApproveMany(all)]);
     assert_eq!(state.undecided(), 0);
 }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::{Effect, Purpose, State, actions::Action, update::type_for};
 use crate::api::{Level, LogKind, LogLine, Snapshot};
 
+/// Letters of a digest, URL or id from which on it is looked for.
+const PART_OF_KEY: usize = 6;
+
 /// What lines must have, word by word: a text, `level:warn` (or graver), `kind:tx`, `!` before any of them for its opposite.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogFilter {
@@ -49,7 +52,7 @@ impl LogFilter {
         if self.words.is_empty() {
             return true;
         }
-        let text = searched(line);
+        let text = line.text.to_lowercase();
         self.words.iter().all(|(wanted, word)| *wanted == word.is_in(line, &text))
     }
 
@@ -65,7 +68,11 @@ impl LogFilter {
 impl Word {
     fn is_in(&self, line: &LogLine, text: &str) -> bool {
         match self {
-            Self::Text(word) => text.contains(word.as_str()),
+            // A few letters are in any digest.
+            Self::Text(word) => {
+                let of_key = || line.kind.as_ref().and_then(key).is_some_and(|key| key.to_lowercase().contains(word));
+                text.contains(word.as_str()) || (word.len() >= PART_OF_KEY && of_key())
+            }
             Self::Level(level) => rank(line.level) >= rank(*level),
             Self::Kind(kind) => line.kind.as_ref().is_some_and(|is| is.word().starts_with(kind.as_str())),
             Self::Nothing => false,
@@ -85,12 +92,6 @@ fn level_of(word: &str) -> Option<Level> {
     let levels = [("info", Level::Info), ("warning", Level::Warning), ("error", Level::Error)];
     let fits = levels.iter().find(|(name, _)| !word.is_empty() && name.starts_with(word));
     fits.map(|(_, level)| *level)
-}
-
-/// All that can be looked for in a line, lower case.
-fn searched(line: &LogLine) -> String {
-    let more = line.kind.as_ref().and_then(key).unwrap_or_default();
-    format!("{}\n{more}", line.text).to_lowercase()
 }
 
 /// What one would copy of a line: its digest, URL or target.
