@@ -16,6 +16,7 @@ use crate::{
         corpus::{Reading, Skipped, Source},
         matching::{Ask, ScoredSample},
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
+        snapshot::halved,
     },
     model::{Placement, Score},
     primitives::{Digest, ObjectId},
@@ -301,6 +302,16 @@ impl Dispatcher {
         self.log_quietly(level, text).await
     }
 
+    async fn scorer_limit(&mut self, name: String, before: Option<usize>, rows: Option<usize>) -> Result<(), Halt> {
+        self.dirty = true;
+        let (level, text) = match rows {
+            Some(rows) if before.is_none_or(|before| rows < before) => (Level::Warning, halved(rows)),
+            Some(rows) => (Level::Info, format!("batch of {rows} rows again")),
+            None => (Level::Info, "batches of full size again: there is memory".to_owned()),
+        };
+        self.log_quietly(level, format!("{name}: {text}")).await
+    }
+
     /// A sample without a score: what weights are to blame for is told once for them, not for each sample.
     async fn sample_failed(&mut self, weights: Digest, source: &Source, why: Fault) -> Result<(), Halt> {
         self.pipeline.failures += 1;
@@ -316,6 +327,7 @@ impl Dispatcher {
         match scored {
             Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
             Scored::Broken { weights, why } => self.weights_broken(weights, why).await,
+            Scored::Limit { name, before, rows } => self.scorer_limit(name, before, rows).await,
             Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
