@@ -8,6 +8,7 @@ mod chain_view;
 mod claims;
 mod health;
 mod hits;
+mod known;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
@@ -404,7 +405,8 @@ impl Dispatcher {
                 self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
                 self.place_samples();
             }
-            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
+            Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
         Ok(())

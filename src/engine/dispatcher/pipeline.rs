@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Done, Halt, chain_view::id_of};
+use super::{Dispatcher, Done, Halt, chain_view::id_of, known::Known};
 use crate::{
     api::Level,
     engine::{
@@ -44,8 +44,7 @@ pub(super) struct Pipeline {
     specs: HashMap<Digest, Arc<WeightsSpec>>,
     /// Of weights that are here and that no device can use.
     broken: HashMap<Digest, Backoff>,
-    /// Weights → samples scored with them, failures included.
-    scored: HashMap<Digest, HashSet<Digest>>,
+    pub known: Known,
     pass: Option<Pass>,
     /// Since when there is something to score with that the pass at work does not use.
     held_back: Option<Instant>,
@@ -72,14 +71,13 @@ impl Pipeline {
     /// Ready to score: weights are here, and earlier scores known.
     fn ready(&self) -> Vec<Arc<WeightsSpec>> {
         let weights: HashSet<&Digest> = self.in_play.values().collect();
-        let known = weights.into_iter().filter(|weights| self.scored.contains_key(*weights));
+        let known = weights.into_iter().filter(|weights| self.known.is_told(weights));
         known.filter_map(|weights| self.resident(weights)).collect()
     }
 
     /// Whether a sample is neither scored with these weights nor about to be.
     fn lacks(&self, sample: Digest, weights: Digest) -> bool {
-        let scored = self.scored.get(&weights).is_some_and(|scored| scored.contains(&sample));
-        !scored && !self.asked.contains(&(sample, weights))
+        !self.known.has(weights, sample) && !self.asked.contains(&(sample, weights))
     }
 
     pub fn resident(&self, weights: &Digest) -> Option<Arc<WeightsSpec>> {
@@ -143,7 +141,7 @@ impl Dispatcher {
         self.pipeline.in_play = in_play;
         let registered: Vec<Digest> = active.values().copied().collect();
         self.pipeline.residents.retain(|weights, _| registered.contains(weights));
-        self.pipeline.scored.retain(|weights, _| registered.contains(weights));
+        self.pipeline.known.keep_weights(&registered);
         self.pipeline.specs.retain(|weights, _| registered.contains(weights));
         self.pipeline.asked.retain(|(_, weights)| registered.contains(weights));
         let done = self.scorers.forget(|weights| !registered.contains(weights));
@@ -207,10 +205,16 @@ impl Dispatcher {
     }
 
     /// What need not be scored under these weights.
-    pub(super) fn scores_known(&mut self, weights: Digest, scored: Vec<Digest>) {
-        self.pipeline.scored.entry(weights).or_default().extend(scored);
+    pub(super) fn scores_known(&mut self, weights: Digest, held: Vec<Digest>, failed: Vec<Digest>) {
+        self.pipeline.known.tell(weights, held, failed);
         self.survey_due = true;
         self.start_pass_if_due();
+    }
+
+    /// What made room in the library is scored again if it comes by again; what found none there is not.
+    pub(super) fn scores_left(&mut self, gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)>) {
+        gone.into_iter().for_each(|(weights, sample)| self.pipeline.known.leave(weights, sample));
+        unkept.into_iter().for_each(|(weights, sample)| self.pipeline.known.pass_over(weights, sample));
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
@@ -220,7 +224,7 @@ impl Dispatcher {
         let pipeline = &mut self.pipeline;
         let undecided = |weights: &Digest| match pipeline.residents.get(weights) {
             None | Some(Residency::Loading) => true,
-            Some(Residency::Ready) => !pipeline.scored.contains_key(weights),
+            Some(Residency::Ready) => !pipeline.known.is_told(weights),
             Some(Residency::Failed { .. }) => false,
         };
         let is_undecided = pipeline.in_play.values().any(undecided);
@@ -336,13 +340,14 @@ impl Dispatcher {
                 let mut failures = Vec::new();
                 for (weights, result) in results {
                     self.pipeline.asked.remove(&(checksum, weights));
-                    // Also what failed: it would fail again.
-                    if let Some(scored) = self.pipeline.scored.get_mut(&weights) {
-                        scored.insert(checksum);
-                    }
                     match result {
-                        Ok(score) => scores.push((weights, score)),
+                        Ok(score) => {
+                            self.pipeline.known.hold(weights, checksum);
+                            scores.push((weights, score));
+                        }
                         Err(why) => {
+                            // It would fail again.
+                            self.pipeline.known.pass_over(weights, checksum);
                             // What the device or the weights are to blame for may go well another time.
                             if let Fault::Sample(why) = &why {
                                 failures.push((weights, why.clone()));
