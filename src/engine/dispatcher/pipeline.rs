@@ -65,6 +65,8 @@ struct Pass {
     samples: Option<u64>,
     position: u64,
     skipped: Skipped,
+    /// Samples that the network would not take.
+    too_large: u64,
 }
 
 impl Pipeline {
@@ -98,7 +100,7 @@ impl Pipeline {
     }
 
     pub fn skipped(&self) -> u64 {
-        self.pass.as_ref().map_or(0, |pass| pass.skipped.total())
+        self.pass.as_ref().map_or(0, |pass| pass.skipped.total() + pass.too_large)
     }
 
     pub fn remaining(&self) -> Option<u64> {
@@ -238,10 +240,12 @@ impl Dispatcher {
         }
         pipeline.held_back = None;
         let number = self.reader.start_pass();
-        pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped: Skipped::default() });
+        let skipped = Skipped::default();
+        pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped, too_large: 0 });
     }
 
     pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
+        let most = self.most_bytes().unwrap_or(u64::MAX);
         let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
         match reading {
             Reading::Listed { pass: number, samples, skipped } if number == pass.number => {
@@ -253,6 +257,12 @@ impl Dispatcher {
             }
             Reading::Sample { pass: number, position, sample } if number == pass.number => {
                 pass.position = position;
+                self.dirty = true;
+                if sample.bytes.len() as u64 > most {
+                    pass.too_large += 1;
+                    let text = format!("samples of more than {most} bytes are passed over: the network takes no more");
+                    return self.log_quietly(Level::Warning, text).await;
+                }
                 let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.id());
                 let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
                 if !models.is_empty() {
