@@ -291,7 +291,7 @@ async fn a_hit_whose_file_has_gone_fails_with_a_word_and_the_next_candidate_take
     dispatcher.find_hits().await.unwrap();
     let found = |dispatcher: &Dispatcher| {
         let rows = dispatcher.rows.in_states(&[State::Found]);
-        rows.map(|(id, live)| (*id, live.submission.row.checksum)).collect::<Vec<_>>()
+        rows.map(|(id, live)| (id, live.submission.row.checksum)).collect::<Vec<_>>()
     };
     let first = found(&dispatcher);
     assert_eq!(first.iter().map(|(_, of)| *of).collect::<Vec<_>>(), [both[0].checksum]);
