@@ -103,6 +103,11 @@ impl Pipeline {
         self.pass.as_ref().map_or(0, |pass| pass.skipped.total() + pass.too_large)
     }
 
+    /// Samples that the reading at work has left out because they, or nearly they, came before.
+    pub fn duplicates(&self) -> u64 {
+        self.pass.as_ref().map_or(0, |pass| pass.skipped.duplicates + pass.skipped.near_duplicates)
+    }
+
     pub fn remaining(&self) -> Option<u64> {
         let pass = self.pass.as_ref()?;
         Some(pass.samples?.saturating_sub(pass.position) + self.in_scoring)
@@ -345,7 +350,10 @@ impl Dispatcher {
             Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
-                self.meter.count(results.len() as u64, tokens);
+                // Without results it was let go: nobody could score it.
+                if !results.is_empty() {
+                    self.meter.count(results.len() as u64, tokens);
+                }
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
                 let mut failures = Vec::new();
                 for (weights, result) in results {
