@@ -4,10 +4,12 @@
 //! derived values; no I/O.
 
 mod activity;
+mod board;
 mod policy;
 mod snapshot;
 
 pub use activity::*;
+pub use board::*;
 pub use policy::*;
 pub use snapshot::*;
 
@@ -51,6 +53,8 @@ pub enum Command {
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
     AcceptProtocol(u64),
+    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
+    Inspect(Inspect),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

@@ -5,10 +5,12 @@
 
 pub mod actions;
 mod approvals;
+mod board;
 mod event;
 mod field;
 mod form;
 mod hints;
+mod inspect;
 pub mod layout;
 pub mod log;
 mod map;
@@ -19,10 +21,12 @@ pub mod targets;
 mod update;
 
 pub use approvals::{Approvals, Batch, Gone, Limit, Sums, Verdict, limit, under_limit};
+pub use board::{BoardScreen, Section, shows_all};
 pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
 pub use field::TextField;
 pub use form::{Form, FormKind};
 pub use hints::{Hint, hints};
+pub use inspect::Inspector;
 pub use log::LogView;
 pub use map::{Bounds, MapWindow, Near, NearKind};
 pub use notify::{Notifier, Notify};

@@ -6,7 +6,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{gain, gain_of, preview::preview};
+use super::{gain, gain_of};
 use crate::{
     api::SubmissionRow,
     app::{State, Verdict, targets::model_letter},
@@ -14,6 +14,7 @@ use crate::{
     views::{
         panes::Ink,
         policy::share,
+        preview::preview,
         text::{bytes, clean, fit, group, margin, span, wrap},
     },
 };

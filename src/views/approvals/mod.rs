@@ -2,7 +2,6 @@
 
 mod confirm;
 mod detail;
-mod preview;
 
 pub use confirm::confirm;
 

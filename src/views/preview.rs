@@ -1,6 +1,6 @@
 //! A safe look at bytes that somebody may be paid for: as text if they are text, else as hex.
 
-use crate::views::text;
+use super::text;
 
 /// What the bytes look like, and the lines to show.
 pub struct Preview {
