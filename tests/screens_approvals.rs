@@ -130,7 +130,9 @@ fn what_has_gone_says_why() {
     row.note = Some(format!("{} filled the target", id("stranger", 0).to_hex_prefixed()));
     snapshot.approvals = Arc::new(vec![snapshot.approvals[0].clone(), snapshot.approvals[2].clone()]);
     let rest = snapshot.submissions.iter().filter(|other| other.id != row.id).cloned();
-    snapshot.submissions = Arc::new([Arc::new(row)].into_iter().chain(rest).collect());
+    let mut submissions: Vec<_> = rest.collect();
+    submissions.insert(0, Arc::new(row));
+    snapshot.submissions = Arc::new(submissions);
     update(&mut state, AppEvent::Snapshot(Arc::new(snapshot.clone())));
     insta::assert_snapshot!("gone_80x24", text(&state));
     snapshot.approvals = Arc::default();
