@@ -222,7 +222,7 @@ fn read_only_refuses_marks_of_no_use_and_other_limits() {
 fn a_candidate_whose_target_is_gone_leaves_and_says_why() {
     let mut state = state(busy());
     keys(&mut state, "a");
-    let note = "0xfeed filled the target";
+    let note = "filled by 0xfeed";
     update(&mut state, AppEvent::Snapshot(Arc::new(without(1, SubmissionState::Expired, note))));
     let gone: Vec<_> = state.approvals.gone.iter().map(|gone| (gone.row.id, gone.row.note.as_deref())).collect();
     assert_eq!(gone, [(SubmissionId(1), Some(note))]);

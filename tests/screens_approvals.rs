@@ -119,7 +119,7 @@ fn a_limit_for_many() {
 #[test]
 fn limits_in_a_form_and_the_question_before_they_hold() {
     pictures("policy_form", &busy(), "P\u{15}0.02\t\u{15}lots\t\u{15}3");
-    pictures("policy_asked", &busy(), "P\u{15}0.02\t\u{15}0.0002\t\u{15}0.0125\n");
+    pictures("policy_asked", &busy(), "P\u{15}0.02\t\u{15}0.5\t\u{15}0.0125\n");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_has_gone_says_why() {
     let mut state = state(busy(), COLOUR, (80, 24), "a");
     let mut snapshot = busy();
     let mut row = submission(1, SubmissionState::Expired);
-    row.note = Some(format!("{} filled the target", id("stranger", 0).to_hex_prefixed()));
+    row.note = Some(format!("filled by {}", id("stranger", 0).to_hex_prefixed()));
     snapshot.approvals = Arc::new(vec![snapshot.approvals[0].clone(), snapshot.approvals[2].clone()]);
     let rest = snapshot.submissions.iter().filter(|other| other.id != row.id).cloned();
     let mut submissions: Vec<_> = rest.collect();

@@ -47,7 +47,7 @@ impl Dispatcher {
             let Some(live) = self.rows.live.get(&id) else { continue };
             let target = live.submission.row.target;
             let why = match self.fillers.remove(&target) {
-                Some(filler) => format!("{} filled the target", filler.to_hex_prefixed()),
+                Some(filler) => format!("filled by {}", filler.to_hex_prefixed()),
                 None if live.submission.row.epoch < self.chain.newest_epoch => {
                     "the target expired with its epoch".to_owned()
                 }

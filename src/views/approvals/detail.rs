@@ -21,6 +21,8 @@ use crate::{
 
 /// Columns of the labels.
 const LABEL: usize = 10;
+/// Lines of the preview for which the facts are told in fewer.
+const PREVIEW: usize = 6;
 /// Pieces of a composition that are named.
 const PIECES: usize = 8;
 
@@ -35,9 +37,13 @@ pub fn draw(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     let of = format!("Target {}, {} of {}", row.target.short(), selected + 1, state.snapshot.approvals.len());
     let inner = ink.pane("", &of, title.to_owned(), false, area);
     let columns = usize::from(inner.width);
-    let mut lines = facts(state, row, columns, ink);
-    let spare = usize::from(inner.height).saturating_sub(lines.len());
-    if spare > 2 {
+    let height = usize::from(inner.height);
+    let mut lines = facts(state, row, columns, false, ink);
+    if lines.len() + PREVIEW > height {
+        lines = facts(state, row, columns, true, ink);
+    }
+    let spare = height.saturating_sub(lines.len());
+    if spare >= 2 {
         let blank = spare > 8;
         if blank {
             lines.push(Line::default());
@@ -47,7 +53,8 @@ pub fn draw(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     ink.lines(inner, &lines);
 }
 
-fn facts(state: &State, row: &SubmissionRow, columns: usize, ink: &Ink<'_>) -> Vec<Line<'static>> {
+/// `short`: in as few lines as it takes.
+fn facts(state: &State, row: &SubmissionRow, columns: usize, short: bool, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let network = &state.snapshot.network;
     let (theme, dim) = (ink.theme, ink.theme.dim());
     let labelled = |label: &str, spans: Vec<Span<'static>>| {
@@ -68,26 +75,23 @@ fn facts(state: &State, row: &SubmissionRow, columns: usize, ink: &Ink<'_>) -> V
         labelled("Distance", ruler(row, network.embedding_dim, room, ink)),
         labelled("Losses", losses(state, row, ink)),
     ];
-    lines.push(labelled(
-        "Bond",
-        vec![Span::raw(format!("{} SOMA", row.bond)), Span::styled("  comes back unless an audit fails", dim)],
-    ));
-    lines.push(labelled("Limits", limits(state, row, room, ink)));
-    let shannons = gain_of(row);
-    let mut worth = vec![
-        Span::styled(gain(shannons, 20, theme.glyphs.minus), if shannons < 0 { theme.bad() } else { theme.good() }),
-        Span::styled(" = reward ", dim),
-        Span::raw(row.expected_reward.to_string()),
-    ];
-    if let Some(prospect) = row.prospect {
-        let percent = format!("{}.{} %", prospect.chance_permille / 10, prospect.chance_permille % 10);
-        worth.extend([Span::styled(" at ", dim), Span::raw(percent)]);
+    let bond = Span::raw(format!("{} SOMA", row.bond));
+    if short {
+        let mut spans = vec![bond, Span::styled(", ", dim)];
+        spans.extend(limits(state, row, 0, ink));
+        lines.push(labelled("Bond", spans));
+    } else {
+        lines.push(labelled("Bond", vec![bond, Span::styled("  comes back unless an audit fails", dim)]));
+        lines.push(labelled("Limits", limits(state, row, room, ink)));
     }
-    worth.extend([Span::styled(" less fee ", dim), Span::raw(row.fee.to_string())]);
-    if let Some(prospect) = row.prospect {
-        worth.extend([Span::styled(" and risk ", dim), Span::raw(prospect.at_risk.to_string())]);
+    let [worth, less] = worth(row, ink);
+    let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    if width(&worth) + width(&less) <= room {
+        lines.push(labelled("Gain", worth.into_iter().chain(less).collect()));
+    } else {
+        lines.push(labelled("Gain", worth));
+        lines.push(labelled("", less));
     }
-    lines.push(labelled("Gain", worth));
     let consequence = wrap("Approving also approves claiming the reward later.", columns);
     lines.extend(consequence.into_iter().map(|line| Line::styled(line, theme.accent())));
     lines.extend([
@@ -106,6 +110,31 @@ fn facts(state: &State, row: &SubmissionRow, columns: usize, ink: &Ink<'_>) -> V
         }
     }
     lines
+}
+
+/// The expected gain, and what it is made of.
+fn worth(row: &SubmissionRow, ink: &Ink<'_>) -> [Vec<Span<'static>>; 2] {
+    let (theme, dim) = (ink.theme, ink.theme.dim());
+    let shannons = gain_of(row);
+    let style = if shannons < 0 { theme.bad() } else { theme.good() };
+    let mut worth = vec![
+        Span::styled(gain(shannons, 20, theme.glyphs.minus), style),
+        Span::styled(" = ", dim),
+        Span::raw(row.expected_reward.to_string()),
+    ];
+    let minus = theme.glyphs.minus;
+    let mut less = vec![Span::styled(format!(" {minus} fee "), dim), Span::raw(small(row.fee))];
+    if let Some(prospect) = row.prospect {
+        let (whole, tenth) = (prospect.chance_permille / 10, prospect.chance_permille % 10);
+        worth.extend([Span::styled(" at ", dim), Span::raw(format!("{whole}.{tenth} %"))]);
+        less.extend([Span::styled(format!(" {minus} risk "), dim), Span::raw(small(prospect.at_risk))]);
+    }
+    [worth, less]
+}
+
+/// Amounts that are short in shannons.
+fn small(amount: Shannons) -> String {
+    if amount.0 < 1_000_000 { format!("{} sh", group(amount.0)) } else { format!("{amount} SOMA") }
 }
 
 /// Of a path, the end says more.
@@ -198,11 +227,11 @@ fn data(state: &State, row: &SubmissionRow, columns: usize, height: usize, ink: 
     let below = preview.lines.len().saturating_sub(top + room);
     let more = match (top, below) {
         (0, 0) => String::new(),
-        (_, below) => format!(", {below} lines below, J K scroll"),
+        (_, below) => format!(", J K: {below} lines below"),
     };
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("Preview, {}", preview.kind), ink.theme.strong()),
-        Span::styled(format!("  {shown}, x switches text/hex{more}"), ink.theme.dim()),
+        Span::styled(format!("  {shown}{more}, x: text/hex"), ink.theme.dim()),
     ])];
     lines.extend(preview.lines.into_iter().skip(top).take(room).map(Line::raw));
     lines
