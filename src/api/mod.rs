@@ -42,6 +42,20 @@ pub enum Command {
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
     AcceptProtocol(u64),
+    /// Put these open targets first, or no longer. A pin ends with its target's epoch; what replaces a target inherits none.
+    Pin {
+        targets: Vec<ObjectId>,
+        on: bool,
+    },
+    /// Pin a niche: every target that this model serves, those that are still to come included.
+    PinModel {
+        model: ObjectId,
+        on: bool,
+    },
+    /// Offer for approval, and approve by policy, only what is for pinned targets.
+    OnlyPinned(bool),
+    /// Show everything about this target in [`Snapshot::looked_at`]; `None`: no longer.
+    Look(Option<ObjectId>),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

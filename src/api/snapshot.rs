@@ -15,10 +15,14 @@ pub struct Snapshot {
     pub at_ms: u64,
     pub mode: Mode,
     pub scoring_paused: bool,
+    /// Only candidates for pinned targets are offered and approved.
+    pub only_pinned: bool,
     pub network: NetworkView,
     pub wallet: WalletView,
     /// Open targets, best margin first.
     pub targets: Arc<Vec<TargetRow>>,
+    /// The target of [`Command::Look`](super::Command::Look), in full.
+    pub looked_at: Option<Arc<TargetDetail>>,
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
     pub throughput: ThroughputView,
@@ -140,12 +144,66 @@ pub struct TargetRow {
     pub best_distance: Option<f32>,
     /// When this program first saw it.
     pub seen_at_ms: u64,
+    /// By itself, or because one of its models is pinned.
+    pub pinned: bool,
 }
 
 impl TargetRow {
     pub fn margin(&self) -> Option<f32> {
         self.best_distance.map(|distance| self.threshold - distance)
     }
+}
+
+/// One target in full: what is ours about it, and why nothing is submitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetDetail {
+    pub target: TargetRow,
+    /// Why it is not open any more.
+    pub gone: Option<String>,
+    /// Dimension of its embedding; distances of random directions to it scatter by 1/√dim.
+    pub dim: u64,
+    /// In the target's order.
+    pub models: Vec<TargetModel>,
+    /// How our best distance fell, oldest first (bounded). Since this program started; the first step is what was there then.
+    pub history: Vec<Improvement>,
+    /// Our nearest samples, the nearest first (bounded).
+    pub nearest: Vec<NearSample>,
+    /// Samples that all of its models have scored; `None` while that is being asked.
+    pub scored: Option<u64>,
+    /// Our submission for it, or the candidate that is on its way to one.
+    pub submission: Option<Arc<SubmissionRow>>,
+    /// Why nothing of ours fills it, or how far that has come: the nearest reason first, never empty.
+    pub reasons: Vec<String>,
+}
+
+/// A model that a target lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetModel {
+    pub id: ObjectId,
+    /// Samples of ours for which it has the lowest loss of the target's models.
+    pub wins: u64,
+    /// The least distance among those.
+    pub best_distance: Option<f32>,
+}
+
+/// A step of our best distance to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Improvement {
+    pub at_ms: u64,
+    pub distance: f32,
+    pub source: String,
+}
+
+/// One of our samples as a target sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearSample {
+    pub source: String,
+    /// Of the target's models the one with the lowest loss.
+    pub model: ObjectId,
+    pub distance: f32,
+    pub size_bytes: u64,
+    /// Windows that it is put together from; 1: a single sample.
+    pub pieces: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,6 +223,12 @@ pub struct ModelRow {
     pub wins: u64,
     /// Open targets that list it.
     pub targets: u64,
+    /// Every target that it serves is pinned.
+    pub pinned: bool,
+    /// Other models within a cosine distance of 0.3.
+    pub crowd: u64,
+    /// The nearest other model and the cosine distance to it.
+    pub nearest: Option<(ObjectId, f32)>,
 }
 
 /// Two dimensions of embedding space. The basis is fixed until `basis` changes, so points do not jump.

@@ -55,6 +55,9 @@ fn models() -> Vec<ModelRow> {
             trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
             wins,
             targets: 75 - n * 6,
+            pinned: false,
+            crowd: u64::from(n < 2),
+            nearest: Some((id("model", [1, 0, 3, 2][n as usize]), [0.21, 0.21, 0.74, 0.74][n as usize])),
         })
         .collect()
 }
@@ -77,6 +80,7 @@ fn targets() -> Vec<TargetRow> {
             best_distance: (n < 90)
                 .then(|| 1.025 + n as f32 * 0.002 + noise(n) * 0.002 + if n < 5 { 0.0 } else { 0.02 }),
             seen_at_ms: NOW_MS - 1000 * (5 + n * n),
+            pinned: n == 1 || n == 17,
         })
         .collect()
 }
@@ -184,6 +188,7 @@ pub fn busy() -> Snapshot {
         at_ms: NOW_MS,
         mode: Mode::Manual,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -216,6 +221,7 @@ pub fn busy() -> Snapshot {
         },
         map: Arc::new(map(&targets)),
         targets: Arc::new(targets),
+        looked_at: None,
         models: Arc::new(models()),
         throughput: ThroughputView {
             samples_scored: 1_845,
@@ -283,6 +289,7 @@ pub fn empty() -> Snapshot {
         at_ms: NOW_MS,
         mode: Mode::Manual,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -307,6 +314,7 @@ pub fn empty() -> Snapshot {
             history: Arc::default(),
         },
         targets: Arc::default(),
+        looked_at: None,
         models: Arc::default(),
         map: Arc::default(),
         throughput: ThroughputView::default(),

@@ -256,6 +256,8 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            // Nothing is pinned or looked at yet.
+            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);

@@ -64,10 +64,12 @@ impl Dispatcher {
             at_ms: now_ms(),
             mode: self.mode,
             scoring_paused: self.pipeline.paused,
+            only_pinned: false,
             network: self.network_view(),
             wallet: self.wallet_view(),
             map: share(&last.map, self.map_view(&targets, &colours)),
             targets: share(&last.targets, targets),
+            looked_at: None,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
             approvals: share(&last.approvals, self.approvals()),
@@ -140,6 +142,7 @@ impl Dispatcher {
                     models: target.models.clone(),
                     best_distance,
                     seen_at_ms: target.seen_at_ms,
+                    pinned: false,
                 }
             })
             .collect();
@@ -155,6 +158,7 @@ impl Dispatcher {
             models: ours.row.losses.iter().map(|(model, _)| *model).collect(),
             best_distance: Some(ours.row.distance),
             seen_at_ms: ours.row.changed_at_ms,
+            pinned: false,
         }));
         rows
     }
@@ -186,6 +190,9 @@ impl Dispatcher {
                 },
                 wins: won.and_then(|index| self.survey.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
+                pinned: false,
+                crowd: 0,
+                nearest: None,
             }
         });
         rows.collect()

@@ -294,6 +294,7 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
         at_ms: now_ms(),
         mode: Mode::ReadOnly,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: name.into(),
             rpc_url: rpc_url.into(),
@@ -318,6 +319,7 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
             history: Arc::default(),
         },
         targets: Arc::default(),
+        looked_at: None,
         models: Arc::default(),
         map: Arc::new(MapView::default()),
         throughput: ThroughputView::default(),
