@@ -56,6 +56,10 @@ pub enum Command {
     OnlyPinned(bool),
     /// Show everything about this target in [`Snapshot::looked_at`]; `None`: no longer.
     Look(Option<ObjectId>),
+    /// Fit the map's basis again, on what is in the library now.
+    RefitMap,
+    /// Lay the map out in this way.
+    LayMapOut(MapLayout),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

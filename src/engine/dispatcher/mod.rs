@@ -41,7 +41,7 @@ use super::{
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{EmbeddingDim, Residents, Scorers},
-    snapshot::{Map, Meter, Projection, Survey},
+    snapshot::{Fitted, Map, Meter},
     watch::{News, Refresh, Watch, look},
 };
 use crate::{
@@ -85,7 +85,7 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
-    Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
+    Fitted(Box<Fitted>),
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -149,7 +149,8 @@ struct Dispatcher {
     committed_due: bool,
     candidates_due: bool,
     survey_due: bool,
-    survey: Survey,
+    /// The matcher looks through the library for the map.
+    is_surveying: bool,
     map: Map,
     meter: Meter,
     quiet: Quiet,
@@ -256,6 +257,16 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            Command::RefitMap => {
+                self.map.refit();
+                self.review_map();
+                Ok(())
+            }
+            Command::LayMapOut(layout) => {
+                self.map.lay_out(layout);
+                self.review_map();
+                Ok(())
+            }
             // Nothing is pinned or looked at yet.
             Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
             Command::Shutdown => {
@@ -277,9 +288,11 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
-            Done::Fitted { projection, weights, epoch, points } => {
-                self.map.fitted(projection, weights, epoch, points);
-                self.place_samples();
+            Done::Fitted(fitted) => {
+                self.map.fitted(*fitted);
+                self.survey_due = true;
+                self.dirty = true;
+                self.review_map();
                 Ok(())
             }
         }
@@ -367,6 +380,7 @@ impl Dispatcher {
                 self.standings.remove(id);
             }
             self.matcher.ask(Ask::Closed(changes.closed));
+            self.survey_due = true;
             self.candidates_due = true;
             self.dirty = true;
         }
@@ -380,6 +394,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
+            self.survey_due = true;
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
@@ -398,13 +413,16 @@ impl Dispatcher {
                         self.hits += 1;
                     }
                     self.standings.insert(id, standing);
+                    self.survey_due = true;
                     self.candidates_due = true;
                     self.dirty = true;
                 }
             }
-            Reply::Survey { weights, wins, chosen } => {
-                self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
-                self.place_samples();
+            Reply::Survey { weights, picture } => {
+                self.is_surveying = false;
+                self.survey_due |= picture.is_unfinished;
+                self.map.surveyed(weights, picture);
+                self.dirty = true;
             }
             Reply::Known { weights, samples } => self.scores_known(weights, samples),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
