@@ -6,6 +6,7 @@ use super::{
     Approvals, MapWindow, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
+    map,
 };
 use crate::{
     api::{Level, Snapshot},
@@ -226,6 +227,7 @@ impl State {
             life: Life::Running,
         };
         state.take(snapshot);
+        map::settle(&mut state);
         state
     }
 
