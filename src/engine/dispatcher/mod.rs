@@ -6,6 +6,7 @@
 
 mod chain_view;
 mod claims;
+mod files;
 mod health;
 mod hits;
 mod lanes;
@@ -23,6 +24,7 @@ mod start;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -85,6 +87,7 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
+    Exported(Result<String, String>),
     Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
 }
 
@@ -99,6 +102,8 @@ enum Halt {
 }
 
 struct Dispatcher {
+    /// Journal, library, and what is exported.
+    dir: PathBuf,
     network_name: String,
     rpc_url: String,
     policy: Policy,
@@ -256,6 +261,8 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            Command::History { before } => self.tell_history(before).await,
+            Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
@@ -275,6 +282,7 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
+            Done::Exported(result) => self.exported(result).await,
             Done::Fitted { projection, weights, epoch, points } => {
                 self.map.fitted(projection, weights, epoch, points);
                 self.place_samples();
