@@ -340,6 +340,9 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         },
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
         Event::Log(line) => note(state, line.level, line.text),
+        Event::History(_) => Vec::new(),
+        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }
 }

@@ -144,6 +144,20 @@ fn map(targets: &[TargetRow]) -> MapView {
     }
 }
 
+/// The way to a state that was entered at `at_ms`, two seconds a step.
+fn steps(state: SubmissionState, at_ms: u64) -> Vec<(SubmissionState, u64)> {
+    use SubmissionState as S;
+    let mut way = vec![S::Found, S::Confirmed, S::AwaitingApproval, S::Approved, S::Uploaded, S::Signed, S::Sent];
+    match state {
+        S::Filled | S::Lost | S::Failed | S::Unknown => way.push(state),
+        S::Claimable => way.extend([S::Filled, state]),
+        S::Claimed | S::Forfeited => way.extend([S::Filled, S::Claimable, state]),
+        early => way.truncate(way.iter().position(|s| *s == early).map_or(0, |at| at + 1)),
+    }
+    let last = way.len() as u64;
+    way.into_iter().zip(1..).map(|(state, n): (_, u64)| (state, at_ms - (last - n) * 2_000)).collect()
+}
+
 pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
     let source = [
         "code/scheduler.rs +2048",
@@ -185,9 +199,11 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         expected_reward: Shannons(6_370_000 - n * 1_000),
         paid,
         digest: sent.then(|| hash(&n.to_le_bytes())),
+        claim_digest: (state == SubmissionState::Claimed).then(|| hash(&(n + 1_000).to_le_bytes())),
         url: sent.then(|| format!("http://127.0.0.1:9000/somascope/12/{}.bin", hash(preview))),
         note: (state == SubmissionState::Failed).then(|| "InsufficientBond: 66,560 needed, 1,200 given".to_owned()),
         changed_at_ms: NOW_MS - 1000 * (3 + n * 17),
+        steps: steps(state, NOW_MS - 1000 * (3 + n * 17)),
     }
 }
 

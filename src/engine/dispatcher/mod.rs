@@ -6,6 +6,7 @@
 
 mod chain_view;
 mod claims;
+mod files;
 mod health;
 mod hits;
 mod lanes;
@@ -23,6 +24,7 @@ mod start;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -86,6 +88,7 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Fitted(Box<Fitted>),
+    Exported(Result<String, String>),
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -99,6 +102,8 @@ enum Halt {
 }
 
 struct Dispatcher {
+    /// Journal, library, and what is exported.
+    dir: PathBuf,
     network_name: String,
     rpc_url: String,
     policy: Policy,
@@ -269,6 +274,8 @@ impl Dispatcher {
             }
             // Nothing is pinned or looked at yet.
             Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::History { before } => self.tell_history(before).await,
+            Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
@@ -288,6 +295,7 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
+            Done::Exported(result) => self.exported(result).await,
             Done::Fitted(fitted) => {
                 self.map.fitted(*fitted);
                 self.survey_due = true;

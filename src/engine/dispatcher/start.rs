@@ -134,6 +134,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         shelf,
         weights,
         dim,
+        dir: config.dir,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
         policy: config.policy,
