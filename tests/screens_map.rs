@@ -99,7 +99,7 @@ fn without_colour_nothing_is_lost_but_the_colour() {
     assert!(text.is_ascii());
     let (mut screen, shared) = Emulator::new(80, 24);
     screen.present(&picture(&open(busy(), MONO, (80, 24), "3"))).expect("the emulator takes everything");
-    let styles = shared.read(|screen| attributes(screen));
+    let styles = attributes(shared.look().parser.screen());
     assert!(!styles.contains("fg"), "{styles}");
 }
 
@@ -187,10 +187,12 @@ fn panning_moves_the_window_and_nothing_of_the_log() {
 #[test]
 fn another_layout_and_another_fit_are_asked_of_the_engine() {
     let mut state = open(busy(), COLOUR, (120, 40), "3");
-    let sent = |effects: Vec<Effect>| effects.into_iter().find_map(|effect| match effect {
-        Effect::Send(command) => Some(command),
-        _ => None,
-    });
+    let sent = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Send(command) => Some(command),
+            _ => None,
+        })
+    };
     assert_eq!(sent(press(&mut state, "f")), Some(Command::LayMapOut(MapLayout::Neighbours)));
     map_of(&mut state, |map| map.layout = MapLayout::Neighbours);
     assert!(shown(&state).contains("neighbours"));

@@ -60,6 +60,8 @@ pub enum Command {
     RefitMap,
     /// Lay the map out in this way.
     LayMapOut(MapLayout),
+    /// Draw the map into a file in the state directory; answered by [`Event::Exported`].
+    ExportMap(MapColour),
     /// Submissions older than this one, or the newest; answered by [`Event::History`].
     History {
         before: Option<SubmissionId>,

@@ -295,6 +295,24 @@ pub struct MapPoint {
     pub nearest: u32,
 }
 
+impl MapPoint {
+    /// Classes of [`MapColour::Margin`]: a hit, short of one by up to 1, 2, 3 σ, by more, never measured.
+    pub const MARGINS: u16 = 6;
+
+    /// What its colour says. `dim`: of embeddings; distances to a random target scatter by σ = 1/√dim.
+    pub fn class(&self, colour: MapColour, dim: u64) -> u16 {
+        match (colour, self.margin) {
+            (MapColour::Model, _) => self.model,
+            (MapColour::Source, _) => self.source,
+            (MapColour::Margin, Some(margin)) if margin.is_finite() => {
+                let short = -margin * (dim as f32).sqrt();
+                if short <= 0.0 { 0 } else { (short.ceil() as u16).min(Self::MARGINS - 2) }
+            }
+            (MapColour::Margin, _) => Self::MARGINS - 1,
+        }
+    }
+}
+
 /// A model's own embedding.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapModel {

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        Coverage, EpochRewards, Level, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, NetworkView, Region,
-        RewardsView, ScorerState,
-        ScorerView, ServerName, Snapshot, Stage, Stages, SubmissionId, SubmissionRow, SubmissionState, TargetRow,
-        TargetStage, ThroughputView, Totals, Upstream, WalletView,
+        Coverage, EpochRewards, Level, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow,
+        NetworkView, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, SubmissionId,
+        SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -111,7 +110,8 @@ fn map(targets: &[TargetRow]) -> MapView {
         let (x, y) = around(n, centres[(n % 3) as usize], 0.9);
         MapTarget { x, y, row }
     });
-    let regions = [((9, 5), 20, 24, 2, 3.4), ((3, 6), 310, 38, 1, 1.6), ((6, 1), 570, 33, 0, 0.7), ((0, 0), 4, 0, 0, 0.0)];
+    let regions =
+        [((9, 5), 20, 24, 2, 3.4), ((3, 6), 310, 38, 1, 1.6), ((6, 1), 570, 33, 0, 0.7), ((0, 0), 4, 0, 0, 0.0)];
     let regions = regions.map(|((column, row), samples, open, hit, need)| Region {
         column,
         row,

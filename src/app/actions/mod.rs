@@ -60,6 +60,7 @@ pub enum Action {
     HideOpen,
     Layout,
     Refit,
+    ExportMap,
     Copy,
     Mouse,
     Confirm,
@@ -69,8 +70,8 @@ impl Action {
     /// Moves what is looked at: of use under a finger, not in a list of things to do.
     fn is_motion(self) -> bool {
         use Action::{
-            Back, Bottom, Down, Left, NextPane, PageDown, PageUp, PanDown, PanLeft, PanRight, PanUp, PreviousPane, Right, Top,
-            Up,
+            Back, Bottom, Down, Left, NextPane, PageDown, PageUp, PanDown, PanLeft, PanRight, PanUp, PreviousPane,
+            Right, Top, Up,
         };
         matches!(
             self,
@@ -319,7 +320,15 @@ pub const ACTIONS: &[ActionInfo] = &[
         MAP,
     ),
     quiet(Action::Refit, "map-refit", "refit", &[Char('r')], "fit the map again on what is in the library now", MAP),
-    quiet(Action::HideOpen, "map-open", "open targets", &[Char('o')], "leave out targets that nothing of ours hits", MAP),
+    quiet(Action::ExportMap, "map-export", "export", &[Char('e')], "draw the map into a file (SVG)", MAP),
+    quiet(
+        Action::HideOpen,
+        "map-open",
+        "open targets",
+        &[Char('o')],
+        "leave out targets that nothing of ours hits",
+        MAP,
+    ),
     // Ways in and out.
     plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
     plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),

@@ -54,6 +54,7 @@ pub(in crate::app) fn act(state: &mut State, action: Action) -> Option<Vec<Effec
             };
             note(state, Level::Info, text);
         }
+        Action::ExportMap => effects.push(Effect::Send(Command::ExportMap(map.colour))),
         Action::Refit => {
             effects.push(Effect::Send(Command::RefitMap));
             note(state, Level::Info, "fitting the map again on what is in the library now");

@@ -18,7 +18,7 @@ use raster::Made;
 use window::Window;
 
 pub(super) use acts::{act, leave, mouse, move_by, page};
-pub use raster::{Cell, MARGINS, Raster, STAGES};
+pub use raster::{Cell, Raster, STAGES};
 pub use window::Bounds;
 
 /// How far a margin is beyond (or, below zero, short of) the threshold, in units of what distances to a random target scatter by.
@@ -101,9 +101,11 @@ pub(super) fn settle(state: &mut State) {
     }
     if let (Screen::Pane(Pane::Map), Some(cursor)) = (state.screen, state.map.cursor()) {
         let map = &state.snapshot.map;
-        let is_known = state.map.near.as_ref().is_some_and(|(of, at, within, _)| {
-            Arc::ptr_eq(of, map) && (*at, *within) == (cursor, seen)
-        });
+        let is_known = state
+            .map
+            .near
+            .as_ref()
+            .is_some_and(|(of, at, within, _)| Arc::ptr_eq(of, map) && (*at, *within) == (cursor, seen));
         if !is_known {
             state.map.near = Some((map.clone(), cursor, seen, nearest(map, cursor, seen)));
         }
@@ -169,7 +171,10 @@ impl MapWindow {
         let (Some(mut corners), Some(seen)) = (self.boxed(), self.visible()) else { return (Vec::new(), false) };
         if let Some(plot) = self.raster.as_ref().map(Raster::area) {
             // What a cell shows lies anywhere in it.
-            let (dx, dy) = (0.5 * seen.width() / f32::from(plot.width.max(1)), 0.5 * seen.height() / f32::from(plot.height.max(1)));
+            let (dx, dy) = (
+                0.5 * seen.width() / f32::from(plot.width.max(1)),
+                0.5 * seen.height() / f32::from(plot.height.max(1)),
+            );
             corners.min = (corners.min.0 - dx, corners.min.1 - dy);
             corners.max = (corners.max.0 + dx, corners.max.1 + dy);
         }
@@ -181,9 +186,7 @@ impl MapWindow {
 
     /// To the target after the one under the cursor, hits first.
     fn next_target(&mut self, snapshot: &Snapshot) {
-        let hit = |row: u32| {
-            snapshot.targets.get(row as usize).is_some_and(|row| row.stage == TargetStage::Hit)
-        };
+        let hit = |row: u32| snapshot.targets.get(row as usize).is_some_and(|row| row.stage == TargetStage::Hit);
         let finite = snapshot.map.targets.iter().filter(|p| p.x.is_finite() && p.y.is_finite());
         let (hits, others): (Vec<&MapTarget>, Vec<&MapTarget>) = finite.partition(|p| hit(p.row));
         let mut order: Vec<(f32, f32)> = hits.into_iter().chain(others).map(|p| (p.x, p.y)).collect();
@@ -205,9 +208,8 @@ impl MapWindow {
         }
         let next = self.region.map_or(0, |last| (last + 1) % paying);
         let region = coverage.regions[next];
-        let middle = |low: f32, high: f32, at: u16, of: u16| {
-            low + (f32::from(at) + 0.5) / f32::from(of.max(1)) * (high - low)
-        };
+        let middle =
+            |low: f32, high: f32, at: u16, of: u16| low + (f32::from(at) + 0.5) / f32::from(of.max(1)) * (high - low);
         self.region = Some(next);
         self.coverage = true;
         self.window.centre_on((

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bounds, z};
+use super::Bounds;
 use crate::{
     api::{MapColour, MapPoint, MapView, TargetRow, TargetStage},
     app::layout::Area,
@@ -12,10 +12,6 @@ use crate::{
 const DOTS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 /// Share of the cells that unhit targets may cover; of more, the cells with the most are marked.
 const COVERED: usize = 6;
-
-/// Classes of [`MapColour::Margin`]: within the threshold, short of it by up to 1, 2, 3 σ, by more, never measured.
-pub const MARGINS: u16 = 6;
-const UNMEASURED: u16 = MARGINS - 1;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
@@ -88,12 +84,11 @@ impl Raster {
     pub(super) fn new(made: Made) -> Self {
         let area = made.area;
         let mut cells = vec![Cell::default(); usize::from(area.width) * usize::from(area.height)];
-        let mut counts = vec![0; usize::from(MARGINS)];
-        let class = classes(made.colour, made.dim);
+        let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
         let is_best = made.colour == MapColour::Margin;
         let grid = Dots::over(made.seen, area);
         for point in made.map.samples.iter() {
-            let class = class(point);
+            let class = point.class(made.colour, made.dim);
             if counts.len() <= usize::from(class) {
                 counts.resize(usize::from(class) + 1, 0);
             }
@@ -134,24 +129,6 @@ impl Raster {
         }
         let least = least(&cells);
         Self { made, cells, counts, stages, pinned, least }
-    }
-}
-
-fn classes(colour: MapColour, dim: u64) -> impl Fn(&MapPoint) -> u16 {
-    move |point| match colour {
-        MapColour::Model => point.model,
-        MapColour::Source => point.source,
-        MapColour::Margin => point.margin.map_or(UNMEASURED, |margin| {
-            let short = -z(margin, dim);
-            // NaN is not measured.
-            if short <= 0.0 {
-                0
-            } else if short.is_finite() {
-                (short.ceil() as u16).min(UNMEASURED - 1)
-            } else {
-                UNMEASURED
-            }
-        }),
     }
 }
 

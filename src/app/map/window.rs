@@ -99,6 +99,9 @@ impl Window {
     /// What is seen: everything, or a part. `None` while there is nothing to see.
     pub fn visible(&self) -> Option<Bounds> {
         let all = self.all?;
+        if self.zoom == 0 {
+            return Some(all);
+        }
         let part = f32::from(1_u16 << self.zoom);
         let (width, height) = (all.width() / part, all.height() / part);
         let middle = (f32::midpoint(all.min.0, all.max.0), f32::midpoint(all.min.1, all.max.1));
@@ -135,9 +138,8 @@ impl Window {
     fn look_at(&mut self, centre: (f32, f32)) {
         self.centre = Some(centre);
         // As far as there is anything to see: panning back answers at once.
-        self.centre = self.visible().map(|seen| {
-            (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1))
-        });
+        self.centre =
+            self.visible().map(|seen| (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1)));
     }
 
     pub fn step(&mut self, dx: f32, dy: f32) {
@@ -167,8 +169,9 @@ impl Window {
         let by = if closer { 0.5 } else { 2.0 };
         let centre = |low: f32, size: f32, at: f32| at - (at - low) * by + size * by / 2.0;
         self.look_at((centre(seen.min.0, seen.width(), x), centre(seen.min.1, seen.height(), y)));
-        if let Some(cursor) = self.cursor() {
-            self.go(cursor);
+        if let (Some((x, y)), Some(now)) = (self.cursor(), self.visible()) {
+            // The cursor comes along: the pointer is where the eye is.
+            self.cursor = Some((x.clamp(now.min.0, now.max.0), y.clamp(now.min.1, now.max.1)));
         }
     }
 

@@ -274,6 +274,10 @@ impl Dispatcher {
             }
             // Nothing is pinned or looked at yet.
             Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::ExportMap(colour) => {
+                self.export_map(colour);
+                Ok(())
+            }
             Command::History { before } => self.tell_history(before).await,
             Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {

@@ -260,8 +260,7 @@ impl Atlas {
                     self.nearest.insert(id, (met, place));
                 }
                 _ => {
-                    let is_there =
-                        library.sample(met.number).is_some_and(|sample| mark(&sample.checksum) == met.mark);
+                    let is_there = library.sample(met.number).is_some_and(|sample| mark(&sample.checksum) == met.mark);
                     let slot = library.shelf(&met.winner).and_then(|shelf| shelf.slot(met.number));
                     if let Some(slot) = slot.filter(|_| is_there) {
                         unplaced.entry(met.winner).or_default().push((id, met, slot));

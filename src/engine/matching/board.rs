@@ -74,7 +74,12 @@ pub(super) fn z(margin: f32, dim: usize) -> f32 {
 
 impl Board {
     pub fn new(min_margin: f32) -> Self {
-        Self { min_margin: min_margin.max(0.0), targets: HashMap::new(), groups: HashMap::new(), reach: Reach::default() }
+        Self {
+            min_margin: min_margin.max(0.0),
+            targets: HashMap::new(),
+            groups: HashMap::new(),
+            reach: Reach::default(),
+        }
     }
 
     pub fn standing(&self, target: &ObjectId) -> Option<&Standing> {
@@ -192,9 +197,7 @@ impl Board {
                 self.reach.open(spec.id);
             }
             let standings = match (&key, library) {
-                (Some(key), Some(library)) => {
-                    survey(key, &specs, library, self.min_margin, damaged, &mut self.reach)
-                }
+                (Some(key), Some(library)) => survey(key, &specs, library, self.min_margin, damaged, &mut self.reach),
                 _ => vec![Standing::default(); specs.len()],
             };
             for (spec, standing) in specs.into_iter().zip(standings) {
@@ -308,14 +311,7 @@ impl<'a> Entry<'a> {
             }
         };
         let norm = norm(&embedding);
-        (embedding.len() == dim).then_some(Self {
-            sample,
-            losses,
-            winner,
-            weights: weights[winner],
-            embedding,
-            norm,
-        })
+        (embedding.len() == dim).then_some(Self { sample, losses, winner, weights: weights[winner], embedding, norm })
     }
 
     fn rank(&self, distance: f32) -> Rank {

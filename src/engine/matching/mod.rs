@@ -25,10 +25,10 @@ pub(super) use board::Board;
 pub use compose::Compose;
 pub(super) use library::{Library, ScoredSample};
 pub(super) use standing::{Candidate, Standing};
-pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};
+pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};
 
 /// Where the library is, below an engine's directory.
-const DIR: &str = "library";
+pub(super) const LIBRARY_DIR: &str = "library";
 
 /// An open target, as far as matching needs it.
 #[derive(Clone, Debug, PartialEq)]

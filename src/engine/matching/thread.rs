@@ -16,14 +16,17 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Atlas, Board, Compose, DIR, Library, Picture, ScoredSample, Standing, TargetSpec, board::Damaged, compose::Composer};
+use super::{
+    Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Standing, TargetSpec, board::Damaged,
+    compose::Composer,
+};
 use crate::{
     engine::{corpus, now_ms, snapshot::Basis},
     primitives::{Digest, ObjectId},
 };
 
 /// Targets that go through the library together. The first of many are told while the rest wait.
-const OPENED_AT_ONCE: usize = 64;
+pub(in crate::engine) const OPENED_AT_ONCE: usize = 64;
 /// Samples that meet the targets together.
 const SCORED_AT_ONCE: usize = 256;
 /// What a loss of power may take.
@@ -44,7 +47,10 @@ pub(in crate::engine) enum Ask {
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
     /// How the library looks under these weights, each with the number of its model on the screen, and where it lies by a basis.
-    Survey { weights: Vec<(Digest, u16)>, basis: Option<Arc<Basis>> },
+    Survey {
+        weights: Vec<(Digest, u16)>,
+        basis: Option<Arc<Basis>>,
+    },
     /// Let the library go, then say so.
     Close(oneshot::Sender<()>),
 }
@@ -57,7 +63,10 @@ pub(in crate::engine) enum Reply {
         samples: Vec<Digest>,
     },
     /// Every survey has one.
-    Survey { weights: Vec<Digest>, picture: Picture },
+    Survey {
+        weights: Vec<Digest>,
+        picture: Picture,
+    },
     /// Something about the library that a person should know.
     Trouble(String),
 }
@@ -80,7 +89,7 @@ impl Matcher {
     ) -> io::Result<Self> {
         let (asks, asked) = blocking::channel();
         let (told, replies) = mpsc::unbounded_channel();
-        let dir = dir.join(DIR);
+        let dir = dir.join(LIBRARY_DIR);
         let composer = Composer::new(compose, min_margin, contents)?;
         let unkept = Arc::new(AtomicUsize::new(0));
         let counted = unkept.clone();

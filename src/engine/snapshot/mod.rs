@@ -5,5 +5,5 @@
 mod map;
 mod throughput;
 
-pub(super) use map::{Basis, Fitted, Map};
+pub(super) use map::{Basis, Fitted, Map, figure};
 pub(super) use throughput::Meter;

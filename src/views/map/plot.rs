@@ -3,10 +3,10 @@
 use ratatui::style::{Modifier, Style};
 
 use crate::{
-    api::{MapColour, Region, TargetStage},
+    api::{MapColour, MapPoint, Region, TargetStage},
     app::{
         State,
-        map::{Cell, MARGINS, Raster},
+        map::{Cell, Raster},
         targets::model_letter,
     },
     views::{panes::Ink, theme::Theme},
@@ -60,7 +60,7 @@ pub fn class(colour: MapColour, class: u16, theme: Theme) -> (char, Style) {
             1 => ('1', theme.attention()),
             2 => ('2', theme.model(1)),
             3 => ('3', theme.accent()),
-            class if class + 1 < MARGINS => ('4', theme.dim()),
+            class if class + 1 < MapPoint::MARGINS => ('4', theme.dim()),
             _ => ('?', theme.dim()),
         },
     }
@@ -121,7 +121,8 @@ fn mark(cell: &Cell, state: &State, raster: &Raster, theme: Theme) -> Option<(ch
 /// The most underserved regions by their rank in the list beside the map.
 fn numbers(state: &State, raster: &Raster, ink: &mut Ink<'_>) {
     let coverage = &state.snapshot.map.coverage;
-    let part = |low: f32, high: f32, at: u16, of: u16| low + (f32::from(at) + 0.5) / f32::from(of.max(1)) * (high - low);
+    let part =
+        |low: f32, high: f32, at: u16, of: u16| low + (f32::from(at) + 0.5) / f32::from(of.max(1)) * (high - low);
     let paying = coverage.regions.iter().take(NUMBERED).take_while(|region| region.need > 0.0);
     for (region, number) in paying.zip('1'..) {
         let x = part(coverage.min.0, coverage.max.0, region.column, coverage.columns);

@@ -8,10 +8,10 @@ use ratatui::{
 
 use super::plot::{NUMBERED, class, lack};
 use crate::{
-    api::{MapColour, MapLayout, TargetStage},
+    api::{MapColour, MapLayout, MapPoint, TargetStage},
     app::{
         Near, State,
-        map::{MARGINS, Raster, STAGES, z},
+        map::{Raster, STAGES, z},
         targets::{model_letter, stage_word},
     },
     views::{
@@ -103,7 +103,10 @@ fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> 
             };
             let mut lines = vec![
                 Line::styled("a sample of ours", theme.strong()),
-                Line::raw(format!("from {}", fit(&source, usize::from(width).saturating_sub(5), theme.glyphs.ellipsis))),
+                Line::raw(format!(
+                    "from {}",
+                    fit(&source, usize::from(width).saturating_sub(5), theme.glyphs.ellipsis)
+                )),
                 Line::raw(format!("loss {:.4} under {}", point.loss, model_letter(point.model.into()))),
             ];
             lines.extend(best);
@@ -113,7 +116,12 @@ fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> 
 }
 
 fn source(state: &State, index: u16) -> String {
-    state.snapshot.map.sources.get(usize::from(index)).map_or_else(|| "not looked up yet".to_owned(), |name| clean(name))
+    state
+        .snapshot
+        .map
+        .sources
+        .get(usize::from(index))
+        .map_or_else(|| "not looked up yet".to_owned(), |name| clean(name))
 }
 
 /// What the colours of samples mean, with how many there are of each.
@@ -130,7 +138,7 @@ fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16
     let entries: Vec<(u16, String)> = match colour {
         MapColour::Model => (0u16..).zip(snapshot.models.iter()).map(|(at, model)| (at, model.id.short())).collect(),
         MapColour::Source => (0u16..).zip(snapshot.map.sources.iter()).map(|(at, name)| (at, clean(name))).collect(),
-        MapColour::Margin => (0..MARGINS).map(|at| (at, margin_word(at, state))).collect(),
+        MapColour::Margin => (0..MapPoint::MARGINS).map(|at| (at, margin_word(at, state))).collect(),
     };
     let name_room = usize::from(width).saturating_sub(11).clamp(4, 18);
     let shown = entries.iter().take(room.max(1));
@@ -158,7 +166,7 @@ fn margin_word(class: u16, state: &State) -> String {
     match class {
         0 => "hits".to_owned(),
         1..=3 => format!("misses by {class}{sigma}"),
-        class if class + 1 < MARGINS => "misses by more".to_owned(),
+        class if class + 1 < MapPoint::MARGINS => "misses by more".to_owned(),
         _ => "met no target".to_owned(),
     }
 }

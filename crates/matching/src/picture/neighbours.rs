@@ -169,8 +169,7 @@ fn turn_back(places: &mut [[f32; 2]], start: &[[f32; 2]]) {
     let is_mirrored = strength(mirrored) > strength(plain);
     let turn = if is_mirrored { mirrored } else { plain };
     let length = strength(turn);
-    let (cos, sin) =
-        if length > 1e-12 { ((turn[0] / length) as f32, (turn[1] / length) as f32) } else { (1.0, 0.0) };
+    let (cos, sin) = if length > 1e-12 { ((turn[0] / length) as f32, (turn[1] / length) as f32) } else { (1.0, 0.0) };
     for place in places {
         let [x, y] = [place[0], if is_mirrored { -place[1] } else { place[1] }];
         *place = [(x * cos - y * sin) * scale + middle[0], (x * sin + y * cos) * scale + middle[1]];

@@ -88,10 +88,7 @@ pub(in crate::engine) fn cover<'a>(
     let mut regions: Vec<Region> = sums
         .into_iter()
         .filter(|sum| sum.region.samples + sum.region.open + sum.region.hit > 0)
-        .map(|sum| Region {
-            mean_margin: (sum.measured > 0).then(|| sum.margins / sum.measured as f32),
-            ..sum.region
-        })
+        .map(|sum| Region { mean_margin: (sum.measured > 0).then(|| sum.margins / sum.measured as f32), ..sum.region })
         .collect();
     // Amounts meet floats for a picture only: which region to look at first.
     let held = |region: &Region| f64::from(region.samples) + 1.0;

@@ -5,10 +5,11 @@
 
 mod basis;
 mod coverage;
+mod figure;
 
 use std::{collections::HashMap, sync::Arc};
 
-pub(in crate::engine) use self::{basis::Basis, coverage::Grid};
+pub(in crate::engine) use self::{basis::Basis, coverage::Grid, figure::figure};
 use crate::{
     api::{Coverage, MapLayout, MapModel, MapTarget, MapView, TargetRow, TargetStage},
     engine::matching::Picture,
@@ -167,7 +168,8 @@ impl Map {
         };
         let key = (basis.number, epoch);
         let models: Vec<(ObjectId, &[f32])> = models.collect();
-        let is_held = self.models.0 == key && self.models.1.iter().map(|(id, _)| id).eq(models.iter().map(|(id, _)| id));
+        let is_held =
+            self.models.0 == key && self.models.1.iter().map(|(id, _)| id).eq(models.iter().map(|(id, _)| id));
         if !is_held {
             let placed = models.iter().map(|(id, embedding)| (*id, basis.place_one(embedding)));
             self.models = (key, placed.collect());
@@ -308,12 +310,15 @@ mod tests {
         let rows = [row(1, vec![id(9)]), row(2, vec![id(9)]), row(3, vec![id(8)]), row(1, vec![])];
         let view = map.view(1, [(id(9), embedding.as_slice())].into_iter(), &rows);
         let places: Vec<(u32, f32, f32)> = view.targets.iter().map(|target| (target.row, target.x, target.y)).collect();
-        assert_eq!(places, [
-            (0, 0.5 + 0.25 * (x - 0.5), 0.25 + 0.25 * (y - 0.25)),
-            (1, x, y),
-            // The third is served by nobody that we know.
-            (3, 0.5, 0.25),
-        ]);
+        assert_eq!(
+            places,
+            [
+                (0, 0.5 + 0.25 * (x - 0.5), 0.25 + 0.25 * (y - 0.25)),
+                (1, x, y),
+                // The third is served by nobody that we know.
+                (3, 0.5, 0.25),
+            ]
+        );
         assert_eq!((view.models.len(), view.samples.len(), view.scored), (1, 1, 300));
         assert_eq!(view.coverage.regions.iter().map(|region| region.open).sum::<u32>(), 3);
     }
