@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     api::{
-        BoardView, EngineHandle, Level, MapView, Mode, MoneyLeft, NetworkView, RewardsView, ServerName, Snapshot, SubmissionState as State,
-        ThroughputView, WalletView,
+        BoardView, EngineHandle, Level, MapView, Mode, MoneyLeft, NetworkView, RewardsView, ServerName, Snapshot,
+        SubmissionState as State, ThroughputView, WalletView,
     },
     chain::client::Client,
     engine::{
@@ -42,7 +42,7 @@ use crate::{
             Budget, EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache,
             available_memory, best_placements,
         },
-        snapshot::{Map, Meter, Survey},
+        snapshot::{Map, Meter},
         watch::{Watch, look},
     },
     model,
@@ -136,6 +136,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         shelf,
         weights,
         dim,
+        dir: config.dir,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
         policy: config.policy,
@@ -171,7 +172,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         committed_due: true,
         candidates_due: false,
         survey_due: false,
-        survey: Survey::default(),
+        is_surveying: false,
         map: Map::default(),
         board_view: Arc::new(BoardView::default()),
         money_left: MoneyLeft::default(),
@@ -301,6 +302,7 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
         at_ms: now_ms(),
         mode: Mode::ReadOnly,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: name.into(),
             rpc_url: rpc_url.into(),
@@ -325,6 +327,7 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
             history: Arc::default(),
         },
         targets: Arc::default(),
+        looked_at: None,
         models: Arc::default(),
         map: Arc::new(MapView::default()),
         board: Arc::default(),
