@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LogLine, Mode, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -21,6 +21,12 @@ pub struct Snapshot {
     pub targets: Arc<Vec<TargetRow>>,
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
+    /// Who plays where, and what changed.
+    #[serde(default)]
+    pub board: Arc<BoardView>,
+    /// What lands somewhere; only after it was asked for.
+    #[serde(default)]
+    pub inspection: Option<Arc<Inspection>>,
     pub throughput: ThroughputView,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,

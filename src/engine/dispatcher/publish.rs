@@ -67,6 +67,8 @@ impl Dispatcher {
             network: self.network_view(),
             wallet: self.wallet_view(),
             map: share(&last.map, self.map_view(&targets, &colours)),
+            board: self.board_view.clone(),
+            inspection: self.inspection.clone(),
             targets: share(&last.targets, targets),
             models: share(&last.models, models),
             throughput: self.throughput_view(),
