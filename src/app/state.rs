@@ -6,6 +6,7 @@ use super::{
     Approvals, BoardScreen, Form, Inspector, LogView, MapWindow, Notifier, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
+    map,
 };
 use crate::{
     api::{Level, Snapshot, SubmissionRow},
@@ -247,6 +248,7 @@ impl State {
         };
         state.take(snapshot);
         state.log.follow(&state.snapshot);
+        map::settle(&mut state);
         state
     }
 
