@@ -28,7 +28,11 @@ use somascope::{
 use tokio::sync::{mpsc, watch};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const OPTIONS: Options = Options { look: Look { ascii: false, colour: true }, mouse: false, low_bandwidth: false };
+const LOOK: Look = Look { ascii: false, colour: true };
+
+fn options() -> Options {
+    Options { look: LOOK, ..Options::from_env(|_| None) }
+}
 
 /// A busy network on which no displayed text depends on the second: last heard hours ago, the epoch over.
 fn still() -> Snapshot {
@@ -106,7 +110,7 @@ fn play<F: Future<Output = ()>>(snapshot: Snapshot, script: impl FnOnce(Player) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let player = Player { inputs, engine, screen };
-        tokio::join!(drive(&mut emulator, stream, handle, OPTIONS), script(player)).0
+        tokio::join!(drive(&mut emulator, stream, handle, options()), script(player)).0
     })
 }
 
@@ -282,7 +286,7 @@ fn child() {
         Poll::Ready(Some(())) => panic!("the owner fell over"),
         Poll::Ready(None) | Poll::Pending => Poll::Pending,
     });
-    let end = run_with(handle, Options { mouse: true, ..OPTIONS }, more);
+    let end = run_with(handle, Options { mouse: true, ..options() }, more);
     println!("ended with {end:?}");
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::layout::Size;
 use crate::api::{Command, Event, Snapshot};
 
@@ -24,7 +26,7 @@ pub enum AppEvent {
 }
 
 /// Keys as the registry of actions names them; everything else that a terminal can send is no key of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Key {
     Char(char),
     Ctrl(char),
@@ -68,7 +70,7 @@ impl Key {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mouse {
     Click { column: u16, row: u16 },
     WheelUp,

@@ -130,6 +130,8 @@ pub struct State {
     pub model_selected: usize,
     pub notice: Option<Notice>,
     pub mouse: bool,
+    /// Charts move in steps: each change costs the line to the terminal.
+    pub low_bandwidth: bool,
     pub life: Life,
 }
 
@@ -152,6 +154,7 @@ impl State {
             model_selected: 0,
             notice: None,
             mouse: false,
+            low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);

@@ -15,6 +15,7 @@ mod epoch;
 mod exit;
 mod headless;
 mod library;
+mod look;
 mod models;
 mod near;
 mod network;
@@ -23,6 +24,8 @@ mod output;
 mod pinning;
 mod place;
 mod play;
+mod relay;
+mod replay;
 mod rewards;
 mod run;
 mod score;
@@ -72,6 +75,7 @@ enum Command {
     Submit(submit::Submit),
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
+    Replay(replay::Replay),
     Doctor(doctor::Doctor),
 }
 
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),
