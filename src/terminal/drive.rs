@@ -230,6 +230,7 @@ struct Core {
 impl Core {
     fn new(size: app::layout::Size, first: Arc<Snapshot>, options: Options) -> Self {
         let mut state = State::new(options.look, size, unix_ms(), first);
+        state.keymap = options.keymap;
         state.mouse = options.mouse;
         state.low_bandwidth = options.low_bandwidth;
         state.notice = options.hint.map(|text| Notice { level: Level::Info, text, until_ms: state.now_ms + HINT_MS });

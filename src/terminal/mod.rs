@@ -24,18 +24,24 @@ pub use screen::TtyScreen;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
+    sync::Arc,
 };
 
 use crossterm::event::EventStream;
 use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
-use crate::{api, app::Look, views::Palette};
+use crate::{
+    api,
+    app::{Look, actions::Keymap},
+    views::Palette,
+};
 
 /// How the interface behaves; everything else it learns from the engine.
 #[derive(Debug)]
 pub struct Options {
     pub look: Look,
     pub palette: Palette,
+    pub keymap: Arc<Keymap>,
     /// Take the mouse from the start; the key `M` changes it.
     pub mouse: bool,
     /// Two pictures a second instead of thirty, and charts that move in steps.
@@ -61,6 +67,7 @@ impl Options {
         Self {
             look: Look { ascii: !utf8, colour: set("NO_COLOR").is_none() },
             palette: Palette::default(),
+            keymap: Arc::default(),
             mouse: false,
             low_bandwidth: false,
             sync: true,

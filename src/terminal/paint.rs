@@ -219,8 +219,9 @@ mod tests {
             Color::Rgb(1, 2, 3),
         ];
         let weights = [Modifier::empty(), Modifier::BOLD, Modifier::DIM, Modifier::REVERSED, Modifier::UNDERLINED];
-        let pick = proptest::sample::select;
-        (pick(colours.to_vec()), pick(colours.to_vec()), pick(weights.to_vec()), pick(weights.to_vec()))
+        let colour = || proptest::sample::select(colours.to_vec());
+        let weight = || proptest::sample::select(weights.to_vec());
+        (colour(), colour(), weight(), weight())
             .prop_map(|(fg, bg, one, other)| Style::new().fg(fg).bg(bg).add_modifier(one | other))
     }
 

@@ -25,6 +25,9 @@ pub struct Header {
     pub colour: bool,
     pub mouse: bool,
     pub low_bandwidth: bool,
+    /// Actions whose keys are not the usual ones.
+    #[serde(default)]
+    pub keys: Vec<(String, Vec<Key>)>,
     /// The word at the start, and until when it is shown.
     pub hint: Option<(Level, String, u64)>,
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::Snapshot,
-    app::{AppEvent, Look, Notice, State, layout::Size},
+    app::{AppEvent, Look, Notice, State, actions::Keymap, layout::Size},
     primitives::clean,
 };
 
@@ -79,6 +79,9 @@ impl Recording {
     /// The state in which it begins.
     pub fn state(&self, look: Look, size: Size) -> State {
         let mut state = State::new(look, size, self.header.now_ms, Arc::clone(&self.first));
+        let keys = self.header.keys.iter().map(|(id, keys)| (id.as_str(), keys.clone()));
+        // Of another version's actions, those that there are not cannot be bound.
+        state.keymap = Arc::new(Keymap::with(keys).unwrap_or_default());
         state.mouse = self.header.mouse;
         state.low_bandwidth = self.header.low_bandwidth;
         state.notice = self.header.hint.clone().map(|(level, text, until_ms)| Notice { level, text, until_ms });

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     api::Snapshot,
-    app::{AppEvent, Dialog, Key, Place, State},
+    app::{
+        AppEvent, Dialog, Key, Place, Purpose, State,
+        actions::{ACTIONS, ActionInfo, Keymap},
+    },
 };
 
 /// Events that may wait for the disk.
@@ -103,6 +106,7 @@ impl Recorder {
             colour: state.look.colour,
             mouse: state.mouse,
             low_bandwidth: state.low_bandwidth,
+            keys: other_keys(&state.keymap),
             hint: state.notice.as_ref().map(|notice| (notice.level, notice.text.clone(), notice.until_ms)),
         })));
         self.send(Taken::Snapshot(Arc::clone(&state.snapshot)));
@@ -160,9 +164,19 @@ impl Drop for Recorder {
     }
 }
 
+fn other_keys(keymap: &Keymap) -> Vec<(String, Vec<Key>)> {
+    let usual = Keymap::default();
+    let is_other = |info: &&ActionInfo| keymap.keys(info) != usual.keys(info);
+    ACTIONS.iter().filter(is_other).map(|info| (info.id.to_owned(), keymap.keys(info).to_vec())).collect()
+}
+
 /// Whether what is typed now may be a secret: everything that this list does not know as open.
 fn types_in_secret(state: &State) -> bool {
-    state.place() == Place::Typing && !matches!(state.dialog, Some(Dialog::Filter))
+    let open = [Purpose::Palette, Purpose::TargetFilter, Purpose::HelpSearch];
+    match state.dialog {
+        Some(Dialog::Typing(purpose)) => !open.contains(&purpose),
+        _ => state.place() == Place::Typing,
+    }
 }
 
 struct Writer {
