@@ -214,6 +214,8 @@ pub struct State {
     pub notice: Option<Notice>,
     pub notifier: Notifier,
     pub mouse: bool,
+    /// Charts move in steps: each change costs the line to the terminal.
+    pub low_bandwidth: bool,
     pub life: Life,
 }
 
@@ -244,6 +246,7 @@ impl State {
             notice: None,
             notifier: Notifier::default(),
             mouse: false,
+            low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);

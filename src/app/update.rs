@@ -109,6 +109,7 @@ fn refusal(state: &State, info: &ActionInfo) -> Option<&'static str> {
     }
     match info.action {
         Action::AcceptProtocol if !state.offers(info.action) => Some("the network speaks a protocol that is known"),
+        Action::EditPolicy if state.snapshot.version == 0 => Some("the engine has not told its limits yet"),
         Action::Approve | Action::Reject | Action::ApproveAll if state.undecided() == 0 => {
             Some("nothing waits for a decision")
         }
