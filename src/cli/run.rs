@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
+    bucket::BucketArgs,
     data::{DATA_HELP, DataArgs},
     device::DeviceArgs,
     environment::Environment,
@@ -73,7 +74,7 @@ pub struct Run {
     scorer: Vec<String>,
     /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
     /// sees a sample only if they know its address, which is in no list.
-    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    #[arg(long, value_name = "http://HOST:PORT")]
     share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
@@ -87,9 +88,11 @@ pub struct Run {
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -103,10 +106,13 @@ impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
         let devices = self.device.placements()?;
+        if self.share_data.is_some() && self.scorer.is_empty() {
+            bail!("--share-data is for scoring services: name them with --scorer, or leave it out");
+        }
         let environment = Environment::read(Path::new("."))?;
         let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
-        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
+        let store = network.bucket(&environment, &self.bucket)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
