@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, MapWindow, TargetList,
-    actions::Action,
+    Approvals, MapWindow, TargetList, TextField,
+    actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
 };
 use crate::{
@@ -55,14 +55,54 @@ pub enum Screen {
     Log,
 }
 
+impl Screen {
+    pub fn place(self) -> Place {
+        match self {
+            Self::Dashboard => Place::Dashboard,
+            Self::Pane(pane) => Place::Pane(pane),
+            Self::Models => Place::Models,
+            Self::Approvals => Place::Approvals,
+            Self::Log => Place::Log,
+        }
+    }
+}
+
 /// What lies above the screen and takes the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialog {
     Help,
     /// Asks before this action.
     Confirm(Action),
-    /// The filter of the targets is being typed.
-    Filter,
+    /// A line of text is being typed.
+    Typing(Purpose),
+}
+
+/// What a line of text is typed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Above the screen, with what fits below it.
+    Palette,
+    TargetFilter,
+    HelpSearch,
+}
+
+impl Purpose {
+    /// Before the text.
+    pub fn prompt(self) -> &'static str {
+        match self {
+            Self::Palette => ":",
+            Self::TargetFilter => "filter /",
+            Self::HelpSearch => "search /",
+        }
+    }
+
+    /// Behind it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Palette => "Enter does it, Esc leaves",
+            Self::TargetFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+        }
+    }
 }
 
 /// Where a key lands: what the registry's actions are bound to.
@@ -78,6 +118,27 @@ pub enum Place {
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
+}
+
+impl Place {
+    /// As the documents name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Pane(Pane::Wallet) => "wallet",
+            Self::Pane(Pane::Targets) => "targets",
+            Self::Pane(Pane::Map) => "map",
+            Self::Pane(Pane::Throughput) => "throughput",
+            Self::Pane(Pane::Rewards) => "rewards",
+            Self::Models => "models",
+            Self::Approvals => "approvals",
+            Self::Log => "log",
+            Self::Help => "help",
+            Self::Confirm => "question",
+            Self::Typing => "text",
+            Self::Settling => "leaving",
+        }
+    }
 }
 
 /// The engine as the interface knows it.
@@ -128,6 +189,12 @@ pub struct State {
     /// Log lines below the visible part: 0 follows the newest.
     pub log_back: usize,
     pub model_selected: usize,
+    /// The line being typed.
+    pub field: TextField,
+    /// Help shows only what has this in it; lower case.
+    pub help_search: String,
+    pub palette: Palette,
+    pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
     pub mouse: bool,
     pub life: Life,
@@ -150,6 +217,10 @@ impl State {
             scroll: 0,
             log_back: 0,
             model_selected: 0,
+            field: TextField::default(),
+            help_search: String::new(),
+            palette: Palette::default(),
+            keymap: Arc::default(),
             notice: None,
             mouse: false,
             life: Life::Running,
@@ -178,14 +249,8 @@ impl State {
             (Life::Settling { .. }, _) => Place::Settling,
             (_, Some(Dialog::Help)) => Place::Help,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
-            (_, Some(Dialog::Filter)) => Place::Typing,
-            (_, None) => match self.screen {
-                Screen::Dashboard => Place::Dashboard,
-                Screen::Pane(pane) => Place::Pane(pane),
-                Screen::Models => Place::Models,
-                Screen::Approvals => Place::Approvals,
-                Screen::Log => Place::Log,
-            },
+            (_, Some(Dialog::Typing(_))) => Place::Typing,
+            (_, None) => self.screen.place(),
         }
     }
 

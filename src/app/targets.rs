@@ -1,7 +1,8 @@
 //! The targets' table: order, filter and selection. Sorted once per snapshot, never while drawing.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
+use super::{Effect, Purpose, State, actions::Action, update::type_for};
 use crate::{
     api::{ModelRow, Snapshot, TargetRow, TargetStage},
     primitives::ObjectId,
@@ -114,6 +115,19 @@ impl TargetList {
             self.is_chosen = to > 0;
         }
     }
+}
+
+/// What the registry's actions do here; `None` for those of other screens.
+pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
+    match action {
+        Action::Sort => state.targets.sort_next(&Arc::clone(&state.snapshot)),
+        Action::Filter => {
+            let filter = state.targets.filter.clone();
+            type_for(state, Purpose::TargetFilter, filter);
+        }
+        _ => return None,
+    }
+    Some(Vec::new())
 }
 
 /// The word for a stage, on every screen and in the filter.

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use super::{
-    AppEvent, Dialog, Effect, Key, Leave, Life, Mouse, Notice, Pane, Place, Screen, State, Verdict,
-    actions::{self, Action, ActionInfo, Asks},
+    AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
+    actions::{self, Action, ActionInfo, Asks, Palette},
+    approvals, hints, map, targets,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
 const NOTICE_MS: u64 = 6_000;
 /// Lines that a page key and three that the wheel moves.
 const PAGE: isize = 10;
-/// Longest filter; ids have 64 digits.
-const FILTER_CHARS: usize = 64;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
@@ -20,8 +19,9 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
         AppEvent::Paste(text) => {
-            if state.dialog == Some(Dialog::Filter) {
-                text.chars().for_each(|c| type_char(state, c));
+            let Some(Dialog::Typing(purpose)) = state.dialog else { return Vec::new() };
+            if state.field.paste(&text) {
+                typed_into(state, purpose);
             }
             vec![Effect::Redraw]
         }
@@ -54,10 +54,17 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
 }
 
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
-    if state.place() == Place::Typing {
-        return typed(state, key);
+    if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
+        return typed(state, purpose, key);
     }
-    let Some(info) = actions::lookup(key, state.place()) else { return Vec::new() };
+    match state.keymap.lookup(key, state.place()) {
+        Some(info) => choose(state, info),
+        None => Vec::new(),
+    }
+}
+
+/// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
+fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
     if let Some(refusal) = refusal(state, info) {
         return note(state, Level::Warning, refusal);
     }
@@ -102,7 +109,16 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Help => {
             state.scroll = 0;
+            state.help_search.clear();
             state.dialog = Some(Dialog::Help);
+        }
+        Action::Palette => {
+            state.palette = palette(state, "");
+            type_for(state, Purpose::Palette, "");
+        }
+        Action::SearchHelp => {
+            let search = state.help_search.clone();
+            type_for(state, Purpose::HelpSearch, search);
         }
         Action::Back => {
             state.scroll = 0;
@@ -128,27 +144,15 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PageDown => scroll(state, PAGE),
         Action::Top => scroll(state, isize::MIN),
         Action::Bottom => scroll(state, isize::MAX),
-        Action::Approve => effects.extend(answer(state, Verdict::Approved)),
-        Action::Reject => effects.extend(answer(state, Verdict::Rejected)),
-        Action::ApproveAll => {
-            state.approvals.answer_all(&Arc::clone(&state.snapshot).approvals);
-            effects.push(Effect::Send(Command::ApproveAll));
-        }
         Action::AcceptProtocol => {
             let version = state.snapshot.network.unaccepted_protocol;
             effects.extend(version.map(|version| Effect::Send(Command::AcceptProtocol(version))));
         }
-        Action::Hex => state.approvals.hex = !state.approvals.hex,
         Action::Mode => {
             let to = if state.snapshot.mode == Mode::Auto { Mode::Manual } else { Mode::Auto };
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
-        Action::Sort => state.targets.sort_next(&Arc::clone(&state.snapshot)),
-        Action::Filter => state.dialog = Some(Dialog::Filter),
-        Action::ZoomIn => state.map.zoom_in(),
-        Action::ZoomOut => state.map.zoom_out(),
-        Action::NextTarget => state.map.next_target(&Arc::clone(&state.snapshot).map),
         Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
@@ -159,8 +163,28 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 effects = act(state, confirmed);
             }
         }
+        // What belongs to one screen, its module does.
+        action => {
+            let done = approvals::act(state, action)
+                .or_else(|| targets::act(state, action))
+                .or_else(|| map::act(state, action));
+            effects.extend(done.unwrap_or_default());
+        }
     }
     effects
+}
+
+/// Opens a line to type.
+pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<String>) {
+    state.field = TextField::new(text);
+    state.dialog = Some(Dialog::Typing(purpose));
+}
+
+fn palette(state: &State, words: &str) -> Palette {
+    let read_only = state.snapshot.mode == Mode::ReadOnly;
+    let mut palette = Palette::of(state.screen.place(), words, |action| state.offers(action));
+    palette.found.retain(|info| !(read_only && info.mutates));
+    palette
 }
 
 /// Opens a screen; its own key closes it again.
@@ -183,7 +207,9 @@ fn scroll(state: &mut State, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
     let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
     match (state.dialog, state.screen) {
-        (None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => state.targets.step(&snapshot.targets, by),
+        (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
+            state.targets.step(&snapshot.targets, by)
+        }
         (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Models) => {
@@ -202,14 +228,6 @@ fn scroll(state: &mut State, by: isize) {
     }
 }
 
-fn answer(state: &mut State, verdict: Verdict) -> Option<Effect> {
-    let id = state.approvals.answer(&Arc::clone(&state.snapshot).approvals, verdict)?;
-    Some(Effect::Send(match verdict {
-        Verdict::Approved => Command::Approve(id),
-        Verdict::Rejected => Command::Reject(id),
-    }))
-}
-
 fn copy(state: &mut State) -> Option<Effect> {
     let snapshot = &state.snapshot;
     let text = match state.screen {
@@ -226,31 +244,50 @@ fn copy(state: &mut State) -> Option<Effect> {
     Some(Effect::Copy(text))
 }
 
-fn typed(state: &mut State, key: Key) -> Vec<Effect> {
-    match key {
-        Key::Enter => state.dialog = None,
-        Key::Esc | Key::Ctrl('c') => {
-            state.dialog = None;
-            state.targets.set_filter(String::new(), &Arc::clone(&state.snapshot));
+fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
+    let leave = match purpose {
+        Purpose::HelpSearch => Some(Dialog::Help),
+        Purpose::Palette | Purpose::TargetFilter => None,
+    };
+    match (purpose, key) {
+        (_, Key::Esc | Key::Ctrl('c')) => {
+            state.field = TextField::default();
+            state.dialog = leave;
+            typed_into(state, purpose);
         }
-        Key::Backspace => {
-            let mut filter = state.targets.filter.clone();
-            filter.pop();
-            state.targets.set_filter(filter, &Arc::clone(&state.snapshot));
+        (Purpose::Palette, Key::Backspace) if state.field.text().is_empty() => state.dialog = leave,
+        (Purpose::Palette, Key::Enter) => {
+            state.dialog = leave;
+            return match state.palette.chosen() {
+                Some(info) => choose(state, info),
+                None => note(state, Level::Warning, "nothing of that name can be done here"),
+            };
         }
-        Key::Char(c) => type_char(state, c),
-        Key::Up => state.targets.step(&Arc::clone(&state.snapshot).targets, -1),
-        Key::Down => state.targets.step(&Arc::clone(&state.snapshot).targets, 1),
-        _ => return Vec::new(),
+        (_, Key::Enter) => state.dialog = leave,
+        (Purpose::Palette, Key::Up | Key::BackTab | Key::Ctrl('p')) => state.palette.step(-1),
+        (Purpose::Palette, Key::Down | Key::Tab | Key::Ctrl('n')) => state.palette.step(1),
+        // What is filtered is still moved through.
+        (_, Key::Up | Key::Ctrl('p')) => scroll(state, -1),
+        (_, Key::Down | Key::Ctrl('n')) => scroll(state, 1),
+        (_, key) => {
+            if state.field.key(key) {
+                typed_into(state, purpose);
+            }
+        }
     }
     vec![Effect::Redraw]
 }
 
-fn type_char(state: &mut State, c: char) {
-    let mut filter = state.targets.filter.clone();
-    if !c.is_control() && filter.chars().count() < FILTER_CHARS {
-        filter.push(c);
-        state.targets.set_filter(filter, &Arc::clone(&state.snapshot));
+/// The text has changed: what depends on it follows.
+fn typed_into(state: &mut State, purpose: Purpose) {
+    let text = state.field.text().to_owned();
+    match purpose {
+        Purpose::Palette => state.palette = palette(state, &text),
+        Purpose::TargetFilter => state.targets.set_filter(text, &Arc::clone(&state.snapshot)),
+        Purpose::HelpSearch => {
+            state.scroll = 0;
+            state.help_search = text.to_lowercase();
+        }
     }
 }
 
@@ -259,9 +296,16 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
         return Vec::new();
     }
     match mouse {
-        Mouse::WheelUp => scroll(state, -3),
-        Mouse::WheelDown => scroll(state, 3),
-        Mouse::Click { column, row } => {
+        Mouse::WheelUp { .. } => scroll(state, -3),
+        Mouse::WheelDown { .. } => scroll(state, 3),
+        Mouse::Down { column, row } => {
+            let footer = state.frame().footer;
+            if footer.contains(column, row) {
+                let hit = |hint: &Hint| (hint.x..hint.x + hint.width() - 2).contains(&(column - footer.x));
+                let action = hints(state, footer.width).iter().find(|hint| hit(hint)).and_then(|hint| hint.action);
+                let info = action.and_then(|action| actions::at(state.place()).find(|info| info.action == action));
+                return info.map_or_else(Vec::new, |info| choose(state, info));
+            }
             if (state.dialog, state.screen) != (None, Screen::Dashboard) {
                 return Vec::new();
             }
@@ -271,6 +315,7 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
                 None => return Vec::new(),
             }
         }
+        Mouse::Drag { .. } | Mouse::Up { .. } => return Vec::new(),
     }
     vec![Effect::Redraw]
 }

@@ -4,8 +4,11 @@ use std::fmt;
 
 use toml_edit::{Document, Item, TableLike, Value};
 
-use super::{Facts, Kind, SECTIONS, Setting, keys};
-use crate::app::Key;
+use super::{Facts, Kind, SECTIONS, Setting};
+use crate::app::{
+    Key, UnknownKey,
+    actions::{Keymap, KeymapError},
+};
 
 /// Settings that a file has, and what is wrong with it. A file with problems is not used at all: half of what somebody wanted may be
 /// the opposite of it.
@@ -49,6 +52,14 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.text)
     }
+}
+
+/// The keys of every action, with those of a file.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn keymap(bindings: &[Binding]) -> Result<Keymap, Vec<KeymapError>> {
+    Keymap::with(bindings.iter().map(|binding| (binding.action.as_str(), binding.keys.clone())))
 }
 
 impl File {
@@ -193,6 +204,10 @@ impl Reader<'_> {
     fn keys(&mut self, table: &dyn TableLike) {
         for (action, item) in table.iter() {
             let at = item.span().map_or(0, |span| span.start);
+            if names_secret(action) || item.as_str().is_some_and(looks_secret) {
+                self.secret(key_at(table, action), &format!("keys.{action}"));
+                continue;
+            }
             let names: Option<Vec<&str>> = match item.as_value() {
                 Some(Value::String(name)) => Some(vec![name.value()]),
                 Some(Value::Array(names)) => names.iter().map(Value::as_str).collect(),
@@ -204,10 +219,25 @@ impl Reader<'_> {
                 continue;
             };
             let (line, _) = position(self.text, key_at(table, action));
-            match names.into_iter().map(keys::parse_key).collect() {
+            match names.into_iter().map(str::parse).collect() {
                 Ok(keys) => self.file.bindings.push(Binding { action: action.to_owned(), keys, line }),
-                Err(wrong) => self.problem(at, format!("`keys.{action}`: {wrong}")),
+                Err(wrong) => {
+                    let wrong: UnknownKey = wrong;
+                    self.problem(at, format!("`keys.{action}`: {wrong}"));
+                }
             }
+        }
+        let Err(errors) = keymap(&self.file.bindings) else { return };
+        for error in errors {
+            let id = match &error {
+                KeymapError::Unknown { id, .. } => id.as_str(),
+                KeymapError::Twice { second, .. } => second,
+                KeymapError::Unbound { id } => id,
+            };
+            // An action that lost its last key to another one has no place of its own.
+            let at = table.key(id).or_else(|| table.iter().next().and_then(|(first, _)| table.key(first)));
+            let at = at.and_then(toml_edit::Key::span).map_or(0, |span| span.start);
+            self.problem(at, format!("[keys]: {error}"));
         }
     }
 }

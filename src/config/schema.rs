@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{Facts, Kind, SECTIONS};
+use crate::app::actions::ACTIONS;
 
-/// JSON schema (2020-12). `actions`: id and help of what keys can be bound to.
-pub fn schema(facts: &[Facts], actions: &[(String, String)]) -> Value {
+/// JSON schema (2020-12).
+pub fn schema(facts: &[Facts]) -> Value {
     let mut tables = Map::new();
     for (section, about) in SECTIONS {
         let of_section = facts.iter().filter(|facts| facts.setting.section() == *section);
@@ -13,14 +14,12 @@ pub fn schema(facts: &[Facts], actions: &[(String, String)]) -> Value {
             of_section.map(|facts| (facts.setting.key().to_owned(), property(facts))).collect();
         tables.insert((*section).to_owned(), table(about, properties));
     }
-    if !actions.is_empty() {
-        let key = json!({ "type": "string", "minLength": 1 });
-        let keys = actions.iter().map(|(id, help)| {
-            let one_or_more = json!([key, { "type": "array", "items": key }]);
-            (id.clone(), json!({ "description": help, "anyOf": one_or_more }))
-        });
-        tables.insert("keys".to_owned(), table("Keys of the dashboard's actions.", keys.collect()));
-    }
+    let key = json!({ "type": "string", "minLength": 1 });
+    let keys = ACTIONS.iter().map(|info| {
+        let one_or_more = json!([key, { "type": "array", "items": key }]);
+        (info.id.to_owned(), json!({ "description": info.help, "anyOf": one_or_more }))
+    });
+    tables.insert("keys".to_owned(), table("Keys of the dashboard's actions.", keys.collect()));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "somascope's config.toml",

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Facts, Kind, SECTIONS};
+use crate::app::actions::ACTIONS;
 
 /// How wide comments are.
 const WIDTH: usize = 118;
@@ -18,8 +19,8 @@ process beats one of .env in the working directory, that beats this file. `somas
 Secrets never belong into this file, and one that has some is refused: see .env.example. A file with any mistake in it is not used at all. \
 Paths may begin with ~/; relative ones begin where somascope is started.";
 
-/// The template. `actions`: id, keys and help of every action of the dashboard, for the table `[keys]`.
-pub fn template(facts: &[Facts], actions: &[(String, Vec<String>, String)]) -> String {
+/// The template.
+pub fn template(facts: &[Facts]) -> String {
     let mut text = String::new();
     HEAD.split("\n\n").enumerate().for_each(|(n, paragraph)| {
         if n > 0 {
@@ -36,20 +37,19 @@ pub fn template(facts: &[Facts], actions: &[(String, Vec<String>, String)]) -> S
             setting(&mut text, facts);
         }
     }
-    if !actions.is_empty() {
-        text.push('\n');
-        comment(
-            &mut text,
-            "Keys of the dashboard: an action, and the key or the keys that stand for it instead of its own. A key is one character (\"Y\" \
-             is not \"y\"), \"ctrl-\" and a letter, or one of space, enter, esc, tab, shift-tab, backspace, up, down, left, right, pgup, \
-             pgdn, home, end. No key may mean two things at one place, and leaving always needs one.",
-        );
-        text.push_str("[keys]\n");
-        for (id, keys, help) in actions {
-            comment(&mut text, help);
-            let keys: Vec<String> = keys.iter().map(|key| literal(key)).collect();
-            let _ = writeln!(text, "#{id} = [{}]", keys.join(", "));
-        }
+    text.push('\n');
+    comment(
+        &mut text,
+        "Keys of the dashboard: an action, and the key or the keys that stand for it instead of its own; [] takes its keys away, and the palette \
+         still finds it. A key is one character (\"Y\" is not \"y\"), Ctrl-x, F1 to F12, or one of Enter, Esc, Tab, Shift-Tab, Space, \
+         Backspace, Del, Up, Down, Left, Right, PgUp, PgDn, Home and End. A key that is given here is taken from whatever else had it on the \
+         same screen.",
+    );
+    text.push_str("[keys]\n");
+    for info in ACTIONS {
+        comment(&mut text, info.help);
+        let keys: Vec<String> = info.keys.iter().map(|key| literal(&key.name(true))).collect();
+        let _ = writeln!(text, "#{} = [{}]", info.id, keys.join(", "));
     }
     text
 }
