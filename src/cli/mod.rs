@@ -2,7 +2,9 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod bucket;
 mod claim;
+mod config;
 mod confirm;
 mod data;
 mod demo;
@@ -27,6 +29,7 @@ mod rewards;
 mod run;
 mod score;
 mod serve;
+mod settings;
 mod signer;
 mod specialists;
 mod submit;
@@ -35,10 +38,11 @@ mod time;
 mod wallet;
 
 use std::{
+    ffi::OsString,
     fs::OpenOptions,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Mutex,
     time::Duration,
@@ -49,11 +53,15 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::exit::Exit;
+use self::settings::Setup;
 
 /// The cockpit of a SOMA data submitter: score, see, approve, submit and claim, from a terminal.
 #[derive(Parser)]
 #[command(name = "somascope", version, propagate_version = true)]
 struct Cli {
+    /// Another configuration file; `none`: none [env: SOMASCOPE_CONFIG] [default: what `somascope config path` prints].
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -73,6 +81,7 @@ enum Command {
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
     Doctor(doctor::Doctor),
+    Config(config::Config),
 }
 
 /// What every command takes.
@@ -86,27 +95,41 @@ struct CommonArgs {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Demo(command) => command.run(),
-        Command::Devnet(command) => command.run(),
-        Command::Run(command) => command.run(),
-        Command::Score(command) => command.run(),
-        Command::Serve(command) => command.run(),
-        Command::Submit(command) => command.run(),
-        Command::Claim(command) => command.run(),
-        Command::Rewards(command) => command.run(),
-        Command::Doctor(command) => command.run(),
-        Command::Wallet(command) => command.run(),
-        Command::Targets(command) => command.run(),
-        Command::Models(command) => command.run(),
-        Command::Epoch(command) => command.run(),
-    };
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let result = settings::parse(&args).and_then(|(cli, setup)| cli.run(setup));
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.
         let _ = writeln!(io::stderr(), "error: {}", exit::line(&error));
         Exit::of(&error)
     });
     exit.into()
+}
+
+impl Cli {
+    fn run(self, setup: Setup) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Demo(mut command) => {
+                command.play.setup = setup;
+                command.run()
+            }
+            Command::Run(mut command) => {
+                command.play.setup = setup;
+                command.run()
+            }
+            Command::Devnet(command) => command.run(),
+            Command::Score(command) => command.run(),
+            Command::Serve(command) => command.run(),
+            Command::Submit(command) => command.run(),
+            Command::Claim(command) => command.run(),
+            Command::Rewards(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Wallet(command) => command.run(),
+            Command::Targets(command) => command.run(),
+            Command::Models(command) => command.run(),
+            Command::Epoch(command) => command.run(),
+            Command::Config(command) => command.run(self.config.as_deref()),
+        }
+    }
 }
 
 /// What modules report through `tracing` goes to a file: standard error belongs to progress, the screen to the dashboard.

@@ -6,8 +6,8 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    bucket::BucketArgs,
     CommonArgs, Exit,
+    bucket::BucketArgs,
     environment::Environment,
     network::{Network, NetworkArgs},
     output::Page,
@@ -94,11 +94,7 @@ impl OrderArgs {
 }
 
 /// Where submissions are uploaded.
-pub fn store(
-    environment: &Environment,
-    network: &NetworkArgs,
-    bucket: &BucketArgs,
-) -> anyhow::Result<Option<Store>> {
+pub fn store(environment: &Environment, network: &NetworkArgs, bucket: &BucketArgs) -> anyhow::Result<Option<Store>> {
     Ok(network.resolve(environment)?.bucket(environment, bucket)?.map(Store::new).transpose()?)
 }
 

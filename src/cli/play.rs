@@ -12,6 +12,7 @@ use super::{
     Exit,
     headless::{self, Report},
     output::warn_unprinted,
+    settings::Setup,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
@@ -37,6 +38,9 @@ pub struct Play {
     /// Draw at most two pictures a second.
     #[arg(long)]
     low_bandwidth: bool,
+    /// What the configuration says that is no option.
+    #[arg(skip)]
+    pub(super) setup: Setup,
 }
 
 impl Play {

@@ -17,7 +17,7 @@ use super::{
     order::tell_line,
 };
 use crate::{
-    config::{Binding, Facts, File, Layers, Origin, Problem, SETTINGS, Value, Variable, applies, documented},
+    config::{Binding, Facts, File, Layers, Origin, Problem, SETTINGS, Value, applies, documented},
     primitives::clean,
 };
 
@@ -62,10 +62,7 @@ impl Sources {
     pub fn read(config: Option<&Path>) -> anyhow::Result<Self> {
         let tree = documented(Cli::command());
         let facts = Facts::all(&tree);
-        let environment = Environment::read(Path::new(".")).unwrap_or_else(|error| {
-            tell_line(&format!("warning: {error}; what else is in .env is left out"));
-            Environment::of_process()
-        });
+        let environment = environment();
         let place = place(config, &environment);
         let file = place.as_ref().map(|place| open(place, &facts)).transpose()?.flatten();
         let home = BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
@@ -81,10 +78,6 @@ impl Sources {
         problems.map(|problem| clean(&format!("{path}:{problem}"))).collect()
     }
 
-    fn is_broken(&self) -> bool {
-        self.file.as_ref().is_some_and(File::is_broken)
-    }
-
     fn has_secret(&self) -> bool {
         self.file.iter().flat_map(|file| &file.problems).any(|problem| problem.is_secret)
     }
@@ -95,8 +88,7 @@ impl Sources {
         let known: BTreeSet<&str> = SETTINGS.iter().map(|setting| setting.env).chain(SECRETS).chain(OTHERS).collect();
         let process: Vec<String> = env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let named = process.iter().map(String::as_str).chain(self.environment.names());
-        let unknown: BTreeSet<&str> =
-            named.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect();
+        let unknown: BTreeSet<&str> = named.filter(|name| name.starts_with(PREFIX) && !known.contains(name)).collect();
         let told = unknown.into_iter().filter_map(|name| {
             let near = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), known));
             let (_, meant) = near.filter(|(edits, _)| *edits <= 2).min()?;
@@ -114,7 +106,8 @@ impl Sources {
         let matches = self.layers.inject(tree(), top).try_get_matches_from(args)?;
         // Who points at another network on the command line does not mean the services of the one in the file.
         let mut layers = self.layers.clone();
-        for subject in SETTINGS.iter().filter(|setting| SETTINGS.iter().any(|other| other.about == Some(setting.path))) {
+        for subject in SETTINGS.iter().filter(|setting| SETTINGS.iter().any(|other| other.about == Some(setting.path)))
+        {
             if let Some(values) = given(&matches, top, subject.arg, subject.path) {
                 layers = layers.with_option(subject.path, values);
             }
@@ -169,7 +162,8 @@ pub fn parse(args: &[OsString]) -> anyhow::Result<(Cli, Setup)> {
     let sources = Sources::read(line.config.as_deref())?;
     let problems = sources.problems();
     if sources.has_secret() {
-        return Err(Exit::BadInput.because(problems.join("\n")));
+        problems.iter().for_each(|problem| tell_line(&format!("error: {problem}")));
+        return Err(Exit::BadInput.because("a secret in the configuration: nothing was done"));
     }
     let matches = sources.matches(args, &top).unwrap_or_else(|error| error.exit());
     for setting in SETTINGS.iter().filter(|setting| applies(setting, &top, setting.arg)) {
@@ -187,16 +181,18 @@ pub fn parse(args: &[OsString]) -> anyhow::Result<(Cli, Setup)> {
         Some(file) if file.is_broken() => {
             let path = sources.place.as_ref().map(|place| place.path.display().to_string()).unwrap_or_default();
             if signs_by_itself(&matches) {
+                problems.iter().for_each(|problem| tell_line(&format!("error: {problem}")));
                 return Err(Exit::BadInput.because(format!(
-                    "{}\nnothing is signed by this command while the configuration is broken: it may name a network, a wallet or a limit. \
-                     Mend it, or leave it out with --config {NONE}",
-                    problems.join("\n")
+                    "this command signs by itself, and {path} is broken, which may name a network, a wallet or a limit: mend it, or leave \
+                     it out with --config {NONE}"
                 )));
             }
             problems.iter().for_each(|problem| tell_line(&format!("warning: {problem}")));
             tell_line(&format!("warning: {path} is broken, and nothing of it is used"));
             let line = file.problems.first().map_or(1, |problem| problem.line);
-            setup.notices.push(format!("{path} is broken (line {line}): nothing of it is used; `somascope config check`"));
+            setup
+                .notices
+                .push(format!("{path} is broken (line {line}): nothing of it is used; `somascope config check`"));
         }
         Some(file) => setup.bindings.clone_from(&file.bindings),
         None => {}
@@ -228,7 +224,10 @@ fn signs_by_itself(matches: &ArgMatches) -> bool {
 fn given(matches: &ArgMatches, top: &str, arg: &str, path: &str) -> Option<Vec<String>> {
     let setting = SETTINGS.iter().find(|setting| setting.path == path)?;
     let leaf = leaf(matches);
-    if !applies(setting, top, arg) || leaf.try_get_raw(arg).is_err() || leaf.value_source(arg) != Some(ValueSource::CommandLine) {
+    if !applies(setting, top, arg)
+        || leaf.try_get_raw(arg).is_err()
+        || leaf.value_source(arg) != Some(ValueSource::CommandLine)
+    {
         return None;
     }
     Some(leaf.get_raw(arg)?.map(|value| value.to_string_lossy().into_owned()).collect())
@@ -277,13 +276,21 @@ impl Line {
     }
 }
 
+/// The variables; where `.env` cannot be used, those of the process, and a word about it.
+pub fn environment() -> Environment {
+    Environment::read(Path::new(".")).unwrap_or_else(|error| {
+        tell_line(&format!("warning: {error}; what else is in .env is left out"));
+        Environment::of_process()
+    })
+}
+
 /// Where the user's file is, if nobody says otherwise.
 fn usual() -> Option<PathBuf> {
     ProjectDirs::from("org", "somascope", "somascope").map(|dirs| dirs.config_dir().join("config.toml"))
 }
 
 /// The option, then the variable, then the user's own; `none` means none.
-fn place(config: Option<&Path>, environment: &Environment) -> Option<Place> {
+pub fn place(config: Option<&Path>, environment: &Environment) -> Option<Place> {
     let variable = || environment.text(CONFIG).map(PathBuf::from);
     match config.map(Path::to_owned).or_else(variable) {
         Some(path) if path.as_os_str() == NONE => None,
@@ -293,13 +300,14 @@ fn place(config: Option<&Path>, environment: &Environment) -> Option<Place> {
 }
 
 /// `None`: there is none, and nobody has named it.
-fn open(place: &Place, facts: &[Facts]) -> anyhow::Result<Option<File>> {
+pub fn open(place: &Place, facts: &[Facts]) -> anyhow::Result<Option<File>> {
     let path = &place.path;
     let broken = |text: String| File {
         problems: vec![Problem { line: 1, column: 1, text, is_secret: false }],
         ..File::default()
     };
-    let read = fs::metadata(path).and_then(|about| if about.len() > MOST_BYTES { Ok(None) } else { fs::read(path).map(Some) });
+    let read =
+        fs::metadata(path).and_then(|about| if about.len() > MOST_BYTES { Ok(None) } else { fs::read(path).map(Some) });
     match read {
         Ok(Some(bytes)) => Ok(Some(match String::from_utf8(bytes) {
             Ok(text) => File::parse(&text, facts),
@@ -313,3 +321,7 @@ fn open(place: &Place, facts: &[Facts]) -> anyhow::Result<Option<File>> {
         Err(error) => Ok(Some(broken(format!("it cannot be read: {error}")))),
     }
 }
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -174,7 +174,9 @@ impl Reader<'_> {
         let path = facts.setting.path;
         let values = match (facts.setting.kind, item.as_value()) {
             (_, None) => None,
-            (Kind::List, Some(Value::Array(list))) => list.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
+            (Kind::List, Some(Value::Array(list))) => {
+                list.iter().map(|value| value.as_str().map(str::to_owned)).collect()
+            }
             // One alone is a list of one.
             (Kind::List | Kind::Text | Kind::Amount, Some(Value::String(text))) => Some(vec![text.value().clone()]),
             (Kind::Bool, Some(Value::Boolean(value))) => Some(vec![value.value().to_string()]),
@@ -215,7 +217,12 @@ impl Reader<'_> {
             };
             let Some(names) = names else {
                 let found = kind_of(item);
-                self.problem(at, format!("`keys.{action}` is {found}: a key or a list of keys is expected, such as [\"Y\", \"ctrl-y\"]"));
+                self.problem(
+                    at,
+                    format!(
+                        "`keys.{action}` is {found}: a key or a list of keys is expected, such as [\"Y\", \"ctrl-y\"]"
+                    ),
+                );
                 continue;
             };
             let (line, _) = position(self.text, key_at(table, action));

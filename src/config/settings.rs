@@ -83,7 +83,10 @@ const BUCKET: &[&str] = &["run", "submit", "doctor"];
 /// The tables of the file, in their order, with what the template says of each.
 pub const SECTIONS: &[(&str, &str)] = &[
     ("network", "Which network every command speaks to."),
-    ("wallet", "Which wallet signs. Keys and passphrases never belong into this file: see `somascope wallet` and .env.example."),
+    (
+        "wallet",
+        "Which wallet signs. Keys and passphrases never belong into this file: see `somascope wallet` and .env.example.",
+    ),
     (
         "bucket",
         "Where submitted data is uploaded to. The key pair stays in .env or in the environment: S3_ACCESS_KEY_ID and \

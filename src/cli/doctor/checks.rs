@@ -188,12 +188,7 @@ fn clock(chain_ms: u64, now_ms: u64) -> Check {
 }
 
 /// Write, public read-back, delete: all that a submission needs of a bucket, and no more.
-pub(super) async fn bucket(
-    network: &Network,
-    environment: &Environment,
-    named: &BucketArgs,
-    checks: &mut Vec<Check>,
-) {
+pub(super) async fn bucket(network: &Network, environment: &Environment, named: &BucketArgs, checks: &mut Vec<Check>) {
     let config = match network.bucket(environment, named) {
         Ok(Some(config)) => config,
         Ok(None) => {
