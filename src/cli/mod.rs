@@ -22,6 +22,7 @@ mod near;
 mod network;
 mod order;
 mod output;
+mod pages;
 mod pinning;
 mod place;
 mod play;
@@ -55,9 +56,37 @@ use tracing_subscriber::EnvFilter;
 pub use self::exit::Exit;
 use self::settings::Setup;
 
+/// Below the short help.
+const POINTER: &str = "First: `somascope demo`, the whole game on this machine. `somascope --help` explains the game.";
+
+/// Below the long help, and in the manual: the game, and the way into it.
+const TEACHING: &str = "The game:
+  Targets   The network publishes points in the space that its models see data in. Each has a threshold and a reward.
+  Hits      Your data hits a target if its embedding, under the target's best model for it, lies within the threshold.
+  Bonds     The first to upload a hit to a public bucket and to submit it, with a bond, fills the target.
+  Audits    Validators fetch what filled it and score it again. What does not hold loses its bond.
+  Rewards   Two epochs later reward and bond can be claimed.
+  somascope scores your data, shows what it can hit, and submits and claims: when you say so, or by itself within your limits.
+
+First steps:
+  somascope demo                               the whole game on this machine: no account, no GPU, no real money
+  somascope wallet new                         a key of your own, kept encrypted
+  somascope wallet faucet                      money of the testnet
+  somascope config init                        a commented file with everything that can be set
+  somascope doctor                             what is still missing: the bucket, most likely (see .env.example)
+  somascope run --data ~/corpus                play: every submission waits for your yes
+
+Good to know:
+  somascope COMMAND --help                     options, examples, fields of --json and exit codes of each command
+  somascope config show                        each setting, and where it comes from: option, variable, .env, file or default
+  somascope man, somascope completions         for your system
+
+Exit codes: 0 done; 1 refused by the network or cut short; 2 an option, file, variable or answer will not do; 3 a service does not answer; 4 \
+sent, and the outcome is not known yet.";
+
 /// The cockpit of a SOMA data submitter: score, see, approve, submit and claim, from a terminal.
 #[derive(Parser)]
-#[command(name = "somascope", version, propagate_version = true)]
+#[command(name = "somascope", version, propagate_version = true, after_help = POINTER, after_long_help = TEACHING)]
 struct Cli {
     /// Another configuration file; `none`: none [env: SOMASCOPE_CONFIG] [default: what `somascope config path` prints].
     #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
@@ -82,6 +111,8 @@ enum Command {
     Rewards(rewards::RewardsCommand),
     Doctor(doctor::Doctor),
     Config(config::Config),
+    Man(pages::Man),
+    Completions(pages::Completions),
 }
 
 /// What every command takes.
@@ -128,6 +159,8 @@ impl Cli {
             Command::Models(command) => command.run(),
             Command::Epoch(command) => command.run(),
             Command::Config(command) => command.run(self.config.as_deref()),
+            Command::Man(command) => command.run(),
+            Command::Completions(command) => command.run(),
         }
     }
 }

@@ -57,11 +57,11 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
     mode: ModeArg,
     /// Auto mode: the largest bond of one submission, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_submission)]
+    max_bond: Shannons,
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_epoch_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_epoch)]
+    max_epoch_bond: Shannons,
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
@@ -160,7 +160,6 @@ impl Run {
                 },
             };
             super::log_to(&dir.join("somascope.log"))?;
-            let defaults = Policy::default();
             let config = EngineConfig {
                 dir,
                 network_name: network.title(),
@@ -169,9 +168,9 @@ impl Run {
                 chain,
                 policy: Policy {
                     mode,
-                    max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                    max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                    ..defaults
+                    max_bond_per_submission: self.max_bond,
+                    max_bond_per_epoch: self.max_epoch_bond,
+                    ..Policy::default()
                 },
                 store,
                 corpus: sources,

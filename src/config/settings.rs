@@ -103,7 +103,7 @@ pub const SECTIONS: &[(&str, &str)] = &[
 
 /// Every setting, in the order of the template.
 pub const SETTINGS: &[Setting] = &[
-    setting("network.name", "network", "SOMASCOPE_NETWORK", Text).example("\"testnet\""),
+    setting("network.name", "network", "SOMASCOPE_NETWORK", Text),
     setting("network.rpc-url", "rpc_url", "SOMASCOPE_RPC_URL", Text)
         .example("\"https://fullnode.testnet.soma.org\"")
         .about("network.name"),
@@ -142,8 +142,8 @@ pub const SETTINGS: &[Setting] = &[
         .of(PLAY)
         .example("\"https://softwareheritage.s3.amazonaws.com\""),
     setting("policy.mode", "mode", "SOMASCOPE_MODE", Text).of(RUN),
-    setting("policy.max-bond", "max_bond", "SOMASCOPE_MAX_BOND", Amount).of(RUN).example("0.05"),
-    setting("policy.max-epoch-bond", "max_epoch_bond", "SOMASCOPE_MAX_EPOCH_BOND", Amount).of(RUN).example("0.5"),
+    setting("policy.max-bond", "max_bond", "SOMASCOPE_MAX_BOND", Amount).of(RUN),
+    setting("policy.max-epoch-bond", "max_epoch_bond", "SOMASCOPE_MAX_EPOCH_BOND", Amount).of(RUN),
     setting("policy.at-once", "at_once", "SOMASCOPE_AT_ONCE", Integer).of(RUN),
     setting("scoring.devices", "devices", "SOMASCOPE_DEVICE", List).of(PLAY),
     setting("scoring.precision", "precision", "SOMASCOPE_PRECISION", Text).of(PLAY).example("\"bf16\""),
