@@ -17,6 +17,7 @@ mod epoch;
 mod exit;
 mod headless;
 mod library;
+mod look;
 mod models;
 mod near;
 mod network;
@@ -26,6 +27,8 @@ mod pages;
 mod pinning;
 mod place;
 mod play;
+mod relay;
+mod replay;
 mod rewards;
 mod run;
 mod score;
@@ -109,6 +112,7 @@ enum Command {
     Submit(submit::Submit),
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
+    Replay(replay::Replay),
     Doctor(doctor::Doctor),
     Config(config::Config),
     Man(pages::Man),
@@ -153,6 +157,7 @@ impl Cli {
             Command::Submit(command) => command.run(),
             Command::Claim(command) => command.run(),
             Command::Rewards(command) => command.run(),
+            Command::Replay(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Wallet(command) => command.run(),
             Command::Targets(command) => command.run(),

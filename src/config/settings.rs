@@ -75,6 +75,7 @@ use Kind::{Amount, Bool, Integer, List, Number, Text};
 
 const RUN: &[&str] = &["run"];
 const PLAY: &[&str] = &["run", "demo"];
+const LOOK: &[&str] = &["run", "demo", "replay"];
 const DEMO: &[&str] = &["demo"];
 const SERVE: &[&str] = &["serve"];
 const HEADS: &[&str] = &["run", "score", "submit"];
@@ -156,8 +157,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("library.size", "library", "SOMASCOPE_LIBRARY", Number).of(PLAY),
     setting("library.compose", "compose", "SOMASCOPE_COMPOSE", Text).of(PLAY),
     setting("library.dir", "dir", "SOMASCOPE_DIR", Text).of(RUN).example("\"~/somascope\"").path(),
-    setting("interface.ascii", "ascii", "SOMASCOPE_ASCII", Bool).of(PLAY),
-    setting("interface.low-bandwidth", "low_bandwidth", "SOMASCOPE_LOW_BANDWIDTH", Bool).of(PLAY),
+    setting("interface.theme", "theme", "SOMASCOPE_THEME", Text).of(LOOK).example("\"colour-blind\"").path(),
+    setting("interface.ascii", "ascii", "SOMASCOPE_ASCII", Bool).of(LOOK),
+    setting("interface.low-bandwidth", "low_bandwidth", "SOMASCOPE_LOW_BANDWIDTH", Bool).of(LOOK),
+    setting("interface.sync", "sync", "SOMASCOPE_SYNC", Text).of(LOOK),
     setting("demo.auto", "auto", "SOMASCOPE_DEMO_AUTO", Bool).of(DEMO),
     setting("demo.data", "data", "SOMASCOPE_DEMO_DATA", List).of(DEMO).example("[\"~/notes\"]").path(),
     setting("demo.seed", "seed", "SOMASCOPE_DEMO_SEED", Integer).of(DEMO),

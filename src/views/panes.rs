@@ -8,7 +8,10 @@ use ratatui::{
     widgets::{Block, Clear, Widget},
 };
 
-use super::{text, theme::Theme};
+use super::{
+    text,
+    theme::{Palette, Theme},
+};
 use crate::app::Look;
 
 pub struct Ink<'a> {
@@ -17,8 +20,8 @@ pub struct Ink<'a> {
 }
 
 impl<'a> Ink<'a> {
-    pub fn new(look: Look, buffer: &'a mut Buffer) -> Self {
-        Self { theme: Theme::new(look), buffer }
+    pub fn with(look: Look, palette: Palette, buffer: &'a mut Buffer) -> Self {
+        Self { theme: Theme::new(look, palette), buffer }
     }
 
     /// A box with a title; returns its inside. Too small for a box: the whole area, without one.
@@ -30,7 +33,7 @@ impl<'a> Ink<'a> {
         let (set, style) = if focused {
             (self.theme.glyphs.border_focused, self.theme.focus())
         } else {
-            (self.theme.glyphs.border, self.theme.dim())
+            (self.theme.glyphs.border, self.theme.border())
         };
         let title_width = title.width();
         let mut block = Block::bordered().border_set(set).border_style(style).title(title);
