@@ -113,7 +113,7 @@ fn marked_ones_and_the_question_about_them() {
 
 #[test]
 fn a_limit_for_many() {
-    pictures("limit", &crowded(), "aY\u{15}150000sh\t\t0.0");
+    pictures("limit", &crowded(), "aY\u{15}150000sh\t\t\u{15}0.01");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 
 use super::{
@@ -17,10 +18,12 @@ use super::{
     look::{self, LookArgs},
     output::warn_unprinted,
     relay,
+    settings::Setup,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
     app::Notify,
+    config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
 };
@@ -50,6 +53,9 @@ pub struct Play {
     /// inside tmux this needs `set -g allow-passthrough on`).
     #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
     notify: NotifyArg,
+    /// What the configuration says that is no option.
+    #[arg(skip)]
+    pub(super) setup: Setup,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -134,7 +140,13 @@ impl Play {
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
-        let options = Options { recorder, notify: self.notify.into(), ..self.look.options()? };
+        let options = self.look.options()?;
+        // What is broken is of more use than a word about the line.
+        let hint = self.setup.notices.first().cloned().or(options.hint);
+        let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
+            anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?);
+        let options = Options { recorder, hint, keymap, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
+    bucket::BucketArgs,
     data::{DATA_HELP, DataArgs},
     device::DeviceArgs,
     environment::Environment,
@@ -57,11 +58,17 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
     mode: ModeArg,
     /// Auto mode: the largest bond of one submission, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_submission)]
+    max_bond: Shannons,
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_epoch_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_epoch)]
+    max_epoch_bond: Shannons,
+    /// Least margin (threshold less distance, 0 to 2) of what is offered, and of what auto mode approves.
+    #[arg(long, value_name = "DISTANCE", default_value_t = 0.0, value_parser = margin)]
+    min_margin: f32,
+    /// Auto mode: the least gain in SOMA that a submission is expected to have, after fees and with its chance and risk.
+    #[arg(long, value_name = "SOMA", default_value_t = Shannons::ZERO)]
+    min_gain: Shannons,
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
@@ -74,7 +81,7 @@ pub struct Run {
     scorer: Vec<String>,
     /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
     /// sees a sample only if they know its address, which is in no list.
-    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    #[arg(long, value_name = "http://HOST:PORT")]
     share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
@@ -88,9 +95,11 @@ pub struct Run {
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -100,14 +109,23 @@ enum ModeArg {
     ReadOnly,
 }
 
+/// A difference of cosine distances.
+fn margin(text: &str) -> Result<f32, String> {
+    let margin = text.parse::<f32>().ok().filter(|margin| (0.0..=2.0).contains(margin));
+    margin.ok_or_else(|| "a margin is a number from 0 to 2, such as 0.0125".to_owned())
+}
+
 impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
         let devices = self.device.placements()?;
+        if self.share_data.is_some() && self.scorer.is_empty() {
+            bail!("--share-data is for scoring services: name them with --scorer, or leave it out");
+        }
         let environment = Environment::read(Path::new("."))?;
         let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
-        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
+        let store = network.bucket(&environment, &self.bucket)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
@@ -164,7 +182,6 @@ impl Run {
                     },
                 };
                 super::log_to(&dir.join("somascope.log"))?;
-                let defaults = Policy::default();
                 let config = EngineConfig {
                     dir,
                     network_name: title,
@@ -173,9 +190,11 @@ impl Run {
                     chain,
                     policy: Policy {
                         mode,
-                        max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                        max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                        ..defaults
+                        max_bond_per_submission: self.max_bond,
+                        max_bond_per_epoch: self.max_epoch_bond,
+                        min_margin: self.min_margin,
+                        min_gain: self.min_gain,
+                        ..Policy::default()
                     },
                     store,
                     corpus: sources,

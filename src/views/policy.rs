@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, clean, fit, width, wrap},
+    text::{age, ago, clean, fit, width, wrap},
 };
 use crate::{
     api::{PolicyLimits, PolicyView},
@@ -79,8 +79,8 @@ pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.pair(inner, 3, "it did", did, ink.theme.good());
     ink.pair(inner, 4, "it left alone", format!("{} targets", policy.auto.refused), plain);
     let edited = policy.edited_at_ms.map(|at| {
-        let ago = age(state.now_ms.saturating_sub(at));
-        format!("limits changed {ago} ago, for this run")
+        let ago = ago(state.now_ms.saturating_sub(at));
+        format!("limits changed {ago}, for this run")
     });
     let mut row = 5;
     if let Some(edited) = edited {

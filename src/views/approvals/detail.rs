@@ -15,7 +15,7 @@ use crate::{
         panes::Ink,
         policy::share,
         preview::preview,
-        text::{bytes, clean, fit, group, margin, span, wrap},
+        text::{age, bytes, clean, fit, group, margin, wrap},
     },
 };
 
@@ -65,11 +65,14 @@ fn facts(state: &State, row: &SubmissionRow, columns: usize, short: bool, ink: &
     let room = columns.saturating_sub(LABEL);
     let cut = |text: &str| fit(&clean(text), room, theme.glyphs.ellipsis);
     let target = if room >= 110 { row.target.to_hex_prefixed() } else { row.target.short() };
-    let waited = span(state.now_ms.saturating_sub(row.changed_at_ms));
+    let waited = match age(state.now_ms.saturating_sub(row.changed_at_ms)).as_str() {
+        "new" => "new".to_owned(),
+        age => format!("waits for {age}"),
+    };
     let mut lines = vec![
         labelled(
             "Target",
-            vec![Span::raw(cut(&format!("{target} of epoch {} on {}, waits for {waited}", row.epoch, network.name)))],
+            vec![Span::raw(cut(&format!("{target} of epoch {} on {}, {waited}", row.epoch, network.name)))],
         ),
         labelled("Data", vec![Span::raw(cut(&format!("{}, {}", row.source, bytes(row.size_bytes))))]),
         labelled("Distance", ruler(row, network.embedding_dim, room, ink)),

@@ -15,7 +15,7 @@ use super::{
     panes::Ink,
     policy,
     table::{Column, Table, first_row, left, right},
-    text::{age, clean, fit, margin, soma},
+    text::{age, ago, clean, fit, margin, soma},
 };
 use crate::{
     api::{Mode, SubmissionRow},
@@ -92,8 +92,8 @@ fn gone(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let line = |gone: &crate::app::Gone| {
         let row = &gone.row;
         let why = clean(row.note.as_deref().unwrap_or(row.state.word()));
-        let ago = age(state.now_ms.saturating_sub(gone.at_ms));
-        Line::styled(format!("{} {} gone {ago} ago: {why}", ink.theme.glyphs.bad, row.target.short()), ink.theme.dim())
+        let ago = ago(state.now_ms.saturating_sub(gone.at_ms));
+        Line::styled(format!("{} {} gone {ago}: {why}", ink.theme.glyphs.bad, row.target.short()), ink.theme.dim())
     };
     state.approvals.gone.iter().take(GONE).map(line).collect()
 }
