@@ -166,7 +166,7 @@ impl State {
             // Before the first answer of the node a zero balance means nothing.
             self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
         }
-        self.targets.follow(&self.snapshot);
+        self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
         self.approvals.follow(&self.snapshot.approvals, self.now_ms);
         self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));

@@ -41,6 +41,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
                 return Vec::new();
             }
             state.now_ms = now_ms;
+            state.targets.tick(now_ms);
             if state.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
                 state.notice = None;
             }
@@ -144,7 +145,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
-        Action::Sort => state.targets.sort_next(&Arc::clone(&state.snapshot)),
+        Action::Sort => state.targets.sort_next(),
         Action::Filter => state.dialog = Some(Dialog::Filter),
         Action::ZoomIn => state.map.zoom_in(),
         Action::ZoomOut => state.map.zoom_out(),
@@ -183,7 +184,7 @@ fn scroll(state: &mut State, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
     let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
     match (state.dialog, state.screen) {
-        (None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => state.targets.step(&snapshot.targets, by),
+        (None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => state.targets.step(by),
         (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Models) => {
@@ -228,29 +229,32 @@ fn copy(state: &mut State) -> Option<Effect> {
 
 fn typed(state: &mut State, key: Key) -> Vec<Effect> {
     match key {
-        Key::Enter => state.dialog = None,
+        Key::Enter => {
+            state.dialog = None;
+            state.targets.keep_filter();
+        }
         Key::Esc | Key::Ctrl('c') => {
             state.dialog = None;
-            state.targets.set_filter(String::new(), &Arc::clone(&state.snapshot));
+            state.targets.set_filter(String::new());
         }
         Key::Backspace => {
-            let mut filter = state.targets.filter.clone();
+            let mut filter = state.targets.typed.clone();
             filter.pop();
-            state.targets.set_filter(filter, &Arc::clone(&state.snapshot));
+            state.targets.set_filter(filter);
         }
         Key::Char(c) => type_char(state, c),
-        Key::Up => state.targets.step(&Arc::clone(&state.snapshot).targets, -1),
-        Key::Down => state.targets.step(&Arc::clone(&state.snapshot).targets, 1),
+        Key::Up => state.targets.step(-1),
+        Key::Down => state.targets.step(1),
         _ => return Vec::new(),
     }
     vec![Effect::Redraw]
 }
 
 fn type_char(state: &mut State, c: char) {
-    let mut filter = state.targets.filter.clone();
+    let mut filter = state.targets.typed.clone();
     if !c.is_control() && filter.chars().count() < FILTER_CHARS {
         filter.push(c);
-        state.targets.set_filter(filter, &Arc::clone(&state.snapshot));
+        state.targets.set_filter(filter);
     }
 }
 

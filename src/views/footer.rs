@@ -15,7 +15,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if state.place() == Place::Typing {
         let line = Line::from(vec![
             Span::styled("filter /", ink.theme.dim()),
-            Span::raw(text::clean(&state.targets.filter)),
+            Span::raw(text::clean(&state.targets.typed)),
             Span::styled(" ", ink.theme.cursor_row()),
             Span::styled("  Enter keeps it, Esc clears it", ink.theme.dim()),
         ]);

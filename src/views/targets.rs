@@ -8,7 +8,6 @@ use super::{
     text::{age, clean, fit, group, letters, margin, soma},
 };
 use crate::{
-    api::TargetStage,
     app::{Pane, SortKey, State, targets::stage_word},
 };
 
@@ -29,15 +28,14 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let snapshot = &state.snapshot;
     let targets = &snapshot.targets;
     let list = &state.targets;
-    let count = |stage| targets.iter().filter(|target| target.stage == stage).count();
-    let (hits, ours) = (count(TargetStage::Hit), count(TargetStage::Ours));
+    let (hits, ours) = (list.counts.hits, list.counts.ours);
     let mut right = if !snapshot.network.is_heard() {
         String::new()
     } else if list.filter.is_empty() {
         let filled = if ours > 0 { format!(", {ours} ours") } else { String::new() };
         format!("{} open, {hits} hit{filled}", group((targets.len() - ours) as u64))
     } else {
-        format!("{} of {} match /{}", list.rows.len(), targets.len(), clean(&list.filter))
+        format!("{} of {} match /{}", list.rows.len(), targets.len(), clean(&list.typed))
     };
     if zoomed && !right.is_empty() || list.sort != SortKey::Margin {
         right.push_str(&format!(", by {}", list.sort.word()));
@@ -60,7 +58,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let table = Table::new(COLUMNS, width, "").stretching(1, width);
     ink.line(inner, 0, &table.heading(ink.theme.dim()));
     let rows = usize::from(inner.height.saturating_sub(1));
-    let selected = list.position(targets).unwrap_or(0);
+    let selected = list.position().unwrap_or(0);
     let first = first_row(selected, list.rows.len(), rows);
     let theme = ink.theme;
     for (at, &index) in list.rows.iter().enumerate().skip(first).take(rows) {
