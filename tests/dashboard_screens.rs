@@ -72,6 +72,17 @@ fn the_dashboard_in_full_swing() {
 }
 
 #[test]
+fn the_palette_lies_over_the_screen_that_it_is_about() {
+    at_all_sizes("palette", &busy(), &[Key::Char(':'), Key::Char('z'), Key::Char('o')]);
+}
+
+#[test]
+fn the_help_shows_what_was_searched_for() {
+    let keys = ['?', '/', 'p', 'a', 'n', 'e'].map(Key::Char);
+    insta::assert_snapshot!("help_search_80x24", screen_text(busy(), COLOUR, (80, 24), &keys));
+}
+
+#[test]
 fn the_dashboard_before_the_first_answer_says_what_comes_next() {
     at_all_sizes("dashboard_empty", &empty(), &[]);
 }

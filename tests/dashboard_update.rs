@@ -9,8 +9,8 @@ use fixture::{NOW_MS, empty, id, submission};
 use somascope::{
     api::{Command, Event, Level, LogLine, Mode, Snapshot, SubmissionId, SubmissionState},
     app::{
-        AppEvent, Dialog, Effect, Key, Leave, Life, Look, Mouse, Pane, Screen, SortKey, State, Verdict, layout::Size,
-        update,
+        AppEvent, Dialog, Effect, Key, Leave, Life, Look, Mouse, Pane, Purpose, Screen, SortKey, State, Verdict,
+        layout::Size, update,
     },
 };
 
@@ -81,7 +81,7 @@ fn tab_walks_through_all_panes_and_back() {
 #[test]
 fn a_click_focuses_a_pane_and_a_second_one_opens_it() {
     let mut state = state(busy());
-    let click = AppEvent::Mouse(Mouse::Click { column: 5, row: 25 });
+    let click = AppEvent::Mouse(Mouse::Down { column: 5, row: 25 });
     update(&mut state, click.clone());
     assert_eq!((state.focus, state.screen), (Pane::Wallet, Screen::Dashboard));
     update(&mut state, click);
@@ -360,4 +360,62 @@ fn ids_are_copied_whole() {
     assert_eq!(copied("2j"), Some(id("target", 1).to_hex_prefixed()));
     assert_eq!(copied("6j"), Some(id("model", 1).to_hex_prefixed()));
     assert_eq!(copied("a"), Some(id("target", 0).to_hex_prefixed()));
+}
+
+#[test]
+fn the_palette_does_what_its_words_find_and_obeys_the_same_rules() {
+    let mut state = state(busy());
+    keys(&mut state, ":rewar");
+    assert_eq!(state.dialog, Some(Dialog::Typing(Purpose::Palette)));
+    key(&mut state, Key::Enter);
+    assert_eq!((state.dialog, state.screen), (None, Screen::Pane(Pane::Rewards)));
+
+    // The way to AUTO asks, from here too.
+    keys(&mut state, ":mode");
+    assert_eq!(commands(&key(&mut state, Key::Enter)), []);
+    assert_eq!(state.dialog, Some(Dialog::Confirm(somascope::app::actions::Action::Mode)));
+
+    key(&mut state, Key::Esc);
+    keys(&mut state, ":xyzzy");
+    assert_eq!(state.palette.found.len(), 0);
+    key(&mut state, Key::Enter);
+    assert!(state.notice.as_ref().is_some_and(|notice| notice.level == Level::Warning));
+
+    let mut read_only = self::state(Snapshot { mode: Mode::ReadOnly, ..busy() });
+    keys(&mut read_only, ":mode");
+    assert!(read_only.palette.found.iter().all(|info| !info.mutates));
+}
+
+#[test]
+fn the_help_is_searched_and_the_search_is_left_in_two_steps() {
+    let mut state = state(busy());
+    keys(&mut state, "?/clip");
+    assert_eq!((state.dialog, state.help_search.as_str()), (Some(Dialog::Typing(Purpose::HelpSearch)), "clip"));
+    key(&mut state, Key::Enter);
+    assert_eq!((state.dialog, state.help_search.as_str()), (Some(Dialog::Help), "clip"));
+    keys(&mut state, "/");
+    key(&mut state, Key::Esc);
+    assert_eq!((state.dialog, state.help_search.as_str()), (Some(Dialog::Help), ""));
+    key(&mut state, Key::Esc);
+    assert_eq!(state.dialog, None);
+}
+
+#[test]
+fn a_click_on_a_key_of_the_footer_does_what_the_key_does() {
+    let mut state = state(busy());
+    let hints = somascope::app::hints(&state, 120);
+    let help = hints.iter().find(|hint| hint.name == "help").expect("help is always there");
+    update(&mut state, AppEvent::Mouse(Mouse::Down { column: help.x, row: 39 }));
+    assert_eq!(state.dialog, Some(Dialog::Help));
+}
+
+#[test]
+fn a_rebound_key_is_the_one_that_counts() {
+    use somascope::app::actions::Keymap;
+    let mut state = state(busy());
+    state.keymap = Arc::new(Keymap::with([("models", vec![Key::F(6)])]).expect("a good binding"));
+    keys(&mut state, "6");
+    assert_eq!(state.screen, Screen::Dashboard);
+    key(&mut state, Key::F(6));
+    assert_eq!(state.screen, Screen::Models);
 }

@@ -5,7 +5,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::api::{SubmissionId, SubmissionRow};
+use super::{Effect, State, actions::Action};
+use crate::api::{Command, SubmissionId, SubmissionRow};
 
 /// After the engine takes the selected candidate away, how long an answer to its successor is refused.
 const SETTLE_MS: u64 = 800;
@@ -80,4 +81,30 @@ impl Approvals {
             self.verdicts.entry(row.id).or_insert(Verdict::Approved);
         }
     }
+}
+
+/// What the registry's actions do here; `None` for those of other screens.
+pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
+    match action {
+        Action::Approve => Some(answer(state, Verdict::Approved)),
+        Action::Reject => Some(answer(state, Verdict::Rejected)),
+        Action::ApproveAll => {
+            state.approvals.answer_all(&Arc::clone(&state.snapshot).approvals);
+            Some(vec![Effect::Send(Command::ApproveAll)])
+        }
+        Action::Hex => {
+            state.approvals.hex = !state.approvals.hex;
+            Some(Vec::new())
+        }
+        _ => None,
+    }
+}
+
+fn answer(state: &mut State, verdict: Verdict) -> Vec<Effect> {
+    let id = state.approvals.answer(&Arc::clone(&state.snapshot).approvals, verdict);
+    let command = |id| match verdict {
+        Verdict::Approved => Command::Approve(id),
+        Verdict::Rejected => Command::Reject(id),
+    };
+    id.map(command).map(Effect::Send).into_iter().collect()
 }

@@ -1,9 +1,12 @@
 //! What reaches the core and what it asks for.
 
-use std::sync::Arc;
+use std::{fmt, str::FromStr, sync::Arc};
 
 use super::layout::Size;
-use crate::api::{Command, Event, Snapshot};
+use crate::{
+    api::{Command, Event, Snapshot},
+    primitives::clean,
+};
 
 /// One thing that happened, in the order in which it happened.
 #[derive(Clone, Debug)]
@@ -33,6 +36,9 @@ pub enum Key {
     Tab,
     BackTab,
     Backspace,
+    Delete,
+    /// F1 to F12.
+    F(u8),
     Up,
     Down,
     Left,
@@ -56,6 +62,8 @@ impl Key {
             Self::Tab => "Tab".to_owned(),
             Self::BackTab => "Shift-Tab".to_owned(),
             Self::Backspace => "Backspace".to_owned(),
+            Self::Delete => "Del".to_owned(),
+            Self::F(n) => format!("F{n}"),
             Self::Up => arrow("↑", "Up"),
             Self::Down => arrow("↓", "Down"),
             Self::Left => arrow("←", "Left"),
@@ -68,11 +76,86 @@ impl Key {
     }
 }
 
+/// A word that is no key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownKey(pub String);
+
+impl fmt::Display for UnknownKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no key: a character, Ctrl-x, F1 to F12, Enter, Esc, Tab, Shift-Tab, Space, Backspace, Del, Up, Down, Left, Right, \
+             PgUp, PgDn, Home or End",
+            clean(&self.0)
+        )
+    }
+}
+
+impl std::error::Error for UnknownKey {}
+
+impl FromStr for Key {
+    type Err = UnknownKey;
+
+    /// As [`Key::name`] writes it, in any case but for single characters.
+    fn from_str(word: &str) -> Result<Self, UnknownKey> {
+        let mut chars = word.chars();
+        if let (Some(c), None) = (chars.next(), chars.next()) {
+            return if c.is_control() { Err(UnknownKey(word.to_owned())) } else { Ok(Self::Char(c)) };
+        }
+        let lower = word.to_ascii_lowercase();
+        Ok(match lower.as_str() {
+            "space" => Self::Char(' '),
+            "enter" => Self::Enter,
+            "esc" => Self::Esc,
+            "tab" => Self::Tab,
+            "shift-tab" => Self::BackTab,
+            "backspace" => Self::Backspace,
+            "del" => Self::Delete,
+            "up" => Self::Up,
+            "down" => Self::Down,
+            "left" => Self::Left,
+            "right" => Self::Right,
+            "pgup" => Self::PageUp,
+            "pgdn" => Self::PageDown,
+            "home" => Self::Home,
+            "end" => Self::End,
+            other => {
+                let mut after = other.strip_prefix("ctrl-").unwrap_or_default().chars();
+                let function = other.strip_prefix('f').and_then(|n| n.parse().ok()).filter(|n| (1..=12).contains(n));
+                match (after.next(), after.next(), function) {
+                    (Some(c), None, _) if c.is_ascii_graphic() => Self::Ctrl(c),
+                    (_, _, Some(n)) => Self::F(n),
+                    _ => return Err(UnknownKey(word.to_owned())),
+                }
+            }
+        })
+    }
+}
+
+/// The left button and the wheel, with where they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mouse {
-    Click { column: u16, row: u16 },
-    WheelUp,
-    WheelDown,
+    Down {
+        column: u16,
+        row: u16,
+    },
+    /// Moved with the button held.
+    Drag {
+        column: u16,
+        row: u16,
+    },
+    Up {
+        column: u16,
+        row: u16,
+    },
+    WheelUp {
+        column: u16,
+        row: u16,
+    },
+    WheelDown {
+        column: u16,
+        row: u16,
+    },
 }
 
 /// What the terminal's loop does for the core.
@@ -96,4 +179,42 @@ pub enum Leave {
     Settled,
     /// The user did not wait for that, or the engine went away without telling.
     Unsettled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_read_as_it_is_named() {
+        let named = [
+            Key::Char('y'),
+            Key::Char('Y'),
+            Key::Char(' '),
+            Key::Char('-'),
+            Key::Ctrl('z'),
+            Key::F(1),
+            Key::F(12),
+            Key::Enter,
+            Key::Esc,
+            Key::Tab,
+            Key::BackTab,
+            Key::Backspace,
+            Key::Delete,
+            Key::Up,
+            Key::Down,
+            Key::Left,
+            Key::Right,
+            Key::PageUp,
+            Key::PageDown,
+            Key::Home,
+            Key::End,
+        ];
+        for key in named {
+            assert_eq!(key.name(true).parse(), Ok(key));
+        }
+        for word in ["", "F0", "F13", "ctrl-", "ctrl-ab", "hyper", "\u{1b}"] {
+            assert_eq!(word.parse::<Key>(), Err(UnknownKey(word.to_owned())));
+        }
+    }
 }

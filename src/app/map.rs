@@ -1,5 +1,8 @@
 //! The window through which the niche map is seen: bounds that only grow while the basis stays, zoom and cursor.
 
+use std::sync::Arc;
+
+use super::{Effect, State, actions::Action};
 use crate::api::{MapPoint, MapView};
 
 /// A rectangle of the projection plane, `min` inclusive.
@@ -145,4 +148,15 @@ impl MapWindow {
             .flat_map(|(kind, points)| points.iter().filter(|p| finite(p)).map(move |&point| Near { kind, point }))
             .min_by(|a, b| away(&a.point).total_cmp(&away(&b.point)))
     }
+}
+
+/// What the registry's actions do here; `None` for those of other screens.
+pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
+    match action {
+        Action::ZoomIn => state.map.zoom_in(),
+        Action::ZoomOut => state.map.zoom_out(),
+        Action::NextTarget => state.map.next_target(&Arc::clone(&state.snapshot).map),
+        _ => return None,
+    }
+    Some(Vec::new())
 }

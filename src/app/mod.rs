@@ -6,15 +6,21 @@
 pub mod actions;
 mod approvals;
 mod event;
+mod field;
+mod hints;
 pub mod layout;
 mod map;
+mod models;
 mod state;
 pub mod targets;
 mod update;
 
 pub use approvals::{Approvals, Verdict};
-pub use event::{AppEvent, Effect, Key, Leave, Mouse};
+pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
+pub use field::TextField;
+pub use hints::{Hint, hints};
 pub use map::{Bounds, MapWindow, Near, NearKind};
-pub use state::{Dialog, Life, Look, Notice, Pane, Place, Screen, State};
+pub use models::{ModelList, ModelSort};
+pub use state::{Dialog, Life, Look, Notice, Pane, Place, Purpose, Screen, State};
 pub use targets::{SortKey, TargetList};
 pub use update::update;

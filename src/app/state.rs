@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, MapWindow, TargetList,
-    actions::Action,
+    Approvals, MapWindow, ModelList, TargetList, TextField,
+    actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
 };
 use crate::{
@@ -55,14 +55,54 @@ pub enum Screen {
     Log,
 }
 
+impl Screen {
+    pub fn place(self) -> Place {
+        match self {
+            Self::Dashboard => Place::Dashboard,
+            Self::Pane(pane) => Place::Pane(pane),
+            Self::Models => Place::Models,
+            Self::Approvals => Place::Approvals,
+            Self::Log => Place::Log,
+        }
+    }
+}
+
 /// What lies above the screen and takes the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialog {
     Help,
     /// Asks before this action.
     Confirm(Action),
-    /// The filter of the targets is being typed.
-    Filter,
+    /// A line of text is being typed.
+    Typing(Purpose),
+}
+
+/// What a line of text is typed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Above the screen, with what fits below it.
+    Palette,
+    TargetFilter,
+    HelpSearch,
+}
+
+impl Purpose {
+    /// Before the text.
+    pub fn prompt(self) -> &'static str {
+        match self {
+            Self::Palette => ":",
+            Self::TargetFilter => "filter /",
+            Self::HelpSearch => "search /",
+        }
+    }
+
+    /// Behind it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::Palette => "Enter does it, Esc leaves",
+            Self::TargetFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+        }
+    }
 }
 
 /// Where a key lands: what the registry's actions are bound to.
@@ -70,6 +110,8 @@ pub enum Dialog {
 pub enum Place {
     Dashboard,
     Pane(Pane),
+    /// One target in full.
+    Target,
     Models,
     Approvals,
     Log,
@@ -78,6 +120,28 @@ pub enum Place {
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
+}
+
+impl Place {
+    /// As the documents name it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Dashboard => "dashboard",
+            Self::Pane(Pane::Wallet) => "wallet",
+            Self::Pane(Pane::Targets) => "targets",
+            Self::Target => "target",
+            Self::Pane(Pane::Map) => "map",
+            Self::Pane(Pane::Throughput) => "throughput",
+            Self::Pane(Pane::Rewards) => "rewards",
+            Self::Models => "models",
+            Self::Approvals => "approvals",
+            Self::Log => "log",
+            Self::Help => "help",
+            Self::Confirm => "question",
+            Self::Typing => "text",
+            Self::Settling => "leaving",
+        }
+    }
 }
 
 /// The engine as the interface knows it.
@@ -127,7 +191,13 @@ pub struct State {
     pub scroll: u16,
     /// Log lines below the visible part: 0 follows the newest.
     pub log_back: usize,
-    pub model_selected: usize,
+    pub models: ModelList,
+    /// The line being typed.
+    pub field: TextField,
+    /// Help shows only what has this in it; lower case.
+    pub help_search: String,
+    pub palette: Palette,
+    pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
     pub mouse: bool,
     pub life: Life,
@@ -149,7 +219,11 @@ impl State {
             approvals: Approvals::default(),
             scroll: 0,
             log_back: 0,
-            model_selected: 0,
+            models: ModelList::default(),
+            field: TextField::default(),
+            help_search: String::new(),
+            palette: Palette::default(),
+            keymap: Arc::default(),
             notice: None,
             mouse: false,
             life: Life::Running,
@@ -169,7 +243,7 @@ impl State {
         self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
         self.approvals.follow(&self.snapshot.approvals, self.now_ms);
-        self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
+        self.models.follow(&self.snapshot.models);
         self.log_back = self.log_back.min(self.snapshot.log.len().saturating_sub(1));
     }
 
@@ -178,14 +252,16 @@ impl State {
             (Life::Settling { .. }, _) => Place::Settling,
             (_, Some(Dialog::Help)) => Place::Help,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
-            (_, Some(Dialog::Filter)) => Place::Typing,
-            (_, None) => match self.screen {
-                Screen::Dashboard => Place::Dashboard,
-                Screen::Pane(pane) => Place::Pane(pane),
-                Screen::Models => Place::Models,
-                Screen::Approvals => Place::Approvals,
-                Screen::Log => Place::Log,
-            },
+            (_, Some(Dialog::Typing(_))) => Place::Typing,
+            (_, None) => self.below(),
+        }
+    }
+
+    /// Where a key would land if no dialog took it.
+    pub fn below(&self) -> Place {
+        match self.screen {
+            Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
+            screen => screen.place(),
         }
     }
 

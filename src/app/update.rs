@@ -3,25 +3,32 @@
 use std::sync::Arc;
 
 use super::{
-    AppEvent, Dialog, Effect, Key, Leave, Life, Mouse, Notice, Pane, Place, Screen, State, Verdict,
-    actions::{self, Action, ActionInfo, Asks},
+    AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
+    actions::{self, Action, ActionInfo, Asks, Palette},
+    approvals, hints, map, models, targets,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
 const NOTICE_MS: u64 = 6_000;
 /// Lines that a page key and three that the wheel moves.
 const PAGE: isize = 10;
-/// Longest filter; ids have 64 digits.
-const FILTER_CHARS: usize = 64;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let mut effects = take(state, event);
+    let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
+    effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
+    effects
+}
+
+fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
         AppEvent::Paste(text) => {
-            if state.dialog == Some(Dialog::Filter) {
-                text.chars().for_each(|c| type_char(state, c));
+            let Some(Dialog::Typing(purpose)) = state.dialog else { return Vec::new() };
+            if state.field.paste(&text) {
+                typed_into(state, purpose);
             }
             vec![Effect::Redraw]
         }
@@ -55,10 +62,17 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
 }
 
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
-    if state.place() == Place::Typing {
-        return typed(state, key);
+    if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
+        return typed(state, purpose, key);
     }
-    let Some(info) = actions::lookup(key, state.place()) else { return Vec::new() };
+    match state.keymap.lookup(key, state.place()) {
+        Some(info) => choose(state, info),
+        None => Vec::new(),
+    }
+}
+
+/// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
+fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
     if let Some(refusal) = refusal(state, info) {
         return note(state, Level::Warning, refusal);
     }
@@ -66,6 +80,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
         Asks::Never => false,
         Asks::Always => true,
         Asks::BeforeAuto => state.snapshot.mode == Mode::Manual,
+        Asks::BeforeAutoWidens => state.snapshot.mode == Mode::Auto && state.snapshot.only_pinned,
     };
     if asks {
         state.dialog = Some(Dialog::Confirm(info.action));
@@ -103,12 +118,24 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Suspend => effects.push(Effect::Suspend),
         Action::Help => {
             state.scroll = 0;
+            state.help_search.clear();
             state.dialog = Some(Dialog::Help);
+        }
+        Action::Palette => {
+            state.palette = palette(state, "");
+            type_for(state, Purpose::Palette, "");
+        }
+        Action::SearchHelp => {
+            let search = state.help_search.clone();
+            type_for(state, Purpose::HelpSearch, search);
         }
         Action::Back => {
             state.scroll = 0;
-            if state.dialog.take().is_none() {
-                state.screen = Screen::Dashboard;
+            let is_open = state.screen == Screen::Pane(Pane::Targets) && state.targets.detail.is_some();
+            match state.dialog.take() {
+                Some(_) => {}
+                None if is_open => state.targets.detail = None,
+                None => state.screen = Screen::Dashboard,
             }
         }
         Action::Zoom => open(state, Screen::Pane(state.focus)),
@@ -129,27 +156,16 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PageDown => scroll(state, PAGE),
         Action::Top => scroll(state, isize::MIN),
         Action::Bottom => scroll(state, isize::MAX),
-        Action::Approve => effects.extend(answer(state, Verdict::Approved)),
-        Action::Reject => effects.extend(answer(state, Verdict::Rejected)),
-        Action::ApproveAll => {
-            state.approvals.answer_all(&Arc::clone(&state.snapshot).approvals);
-            effects.push(Effect::Send(Command::ApproveAll));
-        }
         Action::AcceptProtocol => {
             let version = state.snapshot.network.unaccepted_protocol;
             effects.extend(version.map(|version| Effect::Send(Command::AcceptProtocol(version))));
         }
-        Action::Hex => state.approvals.hex = !state.approvals.hex,
         Action::Mode => {
             let to = if state.snapshot.mode == Mode::Auto { Mode::Manual } else { Mode::Auto };
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
-        Action::Sort => state.targets.sort_next(),
-        Action::Filter => state.dialog = Some(Dialog::Filter),
-        Action::ZoomIn => state.map.zoom_in(),
-        Action::ZoomOut => state.map.zoom_out(),
-        Action::NextTarget => state.map.next_target(&Arc::clone(&state.snapshot).map),
+        Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
         Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
@@ -160,14 +176,36 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 effects = act(state, confirmed);
             }
         }
+        // What belongs to one screen, its module does.
+        action => {
+            let done = approvals::act(state, action)
+                .or_else(|| targets::act(state, action))
+                .or_else(|| models::act(state, action))
+                .or_else(|| map::act(state, action));
+            effects.extend(done.unwrap_or_default());
+        }
     }
     effects
+}
+
+/// Opens a line to type.
+pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<String>) {
+    state.field = TextField::new(text);
+    state.dialog = Some(Dialog::Typing(purpose));
+}
+
+fn palette(state: &State, words: &str) -> Palette {
+    let read_only = state.snapshot.mode == Mode::ReadOnly;
+    let mut palette = Palette::of(state.below(), words, |action| state.offers(action));
+    palette.found.retain(|info| !(read_only && info.mutates));
+    palette
 }
 
 /// Opens a screen; its own key closes it again.
 fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log_back = 0;
+    state.targets.detail = None;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
 
@@ -176,6 +214,9 @@ fn step(state: &mut State, dx: i32, dy: i32) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
         (None, Screen::Pane(Pane::Map)) => state.map.step(dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Targets)) if dx != 0 && state.targets.detail.is_some() => {
+            state.targets.step_open(dx as isize);
+        }
         _ => scroll(state, dy as isize),
     }
 }
@@ -184,12 +225,17 @@ fn scroll(state: &mut State, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
     let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
     match (state.dialog, state.screen) {
-        (None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => state.targets.step(by),
+        (None, Screen::Pane(Pane::Targets)) if state.targets.detail.is_some() => {
+            let scroll = &mut state.targets.detail_scroll;
+            // The drawing clamps it; nothing has more lines than this.
+            *scroll = u16::try_from(moved((*scroll).into(), targets::DETAIL_LINES)).unwrap_or(u16::MAX);
+        }
+        (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
+            state.targets.step(by)
+        }
         (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
-        (None, Screen::Models) => {
-            state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
-        }
+        (None, Screen::Models) => state.models.step(by),
         (None, Screen::Log) => {
             let last = snapshot.log.len().saturating_sub(1);
             // The log counts from its end; the first line is the farthest back.
@@ -203,19 +249,11 @@ fn scroll(state: &mut State, by: isize) {
     }
 }
 
-fn answer(state: &mut State, verdict: Verdict) -> Option<Effect> {
-    let id = state.approvals.answer(&Arc::clone(&state.snapshot).approvals, verdict)?;
-    Some(Effect::Send(match verdict {
-        Verdict::Approved => Command::Approve(id),
-        Verdict::Rejected => Command::Reject(id),
-    }))
-}
-
 fn copy(state: &mut State) -> Option<Effect> {
     let snapshot = &state.snapshot;
     let text = match state.screen {
         Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
-        Screen::Models => snapshot.models.get(state.model_selected).map(|model| model.id.to_hex_prefixed()),
+        Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
         Screen::Approvals => state
             .approvals
             .position(&snapshot.approvals)
@@ -227,34 +265,52 @@ fn copy(state: &mut State) -> Option<Effect> {
     Some(Effect::Copy(text))
 }
 
-fn typed(state: &mut State, key: Key) -> Vec<Effect> {
-    match key {
-        Key::Enter => {
-            state.dialog = None;
-            state.targets.keep_filter();
+fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
+    let leave = match purpose {
+        Purpose::HelpSearch => Some(Dialog::Help),
+        Purpose::Palette | Purpose::TargetFilter => None,
+    };
+    match (purpose, key) {
+        (_, Key::Esc | Key::Ctrl('c')) => {
+            state.field = TextField::default();
+            state.dialog = leave;
+            typed_into(state, purpose);
         }
-        Key::Esc | Key::Ctrl('c') => {
-            state.dialog = None;
-            state.targets.set_filter(String::new());
+        (Purpose::Palette, Key::Backspace) if state.field.text().is_empty() => state.dialog = leave,
+        (Purpose::Palette, Key::Enter) => {
+            state.dialog = leave;
+            return match state.palette.chosen() {
+                Some(info) => choose(state, info),
+                None => note(state, Level::Warning, "nothing of that name can be done here"),
+            };
         }
-        Key::Backspace => {
-            let mut filter = state.targets.typed.clone();
-            filter.pop();
-            state.targets.set_filter(filter);
+        // What cannot be read is not kept: the line says what is wrong with it.
+        (Purpose::TargetFilter, Key::Enter) if state.targets.error.is_some() => {}
+        (_, Key::Enter) => state.dialog = leave,
+        (Purpose::Palette, Key::Up | Key::BackTab | Key::Ctrl('p')) => state.palette.step(-1),
+        (Purpose::Palette, Key::Down | Key::Tab | Key::Ctrl('n')) => state.palette.step(1),
+        // What is filtered is still moved through.
+        (_, Key::Up | Key::Ctrl('p')) => scroll(state, -1),
+        (_, Key::Down | Key::Ctrl('n')) => scroll(state, 1),
+        (_, key) => {
+            if state.field.key(key) {
+                typed_into(state, purpose);
+            }
         }
-        Key::Char(c) => type_char(state, c),
-        Key::Up => state.targets.step(-1),
-        Key::Down => state.targets.step(1),
-        _ => return Vec::new(),
     }
     vec![Effect::Redraw]
 }
 
-fn type_char(state: &mut State, c: char) {
-    let mut filter = state.targets.typed.clone();
-    if !c.is_control() && filter.chars().count() < FILTER_CHARS {
-        filter.push(c);
-        state.targets.set_filter(filter);
+/// The text has changed: what depends on it follows.
+fn typed_into(state: &mut State, purpose: Purpose) {
+    let text = state.field.text().to_owned();
+    match purpose {
+        Purpose::Palette => state.palette = palette(state, &text),
+        Purpose::TargetFilter => state.targets.set_filter(text),
+        Purpose::HelpSearch => {
+            state.scroll = 0;
+            state.help_search = text.to_lowercase();
+        }
     }
 }
 
@@ -263,9 +319,16 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
         return Vec::new();
     }
     match mouse {
-        Mouse::WheelUp => scroll(state, -3),
-        Mouse::WheelDown => scroll(state, 3),
-        Mouse::Click { column, row } => {
+        Mouse::WheelUp { .. } => scroll(state, -3),
+        Mouse::WheelDown { .. } => scroll(state, 3),
+        Mouse::Down { column, row } => {
+            let footer = state.frame().footer;
+            if footer.contains(column, row) {
+                let hit = |hint: &Hint| (hint.x..hint.x + hint.width() - 2).contains(&(column - footer.x));
+                let action = hints(state, footer.width).iter().find(|hint| hit(hint)).and_then(|hint| hint.action);
+                let info = action.and_then(|action| actions::at(state.place()).find(|info| info.action == action));
+                return info.map_or_else(Vec::new, |info| choose(state, info));
+            }
             if (state.dialog, state.screen) != (None, Screen::Dashboard) {
                 return Vec::new();
             }
@@ -275,6 +338,7 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
                 None => return Vec::new(),
             }
         }
+        Mouse::Drag { .. } | Mouse::Up { .. } => return Vec::new(),
     }
     vec![Effect::Redraw]
 }

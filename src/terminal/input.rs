@@ -1,6 +1,6 @@
 //! From the terminal library's words to the core's.
 
-use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use crate::app::{AppEvent, Key, Mouse, layout::Size};
 
@@ -11,10 +11,12 @@ pub fn convert(event: Event) -> Option<AppEvent> {
         Event::Key(key) if key.kind != KeyEventKind::Release => convert_key(key).map(AppEvent::Key),
         Event::Paste(text) => Some(AppEvent::Paste(text)),
         Event::Resize(width, height) => Some(AppEvent::Resize(Size { width, height })),
-        Event::Mouse(mouse) => Some(AppEvent::Mouse(match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => Mouse::Click { column: mouse.column, row: mouse.row },
-            MouseEventKind::ScrollUp => Mouse::WheelUp,
-            MouseEventKind::ScrollDown => Mouse::WheelDown,
+        Event::Mouse(MouseEvent { kind, column, row, .. }) => Some(AppEvent::Mouse(match kind {
+            MouseEventKind::Down(MouseButton::Left) => Mouse::Down { column, row },
+            MouseEventKind::Drag(MouseButton::Left) => Mouse::Drag { column, row },
+            MouseEventKind::Up(MouseButton::Left) => Mouse::Up { column, row },
+            MouseEventKind::ScrollUp => Mouse::WheelUp { column, row },
+            MouseEventKind::ScrollDown => Mouse::WheelDown { column, row },
             _ => return None,
         })),
         Event::Key(_) | Event::FocusGained | Event::FocusLost => None,
@@ -34,6 +36,8 @@ fn convert_key(key: KeyEvent) -> Option<Key> {
         KeyCode::Tab => Key::Tab,
         KeyCode::BackTab => Key::BackTab,
         KeyCode::Backspace => Key::Backspace,
+        KeyCode::Delete => Key::Delete,
+        KeyCode::F(n @ 1..=12) => Key::F(n),
         KeyCode::Up => Key::Up,
         KeyCode::Down => Key::Down,
         KeyCode::Left => Key::Left,

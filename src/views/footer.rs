@@ -1,4 +1,4 @@
-//! The keys that matter here, out of the registry.
+//! The keys that matter here, or the line that is being typed.
 
 use ratatui::{
     layout::Rect,
@@ -6,65 +6,42 @@ use ratatui::{
 };
 
 use super::{panes::Ink, text};
-use crate::app::{
-    Key, Place, State,
-    actions::{self, Action, ActionInfo},
-};
+use crate::app::{self, Dialog, Place, Purpose, State};
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
-    if state.place() == Place::Typing {
+    if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
+        let (before, after) = state.field.halves();
+        let mut after = after.chars();
+        let under = after.next().unwrap_or(' ');
+        // A line that is too long shows its end.
+        let room = usize::from(area.width).saturating_sub(purpose.prompt().len() + 2);
+        let before = text::clean(before);
+        let skip = text::width(&before).saturating_sub(room);
+        let before: String = before.chars().skip(skip).collect();
         let line = Line::from(vec![
-            Span::styled("filter /", ink.theme.dim()),
-            Span::raw(text::clean(&state.targets.typed)),
-            Span::styled(" ", ink.theme.cursor_row()),
-            Span::styled("  Enter keeps it, Esc clears it", ink.theme.dim()),
+            Span::styled(purpose.prompt(), ink.theme.dim()),
+            Span::raw(before),
+            Span::styled(text::clean(&under.to_string()), ink.theme.cursor_row()),
+            Span::raw(text::clean(after.as_str())),
+            behind(state, purpose, ink),
         ]);
-        ink.line(area, 0, &line);
-        return;
+        return ink.line(area, 0, &line);
     }
-    let place = state.place();
-    let read_only = state.snapshot.mode == crate::api::Mode::ReadOnly;
-    let shown = |info: &&ActionInfo| info.hint && !(read_only && info.mutates) && state.offers(info.action);
-    let is_last = |info: &ActionInfo| matches!(info.action, Action::Help | Action::Quit);
-    let mut hints: Vec<(String, &str)> = actions::at(place)
-        .filter(shown)
-        .filter(|info| !is_last(info))
-        .map(|info| (key_name(info, state.look.ascii), info.name))
-        .collect();
-    hints.extend(number_keys(place));
-    let ends: Vec<(String, &str)> = actions::at(place)
-        .filter(shown)
-        .filter(|info| is_last(info))
-        .map(|info| (key_name(info, state.look.ascii), info.name))
-        .collect();
-    // Help and quit are always there; the others as far as there is room.
-    let width_of = |(key, name): &(String, &str)| text::width(key) + text::width(name) + 3;
-    let mut room = usize::from(area.width).saturating_sub(ends.iter().map(width_of).sum());
-    let mut spans = Vec::new();
-    let fitting = hints.iter().take_while(|hint| {
-        let fits = width_of(hint) <= room;
-        room = room.saturating_sub(width_of(hint));
-        fits
-    });
-    for (key, name) in fitting.chain(&ends) {
-        spans.push(Span::styled(key.clone(), ink.theme.accent().patch(ink.theme.strong())));
-        spans.push(Span::styled(format!(" {name}  "), ink.theme.dim()));
+    for hint in app::hints(state, area.width).iter().filter(|hint| hint.x < area.width) {
+        let line = Line::from(vec![
+            Span::styled(hint.key.clone(), ink.theme.accent().patch(ink.theme.strong())),
+            Span::styled(format!(" {}", hint.name), ink.theme.dim()),
+        ]);
+        ink.line(Rect { x: area.x + hint.x, width: area.width - hint.x, ..area }, 0, &line);
     }
-    ink.line(area, 0, &Line::from(spans));
 }
 
-fn key_name(info: &ActionInfo, ascii: bool) -> String {
-    info.keys.first().map(|key| key.name(ascii)).unwrap_or_default()
-}
-
-/// All the number keys as one hint.
-fn number_keys(place: Place) -> Option<(String, &'static str)> {
-    let digits = actions::at(place).flat_map(|info| info.keys).filter_map(|key| match key {
-        Key::Char(c) if c.is_ascii_digit() => Some(*c),
-        _ => None,
-    });
-    let (first, last) = digits.fold((None, None), |(low, high), digit| {
-        (Some(low.map_or(digit, |low: char| low.min(digit))), high.max(Some(digit)))
-    });
-    Some((format!("{}-{}", first?, last?), "screens"))
+/// What is wrong with the line, or how to end it.
+fn behind(state: &State, purpose: Purpose, ink: &Ink<'_>) -> Span<'static> {
+    match (&state.targets.error, purpose) {
+        (Some(error), Purpose::TargetFilter) => {
+            Span::styled(format!("  {} {}", ink.theme.glyphs.bad, text::clean(&error.to_string())), ink.theme.bad())
+        }
+        _ => Span::styled(format!("  {}", purpose.hint()), ink.theme.dim()),
+    }
 }

@@ -1,4 +1,4 @@
-//! Every key, out of the registry: first those of the screen below, then the others, then the signs.
+//! Every key, out of the registry: first those of the screen below, then the others, then the signs. `/` searches.
 
 use ratatui::{
     layout::Rect,
@@ -7,37 +7,63 @@ use ratatui::{
     widgets::{Clear, Widget},
 };
 
-use super::panes::Ink;
+use super::{panes::Ink, text::clean};
 use crate::{
     api::TargetStage,
     app::{
-        Place, Screen, State,
+        Place, State,
         actions::{self, ACTIONS, ActionInfo},
-        targets::stage_word,
+        targets::{LANGUAGE, stage_word},
     },
 };
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let area = area.intersection(ink.buffer.area);
     Clear.render(area, ink.buffer);
-    let inner = ink.pane("", "Help", "Esc closes, arrows scroll".to_owned(), true, area);
-    let below = match state.screen {
-        Screen::Dashboard => Place::Dashboard,
-        Screen::Pane(pane) => Place::Pane(pane),
-        Screen::Models => Place::Models,
-        Screen::Approvals => Place::Approvals,
-        Screen::Log => Place::Log,
+    let search = &state.help_search;
+    let said = if search.is_empty() {
+        "/ searches, arrows scroll, Esc closes".to_owned()
+    } else {
+        format!("with \"{}\"", clean(search))
     };
-    let here: Vec<&ActionInfo> = actions::at(below).collect();
+    let inner = ink.pane("", "Help", said, true, area);
+    let below = state.below();
+    let found = |info: &&ActionInfo| {
+        let keys = || state.keymap.keys(info).iter().any(|key| key.name(true).to_lowercase() == *search);
+        search.is_empty() || [info.name, info.id, info.help].iter().any(|text| text.contains(search.as_str())) || keys()
+    };
+    let here: Vec<&ActionInfo> = actions::at(below).filter(found).collect();
     let dialogs = [Place::Help, Place::Confirm, Place::Settling];
-    let elsewhere = ACTIONS
+    let elsewhere: Vec<&ActionInfo> = ACTIONS
         .iter()
-        .filter(|info| !info.places.contains(&below) && info.places.iter().any(|place| !dialogs.contains(place)));
-    let mut lines = vec![heading("On this screen", ink)];
-    lines.extend(here.iter().map(|info| entry(info, state, ink)));
-    lines.extend([Line::default(), heading("On other screens", ink)]);
-    lines.extend(elsewhere.map(|info| entry(info, state, ink)));
-    lines.extend([Line::default(), heading("Signs", ink), signs(ink)]);
+        .filter(|info| !info.places.contains(&below) && info.places.iter().any(|place| !dialogs.contains(place)))
+        .filter(found)
+        .collect();
+    let is_about = |(word, about): &&(&'static str, &'static str)| {
+        search.is_empty() || [*word, *about, "filter"].iter().any(|text| text.to_lowercase().contains(search.as_str()))
+    };
+    let language: Vec<_> = LANGUAGE.iter().filter(is_about).collect();
+    if here.is_empty() && elsewhere.is_empty() && language.is_empty() {
+        return ink.empty(inner, &["No action has that in its name, its keys or its description.".to_owned()]);
+    }
+    let mut lines = Vec::new();
+    for (title, infos) in [("On this screen", here), ("On other screens", elsewhere)] {
+        if !infos.is_empty() {
+            lines.push(heading(title, ink));
+            lines.extend(infos.into_iter().map(|info| entry(info, state, ink)));
+            lines.push(Line::default());
+        }
+    }
+    if !language.is_empty() {
+        lines.push(heading("Words of the targets' filter", ink));
+        lines.extend(language.into_iter().map(|(word, about)| {
+            Line::from(vec![Span::styled(format!("  {word:<14} "), ink.theme.accent()), Span::raw(*about)])
+        }));
+        lines.push(Line::default());
+    }
+    if search.is_empty() {
+        lines.extend([heading("Signs", ink), signs(ink)]);
+    }
 
     let height = usize::from(inner.height);
     let columns = usize::from((inner.width / 78).max(1));
@@ -55,7 +81,7 @@ fn heading(text: &'static str, ink: &Ink<'_>) -> Line<'static> {
 }
 
 fn entry(info: &ActionInfo, state: &State, ink: &Ink<'_>) -> Line<'static> {
-    let keys: Vec<_> = info.keys.iter().map(|key| key.name(state.look.ascii)).collect();
+    let keys: Vec<_> = state.keymap.keys(info).iter().map(|key| key.name(state.look.ascii)).collect();
     let mark = if info.mutates { " (not in read-only)" } else { "" };
     Line::from(vec![
         Span::styled(format!("  {:<14}", keys.join(" ")), ink.theme.accent()),

@@ -10,6 +10,7 @@ mod help;
 mod log;
 mod map;
 mod models;
+mod palette;
 mod panes;
 mod preview;
 mod rewards;
@@ -26,7 +27,7 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use crate::app::{Dialog, Life, Pane, Screen, State, layout::Area};
+use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
 use panes::Ink;
 
 /// Draws the whole screen into `buffer`.
@@ -47,7 +48,9 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         _ if state.life != Life::Running => settling(state, body, ink),
         Some(Dialog::Help) => help::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
-        Some(Dialog::Filter) | None => {}
+        Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
+        Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
+        Some(Dialog::Typing(Purpose::TargetFilter)) | None => {}
     }
 }
 

@@ -43,11 +43,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.line(inner, 0, &table.heading(ink.theme.dim()));
     let detail_rows = if inner.height > 8 { 4 } else { 0 };
     let rows = usize::from(inner.height.saturating_sub(1 + detail_rows));
-    let first = first_row(state.model_selected, models.len(), rows);
+    let first = first_row(state.models.position(), models.len(), rows);
     let theme = ink.theme;
     for (index, model) in models.iter().enumerate().skip(first).take(rows) {
         let line = table.row(|column| match column {
-            0 if index == state.model_selected => (theme.glyphs.selected.to_owned(), theme.focus()),
+            0 if index == state.models.position() => (theme.glyphs.selected.to_owned(), theme.focus()),
             0 => (String::new(), Style::new()),
             1 => (model_letter(index), theme.model(index).patch(theme.strong())),
             2 => (model.id.short(), Style::new()),
@@ -65,7 +65,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         });
         ink.line(inner, (index - first + 1) as u16, &line);
     }
-    if let (true, Some(model)) = (detail_rows > 0, models.get(state.model_selected)) {
+    if let (true, Some(model)) = (detail_rows > 0, models.get(state.models.position())) {
         let row = inner.height - detail_rows + 1;
         let id = fit(&model.id.to_hex_prefixed(), width, ink.theme.glyphs.ellipsis);
         ink.line(inner, row, &Line::styled(id, ink.theme.strong()));

@@ -7,9 +7,7 @@ use super::{
     table::{Table, first_row, left, right},
     text::{age, clean, fit, group, letters, margin, soma},
 };
-use crate::{
-    app::{Pane, SortKey, State, targets::stage_word},
-};
+use crate::app::{Pane, SortKey, State, targets::stage_word};
 
 const COLUMNS: &[super::table::Column] = &[
     left("", 1, 0),

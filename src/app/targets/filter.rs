@@ -137,8 +137,12 @@ impl Comparison {
 }
 
 impl Unit {
-    const LETTERS: [(Self, char, u64); 4] =
-        [(Self::Seconds, 's', 1_000), (Self::Minutes, 'm', 60_000), (Self::Hours, 'h', 3_600_000), (Self::Days, 'd', 86_400_000)];
+    const LETTERS: [(Self, char, u64); 4] = [
+        (Self::Seconds, 's', 1_000),
+        (Self::Minutes, 'm', 60_000),
+        (Self::Hours, 'h', 3_600_000),
+        (Self::Days, 'd', 86_400_000),
+    ];
 
     fn of(letter: char) -> Option<Self> {
         Self::LETTERS.iter().find(|(_, known, _)| *known == letter).map(|(unit, ..)| *unit)
@@ -214,7 +218,11 @@ impl Filter {
         for piece in text.split(char::is_whitespace) {
             let len = piece.chars().count();
             if len > 0 {
-                words.push(word(piece).map_err(|(skip, why)| FilterError { at: at + skip, len: (len - skip).max(1), why })?);
+                words.push(word(piece).map_err(|(skip, why)| FilterError {
+                    at: at + skip,
+                    len: (len - skip).max(1),
+                    why,
+                })?);
             }
             at += len + 1;
         }

@@ -14,11 +14,15 @@ pub use filter::{Filter, FilterError, LANGUAGE};
 pub use letters::{Letters, model_letter};
 pub use sort::SortKey;
 
+use super::{Effect, Pane, Purpose, Screen, State, actions::Action, update::type_for};
 use crate::{
-    api::{Snapshot, TargetRow, TargetStage},
+    api::{Command, Snapshot, TargetRow, TargetStage},
     primitives::ObjectId,
 };
 use filter::Context;
+
+/// More lines than a detail ever has.
+pub(super) const DETAIL_LINES: usize = 500;
 
 /// How many of all targets are what, for the title.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -130,13 +134,6 @@ impl TargetList {
         self.typed = typed;
     }
 
-    /// Ends the typing: what could not be read makes way for what is in force.
-    pub(super) fn keep_filter(&mut self) {
-        if self.error.take().is_some() {
-            self.typed = self.filter.to_string();
-        }
-    }
-
     /// The selected target's place among the rows shown.
     pub fn position(&self) -> Option<usize> {
         self.at
@@ -187,6 +184,30 @@ impl Counts {
             counts
         })
     }
+}
+
+/// What the registry's actions do here; `None` for those of other screens.
+pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
+    if state.screen != Screen::Pane(Pane::Targets) {
+        return None;
+    }
+    let list = &mut state.targets;
+    match action {
+        Action::Sort => list.sort_next(),
+        Action::Reverse => list.reverse(),
+        Action::Open => list.open(),
+        Action::Filter => {
+            let typed = list.typed.clone();
+            type_for(state, Purpose::TargetFilter, typed);
+        }
+        Action::Pin => {
+            let row = list.selected_row()?;
+            let pin = Command::Pin { targets: vec![row.id], on: !row.pinned };
+            return Some(vec![Effect::Send(pin)]);
+        }
+        _ => return None,
+    }
+    Some(Vec::new())
 }
 
 /// The word for a stage, on every screen and in the filter.

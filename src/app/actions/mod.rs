@@ -1,0 +1,409 @@
+//! The one registry of actions. Keys, help, footer hints, the refusals of read-only mode and the confirmations all come
+//! from [`ACTIONS`].
+//!
+//! The rule for confirmations: ask before something that signs more than the eye rests on, or that lets the program sign
+//! by itself; never before what can be taken back or costs nothing.
+
+mod keymap;
+mod palette;
+
+use super::{Key, Pane, Place};
+
+pub use keymap::{Keymap, KeymapError};
+pub use palette::Palette;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Action {
+    Quit,
+    LeaveNow,
+    Suspend,
+    Help,
+    Back,
+    Zoom,
+    Jump(Pane),
+    Models,
+    Log,
+    Approvals,
+    NextPane,
+    PreviousPane,
+    Up,
+    Down,
+    Left,
+    Right,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Approve,
+    Reject,
+    ApproveAll,
+    AcceptProtocol,
+    Hex,
+    Mode,
+    Pause,
+    Sort,
+    Reverse,
+    Filter,
+    Open,
+    Pin,
+    OnlyPinned,
+    Palette,
+    SearchHelp,
+    ZoomIn,
+    ZoomOut,
+    NextTarget,
+    Copy,
+    Mouse,
+    Confirm,
+}
+
+impl Action {
+    /// Moves what is looked at: of use under a finger, not in a list of things to do.
+    fn is_motion(self) -> bool {
+        use Action::{Back, Bottom, Down, Left, NextPane, PageDown, PageUp, PreviousPane, Right, Top, Up};
+        matches!(self, Back | NextPane | PreviousPane | Up | Down | Left | Right | PageUp | PageDown | Top | Bottom)
+    }
+}
+
+/// When an action asks before it acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    Never,
+    Always,
+    /// Only on the way to the mode AUTO.
+    BeforeAuto,
+    /// Only where the policy would approve more by itself than before.
+    BeforeAutoWidens,
+}
+
+#[derive(Debug)]
+pub struct ActionInfo {
+    pub action: Action,
+    /// Its name in the configuration's `[keys]`; unique.
+    pub id: &'static str,
+    /// One or two words, for the footer.
+    pub name: &'static str,
+    /// What it is bound to unless the configuration says otherwise: ask the [`Keymap`].
+    pub keys: &'static [Key],
+    /// One line, for the help.
+    pub help: &'static str,
+    pub places: &'static [Place],
+    /// It can lead to a signature or changes what may be signed: refused in read-only mode.
+    pub mutates: bool,
+    pub asks: Asks,
+    /// Important enough for the footer.
+    pub hint: bool,
+}
+
+use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
+
+/// Everywhere but in dialogs.
+const SCREENS: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+];
+
+/// Where the approvals are a key away.
+const NOT_APPROVALS: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Log,
+];
+
+/// Screens that are left with Esc.
+const INNER: &[Place] = &[
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+];
+
+/// Screens with something to move in.
+const MOVING: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Pane(Pane::Map),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+    Place::Help,
+];
+
+const DASHBOARD: &[Place] = &[Place::Dashboard];
+const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map), Place::Target];
+const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
+const LISTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Models];
+const PINNING: &[Place] = &[Place::Pane(Pane::Targets), Place::Target, Place::Models];
+const MAP: &[Place] = &[Place::Pane(Pane::Map)];
+const APPROVALS: &[Place] = &[Place::Approvals];
+const COPYING: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Models,
+    Place::Approvals,
+];
+
+const fn plain(
+    action: Action,
+    id: &'static str,
+    name: &'static str,
+    keys: &'static [Key],
+    help: &'static str,
+    places: &'static [Place],
+) -> ActionInfo {
+    ActionInfo { action, id, name, keys, help, places, mutates: false, asks: Asks::Never, hint: true }
+}
+
+/// Known from help or from habit: not in the footer.
+const fn quiet(
+    action: Action,
+    id: &'static str,
+    name: &'static str,
+    keys: &'static [Key],
+    help: &'static str,
+    places: &'static [Place],
+) -> ActionInfo {
+    ActionInfo { action, id, name, keys, help, places, mutates: false, asks: Asks::Never, hint: false }
+}
+
+/// In the order in which help and footer show them.
+pub const ACTIONS: &[ActionInfo] = &[
+    // Decisions come first.
+    ActionInfo {
+        action: Action::Approve,
+        id: "approve",
+        name: "approve",
+        keys: &[Char('y')],
+        help: "sign, send, and claim the reward later",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Never,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::Reject,
+        id: "reject",
+        name: "reject",
+        keys: &[Char('n')],
+        help: "drop this candidate",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Never,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::ApproveAll,
+        id: "approve-all",
+        name: "approve all",
+        keys: &[Char('Y')],
+        help: "approve all that wait, within the limits",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Always,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::AcceptProtocol,
+        id: "accept-protocol",
+        name: "accept protocol",
+        keys: &[Char('v')],
+        help: "sign despite a newer protocol",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::Always,
+        hint: true,
+    },
+    plain(Action::Hex, "hex", "text/hex", &[Char('x')], "show the data's preview as text or as hex", APPROVALS),
+    plain(Action::Confirm, "yes", "yes", &[Char('y')], "do it", &[Place::Confirm]),
+    plain(
+        Action::LeaveNow,
+        "leave-now",
+        "leave now",
+        &[Char('q'), Ctrl('c')],
+        "leave without waiting",
+        &[Place::Settling],
+    ),
+    // What a pane offers.
+    plain(Action::Open, "details", "details", &[Enter], "all about this target, and why nothing fits it yet", TARGETS),
+    plain(Action::Pin, "pin", "pin", &[Char('P')], "pin it: comes first; a model stands for all its targets", PINNING),
+    plain(Action::Sort, "sort", "sort", &[Char('s')], "sort by the next column", LISTS),
+    quiet(Action::Reverse, "reverse-sort", "reverse", &[Char('S')], "turn the order round", LISTS),
+    plain(
+        Action::Filter,
+        "filter",
+        "filter",
+        &[Char('/')],
+        "show only some targets; its words are listed below",
+        TARGETS,
+    ),
+    plain(Action::ZoomIn, "zoom-in", "closer", &[Char('+'), Char('=')], "zoom into the map at the cursor", MAP),
+    plain(Action::ZoomOut, "zoom-out", "farther", &[Char('-')], "zoom out of the map", MAP),
+    plain(
+        Action::NextTarget,
+        "next-target",
+        "next target",
+        &[Char('t'), Tab],
+        "cursor to the next target, hits first",
+        MAP,
+    ),
+    // Ways in and out.
+    plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
+    plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
+    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the list or the dashboard", INNER),
+    quiet(Action::Back, "back-from-approvals", "back", &[Char('a')], "back to the dashboard", APPROVALS),
+    plain(
+        Action::Back,
+        "close-help",
+        "close",
+        &[Esc, Key::Backspace, Char('q'), Char('?')],
+        "close this",
+        &[Place::Help],
+    ),
+    plain(Action::Back, "no", "no", &[Char('n'), Esc, Key::Backspace, Char('q')], "leave it", &[Place::Confirm]),
+    // The engine and the program.
+    ActionInfo {
+        action: Action::Mode,
+        id: "mode",
+        name: "mode",
+        keys: &[Char('m')],
+        help: "MANUAL: you approve; AUTO: the policy does",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAuto,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::OnlyPinned,
+        id: "only-pinned",
+        name: "only pinned",
+        keys: &[Char('O')],
+        help: "offer and approve only what is for pinned targets",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAutoWidens,
+        hint: false,
+    },
+    plain(Action::Pause, "pause", "pause", &[Char('p')], "pause or resume scoring", SCREENS),
+    plain(Action::Palette, "palette", "command", &[Char(':')], "find anything that can be done here, by name", SCREENS),
+    plain(Action::SearchHelp, "search-help", "search", &[Char('/')], "search the help", &[Place::Help]),
+    plain(Action::Help, "help", "help", &[Char('?')], "this help", SCREENS),
+    quiet(Action::Suspend, "suspend", "suspend", &[Ctrl('z')], "back to the shell; `fg` returns", SCREENS),
+    plain(
+        Action::Quit,
+        "quit",
+        "quit",
+        &[Char('q'), Ctrl('c')],
+        "settle what is in flight, then leave; again: at once",
+        SCREENS,
+    ),
+    quiet(
+        Action::Quit,
+        "quit-from-dialog",
+        "quit",
+        &[Ctrl('c')],
+        "settle what is in flight, then leave",
+        &[Place::Help, Place::Confirm],
+    ),
+    quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
+    quiet(Action::Copy, "copy", "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
+    // Screens.
+    quiet(Action::Jump(Pane::Wallet), "wallet", "wallet", &[Char('1')], "wallet, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Targets), "targets", "targets", &[Char('2')], "open targets, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Map), "map", "map", &[Char('3')], "niche map, full screen", SCREENS),
+    quiet(
+        Action::Jump(Pane::Throughput),
+        "throughput",
+        "throughput",
+        &[Char('4')],
+        "scoring throughput, full screen",
+        SCREENS,
+    ),
+    quiet(Action::Jump(Pane::Rewards), "rewards", "rewards", &[Char('5')], "reward history, full screen", SCREENS),
+    quiet(Action::Models, "models", "models", &[Char('6')], "the models in play", SCREENS),
+    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", SCREENS),
+    // Moving.
+    quiet(Action::NextPane, "next-pane", "next", &[Tab], "focus the next pane", DASHBOARD),
+    quiet(Action::PreviousPane, "previous-pane", "previous", &[BackTab], "focus the previous pane", DASHBOARD),
+    quiet(Action::Up, "up", "up", &[Up, Char('k')], "focus, select or scroll up", MOVING),
+    quiet(Action::Down, "down", "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
+    quiet(Action::Left, "left", "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
+    quiet(Action::Right, "right", "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
+    quiet(Action::PageUp, "page-up", "page up", &[PageUp], "a page up", MOVING),
+    quiet(Action::PageDown, "page-down", "page down", &[PageDown], "a page down", MOVING),
+    quiet(Action::Top, "top", "top", &[Home, Char('g')], "to the first line", MOVING),
+    quiet(Action::Bottom, "bottom", "bottom", &[End, Char('G')], "to the last line", MOVING),
+];
+
+/// What can be done at `place`, in the registry's order.
+pub fn at(place: Place) -> impl Iterator<Item = &'static ActionInfo> {
+    ACTIONS.iter().filter(move |info| info.places.contains(&place))
+}
+
+/// The keys that every place has, as a table for the README.
+pub fn key_table() -> String {
+    let screens = |info: &&ActionInfo| info.places.iter().any(|place| SCREENS.contains(place));
+    let mut table = String::from("| keys | action | what it does | where |\n|---|---|---|---|\n");
+    for info in ACTIONS.iter().filter(screens) {
+        let keys: Vec<_> = info.keys.iter().map(|key| format!("`{}`", key.name(false).replace('|', "\\|"))).collect();
+        let places = if info.places.len() == SCREENS.len() { "everywhere".to_owned() } else { words(info.places) };
+        table.push_str(&format!("| {} | `{}` | {} | {places} |\n", keys.join(" "), info.id, info.help));
+    }
+    table
+}
+
+fn words(places: &[Place]) -> String {
+    let on = |places: &[Place]| places.iter().map(|place| place.word()).collect::<Vec<_>>().join(", ");
+    let missing: Vec<_> = SCREENS.iter().filter(|place| !places.contains(place)).copied().collect();
+    if missing.len() <= 2 { format!("everywhere but {}", on(&missing)) } else { on(places) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_means_two_things_at_one_place() {
+        for place in SCREENS.iter().chain(&[Place::Help, Place::Confirm, Place::Settling]) {
+            let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
+            for (i, key) in keys.iter().enumerate() {
+                assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_id_names_one_action() {
+        for (i, info) in ACTIONS.iter().enumerate() {
+            assert!(ACTIONS[..i].iter().all(|other| other.id != info.id), "{} twice", info.id);
+            assert!(info.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{}", info.id);
+        }
+    }
+
+    #[test]
+    fn whatever_asks_first_can_sign() {
+        assert!(ACTIONS.iter().filter(|info| info.asks != Asks::Never).all(|info| info.mutates));
+    }
+}
