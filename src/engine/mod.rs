@@ -18,6 +18,7 @@ mod matching;
 pub mod models;
 mod money;
 pub mod nearest;
+mod pins;
 mod scoring;
 mod snapshot;
 mod watch;

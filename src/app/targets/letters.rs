@@ -2,15 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+pub use crate::api::model_letter;
 use crate::{api::ModelRow, primitives::ObjectId};
-
-/// The short name of the model at this place of the snapshot's list: A to Z, then numbers.
-pub fn model_letter(index: usize) -> String {
-    match u8::try_from(index) {
-        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
-        _ => (index + 1).to_string(),
-    }
-}
 
 /// Which model is at which place, looked up by its id.
 #[derive(Clone, Debug, Default)]

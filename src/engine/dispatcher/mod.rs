@@ -11,15 +11,18 @@ mod hits;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
+mod looking;
 mod odds;
 mod orders;
 mod outbox;
+mod pinning;
 mod pipeline;
 mod publish;
 mod quiet;
 pub mod replacement;
 mod rows;
 mod start;
+mod trails;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -40,6 +43,7 @@ use super::{
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
+    pins::Pins,
     scoring::{EmbeddingDim, Residents, Scorers},
     snapshot::{Map, Meter, Projection, Survey},
     watch::{News, Refresh, Watch, look},
@@ -58,11 +62,13 @@ use crate::{
 };
 use chain_view::{ChainView, Changes};
 use health::Health;
+use looking::Look;
 use odds::Odds;
 use orders::LiveOrder;
 use pipeline::Pipeline;
 use quiet::Quiet;
 use rows::Rows;
+use trails::Trails;
 
 pub(super) use start::start;
 
@@ -132,6 +138,9 @@ struct Dispatcher {
     /// Targets of this epoch that some sample has hit.
     hit_targets: HashSet<ObjectId>,
     hits: u64,
+    pins: Pins,
+    look: Option<Look>,
+    trails: Trails,
     odds: Odds,
     /// A target was not what we computed of it: told once.
     has_disagreed: bool,
@@ -256,8 +265,13 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
-            // Nothing is pinned or looked at yet.
-            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::Pin { targets, on } => self.pin(targets, on).await,
+            Command::PinModel { model, on } => self.pin_model(model, on).await,
+            Command::OnlyPinned(only) => self.only_pinned(only).await,
+            Command::Look(target) => {
+                self.look_at(target);
+                Ok(())
+            }
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.scorers.pause(true);
@@ -360,21 +374,25 @@ impl Dispatcher {
             }
             self.hit_targets.clear();
             self.committed_due = true;
+            self.turn_pins(epoch).await?;
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if !changes.closed.is_empty() {
             for id in &changes.closed {
                 self.standings.remove(id);
+                self.trails.forget(id);
             }
             self.matcher.ask(Ask::Closed(changes.closed));
             self.candidates_due = true;
             self.dirty = true;
         }
         let spec = |id: &ObjectId| self.chain.spec(id);
-        let opened: Vec<_> = match changes.models {
+        let mut opened: Vec<_> = match changes.models {
             true => self.chain.open.keys().filter_map(spec).collect(),
             false => changes.opened.iter().filter_map(spec).collect(),
         };
+        // The first go through the library first.
+        opened.sort_by_cached_key(|spec| !self.is_pinned(&spec.id));
         if !opened.is_empty() {
             self.matcher.ask(Ask::Opened(opened));
             self.dirty = true;
@@ -397,6 +415,7 @@ impl Dispatcher {
                     if is_hit && self.hit_targets.insert(id) {
                         self.hits += 1;
                     }
+                    self.trails.note(id, &standing);
                     self.standings.insert(id, standing);
                     self.candidates_due = true;
                     self.dirty = true;
@@ -407,6 +426,7 @@ impl Dispatcher {
                 self.place_samples();
             }
             Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Looked { target, sight, sought } => self.looked(target, sight, sought),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
         Ok(())
@@ -443,6 +463,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.review_look();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
         Ok(())

@@ -59,17 +59,18 @@ impl Dispatcher {
         let models = self.model_rows();
         let colours: HashMap<ObjectId, u16> = models.iter().map(|model| model.id).zip(0..).collect();
         let targets = self.target_rows();
+        let looked_at = self.target_detail(&targets);
         let view = Snapshot {
             version: self.version,
             at_ms: now_ms(),
             mode: self.mode,
             scoring_paused: self.pipeline.paused,
-            only_pinned: false,
+            only_pinned: self.pins.only(),
             network: self.network_view(),
             wallet: self.wallet_view(),
             map: share(&last.map, self.map_view(&targets, &colours)),
             targets: share(&last.targets, targets),
-            looked_at: None,
+            looked_at,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
             approvals: share(&last.approvals, self.approvals()),
@@ -142,7 +143,7 @@ impl Dispatcher {
                     models: target.models.clone(),
                     best_distance,
                     seen_at_ms: target.seen_at_ms,
-                    pinned: false,
+                    pinned: self.pins.has(id, &target.models),
                 }
             })
             .collect();
@@ -190,7 +191,7 @@ impl Dispatcher {
                 },
                 wins: won.and_then(|index| self.survey.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
-                pinned: false,
+                pinned: self.pins.has_model(&model.id),
                 crowd: 0,
                 nearest: None,
             }
@@ -251,17 +252,18 @@ impl Dispatcher {
         }
     }
 
-    /// Best expected gain first.
+    /// What is pinned first, then best expected gain.
     fn approvals(&self) -> Vec<Arc<SubmissionRow>> {
         // In read-only mode nothing can be decided.
         if self.mode == Mode::ReadOnly {
             return Vec::new();
         }
-        let waiting = self.rows.in_states(&[State::AwaitingApproval]);
+        let waiting = self.rows.in_states(&[State::AwaitingApproval]).filter(|(_, live)| self.admits_row(live));
         let mut rows: Vec<_> = waiting.map(|(_, live)| Arc::new(live.submission.row.clone())).collect();
         rows.sort_by(|a, b| {
             let gain = |row: &SubmissionRow| row.expected_reward.saturating_sub(row.fee);
-            gain(b).cmp(&gain(a)).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
+            let pinned = |row: &SubmissionRow| self.is_pinned(&row.target);
+            pinned(b).cmp(&pinned(a)).then(gain(b).cmp(&gain(a))).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
         });
         rows
     }

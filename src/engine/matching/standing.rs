@@ -28,6 +28,8 @@ pub(in crate::engine) struct Candidate {
 pub(in crate::engine) struct Standing {
     /// Least distance among our samples.
     pub best_distance: Option<f32>,
+    /// Whose that is; `None`: nobody can say.
+    pub best_source: Option<Source>,
     /// Best first.
     pub candidates: Vec<Candidate>,
 }
@@ -90,13 +92,16 @@ impl Standing {
             return false;
         }
         let nearer = self.best_distance.is_none_or(|best| rank.distance < best);
+        let hits = is_hit(rank.distance, target.threshold, min_margin) && self.has_place_for(&rank);
+        if !nearer && !hits {
+            return false;
+        }
+        let candidate = candidate();
         if nearer {
             self.best_distance = Some(rank.distance);
+            self.best_source = candidate.as_ref().map(|candidate| candidate.source.clone());
         }
-        if !is_hit(rank.distance, target.threshold, min_margin) || !self.has_place_for(&rank) {
-            return nearer;
-        }
-        let Some(candidate) = candidate() else { return nearer };
+        let Some(candidate) = candidate.filter(|_| hits) else { return nearer };
         let place = self.candidates.partition_point(|held| held.rank().is_better_than(&rank));
         self.candidates.insert(place, candidate);
         self.candidates.truncate(CANDIDATES_KEPT);

@@ -17,9 +17,13 @@ use std::{
 use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Board, Compose, DIR, Library, ScoredSample, Standing, TargetSpec, board::Damaged, compose::Composer};
+use super::{
+    Board, Compose, DIR, Library, ScoredSample, Sight, Sought, Standing, TargetSpec,
+    board::{Damaged, look},
+    compose::Composer,
+};
 use crate::{
-    engine::{corpus, now_ms},
+    engine::{corpus, now_ms, pins::Pins},
     model::Score,
     primitives::{Digest, ObjectId},
 };
@@ -47,8 +51,12 @@ pub(in crate::engine) enum Ask {
     Closed(Vec<ObjectId>),
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
+    /// These are worked on first.
+    Prefer(Pins),
     /// How the library looks under these weights.
     Survey(Vec<Digest>),
+    /// Everything that there is about one target.
+    Look(TargetSpec),
     /// Let the library go, then say so.
     Close(oneshot::Sender<()>),
 }
@@ -64,6 +72,12 @@ pub(in crate::engine) enum Reply {
         weights: Vec<Digest>,
         wins: Vec<u64>,
         chosen: Vec<(usize, Arc<Score>)>,
+    },
+    Looked {
+        target: ObjectId,
+        /// `None`: there is no library, or a model is not in the registry.
+        sight: Option<Sight>,
+        sought: Sought,
     },
     /// Something about the library that a person should know.
     Trouble(String),
@@ -242,7 +256,13 @@ impl Work {
                 targets.iter().for_each(|id| self.board.close(id));
             }
             Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
+            Ask::Prefer(pins) => self.composer.prefer(pins),
             Ask::Survey(weights) => self.survey(weights),
+            Ask::Look(spec) => {
+                let sight = self.library.as_ref().and_then(|library| look(&spec, library));
+                let sought = self.composer.sought(&spec, &self.board, self.library.as_ref());
+                self.send(Reply::Looked { target: spec.id, sight, sought });
+            }
             // Served where the loop ends.
             Ask::Close(_) => {}
         }
