@@ -96,6 +96,6 @@ fn signs(ink: &Ink<'_>) -> Line<'static> {
         let (glyph, style) = ink.theme.stage(stage);
         spans.push(Span::styled(format!("{glyph} {}  ", stage_word(stage)), style));
     }
-    spans.push(Span::styled(" margin = threshold - distance", Style::new()));
+    spans.push(Span::styled("P pinned   margin = threshold - distance", Style::new()));
     Line::from(spans)
 }

@@ -171,6 +171,7 @@ impl Dispatcher {
     fn reasons(&self, look: &Look, open: &OpenTarget, live: Option<&Live>) -> Vec<String> {
         let mut reasons: Vec<String> = live.map(|live| self.way_of(live)).into_iter().collect();
         if live.is_some() {
+            reasons.extend(self.why_held());
             return reasons;
         }
         if self.mode == Mode::ReadOnly {

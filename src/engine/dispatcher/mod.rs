@@ -6,6 +6,7 @@
 
 mod chain_view;
 mod claims;
+mod crowd;
 mod health;
 mod hits;
 mod lanes;
@@ -61,6 +62,7 @@ use crate::{
     storage::Store,
 };
 use chain_view::{ChainView, Changes};
+use crowd::Crowd;
 use health::Health;
 use looking::Look;
 use odds::Odds;
@@ -91,6 +93,7 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
+    Crowds(HashMap<ObjectId, Crowd>),
     Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
 }
 
@@ -141,6 +144,7 @@ struct Dispatcher {
     pins: Pins,
     look: Option<Look>,
     trails: Trails,
+    crowds: HashMap<ObjectId, Crowd>,
     odds: Odds,
     /// A target was not what we computed of it: told once.
     has_disagreed: bool,
@@ -291,6 +295,11 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
+            Done::Crowds(crowds) => {
+                self.crowds = crowds;
+                self.dirty = true;
+                Ok(())
+            }
             Done::Fitted { projection, weights, epoch, points } => {
                 self.map.fitted(projection, weights, epoch, points);
                 self.place_samples();
@@ -398,6 +407,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
+            self.measure_crowds();
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {

@@ -177,6 +177,7 @@ impl Dispatcher {
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let id = id_of(model);
             let residency = self.pipeline.residents.get(&id);
+            let (crowd, nearest) = self.crowds.get(&model.id).copied().unwrap_or_default();
             let won = self.survey.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
@@ -192,8 +193,8 @@ impl Dispatcher {
                 wins: won.and_then(|index| self.survey.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
                 pinned: self.pins.has_model(&model.id),
-                crowd: 0,
-                nearest: None,
+                crowd,
+                nearest,
             }
         });
         rows.collect()
