@@ -136,7 +136,7 @@ fn about(state: &State, index: usize, model: &ModelRow, width: usize, ink: &Ink<
     };
     say(
         format!(
-            "stake {} SOMA, {} of the sum of square roots, by which targets choose; its owner takes {} of each reward",
+            "stake {} SOMA: {} of the sum of all square roots, and a target takes models with little distance for their share; commission {}",
             soma(model.stake, 20),
             percent(share),
             commission(model)

@@ -21,7 +21,7 @@ pub const LANGUAGE: &[(&str, &str)] = &[
     ("model:A", "lists model A; model:0x12 one whose id begins so"),
     ("status:hit", "open, hit, sending or ours"),
     ("margin:>=-0.02", "threshold less best distance; also < <= >"),
-    ("z:>-2", "the margin in standard deviations (1/√dim)"),
+    ("z:>-2", "the margin in standard deviations of random directions"),
     ("distance:<1", "our best distance"),
     ("reward:>0.01", "in SOMA"),
     ("age:<5m", "since this program saw it: s, m, h, d"),
@@ -31,6 +31,8 @@ pub const LANGUAGE: &[(&str, &str)] = &[
 
 /// What a word must be like, for the hint under a word that cannot be read.
 const FIELDS: &str = "model, status, margin, z, distance, reward, age, epoch";
+
+const STAGES: [TargetStage; 4] = [TargetStage::Open, TargetStage::Hit, TargetStage::InFlight, TargetStage::Ours];
 
 /// The longest pattern that is compiled.
 const PATTERN_BYTES: usize = 256;
@@ -268,7 +270,11 @@ fn test(word: &str) -> Result<Test, Wrong> {
     }
     let Some((field, value)) = word.split_once(':') else {
         let text = word.to_ascii_lowercase();
-        return Ok(if text == "pinned" { Test::Pinned } else { Test::Text(text) });
+        return match text.as_str() {
+            "pinned" => Ok(Test::Pinned),
+            _ if can_be_found(&text) => Ok(Test::Text(text)),
+            _ => Err((0, format!("in no id (hex), no status, no model's letter; fields are {FIELDS}"))),
+        };
     };
     let skip = field.chars().count() + 1;
     let within = |(more, why): Wrong| (skip + more, why);
@@ -283,6 +289,14 @@ fn test(word: &str) -> Result<Test, Wrong> {
         "epoch" => epoch(value).map_err(within),
         _ => Err((0, format!("no such field; there are {FIELDS}"))),
     }
+}
+
+/// Whether a plain word can be true of any target at all: one that cannot is half of a field's name, or a mistake.
+fn can_be_found(text: &str) -> bool {
+    let is_hex = |digits: &str| digits.len() <= 64 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex(text.strip_prefix("0x").unwrap_or(text))
+        || STAGES.iter().any(|stage| stage_word(*stage).contains(text))
+        || (text.len() == 1 && text.bytes().all(|b| b.is_ascii_alphabetic()))
 }
 
 fn regex(pattern: &str) -> Result<Test, Wrong> {
@@ -314,7 +328,6 @@ fn model(value: &str) -> Result<Test, Wrong> {
 }
 
 fn status(value: &str) -> Result<Test, Wrong> {
-    const STAGES: [TargetStage; 4] = [TargetStage::Open, TargetStage::Hit, TargetStage::InFlight, TargetStage::Ours];
     let typed = value.to_ascii_lowercase();
     let mut found = STAGES.into_iter().filter(|stage| stage_word(*stage).starts_with(&typed));
     match (found.next(), found.next()) {

@@ -60,6 +60,14 @@ pub fn draw(state: &State, id: ObjectId, area: Rect, ink: &mut Ink<'_>) {
 fn column(lines: Vec<Line<'static>>, scroll: u16, area: Rect, ink: &mut Ink<'_>) {
     let first = usize::from(scroll).min(lines.len().saturating_sub(usize::from(area.height)));
     ink.lines(area, &lines[first..]);
+    let below = lines.len().saturating_sub(first + usize::from(area.height));
+    if below > 0 {
+        // On the frame.
+        let more = format!("{below} more below");
+        let width = more.len() as u16;
+        let x = area.right().saturating_sub(width);
+        ink.line(Rect { x, y: area.bottom(), width, height: 1 }, 0, &Line::raw(more));
+    }
 }
 
 struct Page<'a> {
@@ -92,7 +100,7 @@ impl Page<'_> {
         lines.push(Line::from(status));
         let seen = age(self.state.now_ms.saturating_sub(row.seen_at_ms));
         lines.push(fact("epoch", format!("{}, seen first {seen} ago", row.epoch), Style::new()));
-        lines.push(fact("reward", format!("{} SOMA", soma(row.reward, 20)), Style::new()));
+        lines.push(fact("reward", format!("{} SOMA", row.reward), Style::new()));
         lines.push(fact("threshold", format!("{:.4}", row.threshold), Style::new()));
         lines.push(match (row.best_distance, row.margin()) {
             (Some(best), Some(value)) => {
@@ -173,7 +181,7 @@ impl Page<'_> {
         }
         lines.push(Line::default());
         let scored = match detail.scored {
-            Some(scored) => format!("Our nearest samples, of {} that all its models have scored", group(scored)),
+            Some(scored) => format!("Our nearest of {} samples scored with all its models", group(scored)),
             None => "Our nearest samples".to_owned(),
         };
         lines.push(Line::styled(fit(&scored, width, theme.glyphs.ellipsis), theme.strong()));
