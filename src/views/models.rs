@@ -13,7 +13,7 @@ use super::{
     text::{clean, count, fit, soma, wrap},
 };
 use crate::{
-    api::ModelRow,
+    api::{CROWD_DISTANCE, ModelRow},
     app::{ModelSort, State, targets::model_letter},
 };
 
@@ -151,7 +151,7 @@ fn about(state: &State, index: usize, model: &ModelRow, width: usize, ink: &Ink<
             1 => "1 other model is".to_owned(),
             n => format!("{n} other models are"),
         };
-        say(format!("{crowd} within 0.3 of it; the nearest is {name} at {distance:.4}"), Style::new());
+        say(format!("{crowd} within {CROWD_DISTANCE} of it; the nearest is {name} at {distance:.4}"), Style::new());
     }
     if model.pinned {
         say(format!("{PIN} pinned: every target that lists it is, those to come included"), theme.accent());

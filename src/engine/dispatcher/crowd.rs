@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 
 use super::{Dispatcher, Done};
-use crate::{model, primitives::ObjectId};
+use crate::{api::CROWD_DISTANCE, model, primitives::ObjectId};
 
-/// Cosine distance within which another model counts as near.
-const NEAR: f32 = 0.3;
 /// Of more models, every pair would be too much to measure.
 const MOST: usize = 2_000;
 
@@ -24,7 +22,7 @@ fn crowds(models: &[(ObjectId, Vec<f32>)]) -> HashMap<ObjectId, Crowd> {
             }
             for (id, other) in [(a, b), (b, a)] {
                 let Some((near, nearest)) = crowds.get_mut(id) else { continue };
-                *near += u64::from(distance <= NEAR);
+                *near += u64::from(distance <= CROWD_DISTANCE);
                 if nearest.is_none_or(|(_, least)| distance < least) {
                     *nearest = Some((*other, distance));
                 }

@@ -28,7 +28,7 @@ impl Trails {
             // The first says where it began.
             steps.remove(1);
         }
-        steps.push((now_ms(), distance, standing.best_source.clone()));
+        steps.push((now_ms(), distance, standing.nearest.as_ref().map(|nearest| nearest.source.clone())));
     }
 
     pub fn forget(&mut self, target: &ObjectId) {

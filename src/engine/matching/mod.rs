@@ -22,7 +22,7 @@ pub(super) use board::{Board, Sight};
 pub use compose::Compose;
 pub(super) use compose::Sought;
 pub(super) use library::{Library, ScoredSample};
-pub(super) use standing::{Candidate, Standing};
+pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};
 
 /// Where the library is, below an engine's directory.
