@@ -18,6 +18,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     let mut effects = take(state, event);
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
+    map::settle(state);
     effects
 }
 
@@ -129,6 +130,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             let search = state.help_search.clone();
             type_for(state, Purpose::HelpSearch, search);
         }
+        Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
             let is_open = state.screen == Screen::Pane(Pane::Targets) && state.targets.detail.is_some();
@@ -215,7 +217,7 @@ fn step(state: &mut State, dx: i32, dy: i32) {
     match (state.dialog, state.screen) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
-        (None, Screen::Pane(Pane::Map)) => state.map.step(dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
         (None, Screen::Pane(Pane::Targets)) if dx != 0 && state.targets.detail.is_some() => {
             state.targets.step_open(dx as isize);
         }
@@ -235,7 +237,7 @@ fn scroll(state: &mut State, by: isize) {
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
             state.targets.step(by)
         }
-        (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
+        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
@@ -322,6 +324,9 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     if matches!(state.place(), Place::Settling | Place::Confirm | Place::Typing) {
         return Vec::new();
     }
+    if let Some(effects) = map::mouse(state, mouse) {
+        return effects;
+    }
     match mouse {
         Mouse::WheelUp { .. } => scroll(state, -3),
         Mouse::WheelDown { .. } => scroll(state, 3),
@@ -357,6 +362,9 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         },
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
         Event::Log(line) => note(state, line.level, line.text),
+        Event::History(_) => Vec::new(),
+        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }
 }
