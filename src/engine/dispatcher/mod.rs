@@ -87,6 +87,7 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
+    Finds(Finds),
     Inspected { number: u64, inspection: Inspection },
     Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
 }
@@ -159,6 +160,7 @@ struct Dispatcher {
     money_left: MoneyLeft,
     /// What others left to be claimed, when the list was last read.
     finds: Option<Finds>,
+    finds_due: Option<Instant>,
     inspector: Inspector,
     inspection: Option<Arc<Inspection>>,
     meter: Meter,
@@ -292,6 +294,10 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
+            Done::Finds(finds) => {
+                self.finds = Some(finds);
+                Ok(())
+            }
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
@@ -380,6 +386,7 @@ impl Dispatcher {
             }
             self.hit_targets.clear();
             self.committed_due = true;
+            self.finds_due = Some(Instant::now() + board::FINDS_AFTER);
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if changes.models || changes.new_epoch.is_some() {
@@ -473,6 +480,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.look_for_finds();
         self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
