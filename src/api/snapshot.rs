@@ -214,6 +214,8 @@ pub struct ThroughputView {
     pub remaining: Option<u64>,
     /// Files passed over: empty, unreadable, too large.
     pub skipped: u64,
+    /// Samples of this reading of the corpus that are not scored because they, or nearly they, came before.
+    pub duplicates: u64,
     /// Samples/s, one value a second, oldest first, at most 300.
     pub history: Arc<Vec<f32>>,
     pub device: String,

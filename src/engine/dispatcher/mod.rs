@@ -9,6 +9,7 @@ mod chain_view;
 mod claims;
 mod health;
 mod hits;
+mod known;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
@@ -442,7 +443,8 @@ impl Dispatcher {
                 self.board_wins();
                 self.place_samples();
             }
-            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
+            Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
         Ok(())

@@ -232,6 +232,7 @@ impl Dispatcher {
             queue: self.scorers.samples() as u64 + self.reader.readings.len() as u64,
             remaining: self.pipeline.remaining(),
             skipped: self.pipeline.skipped() + self.pipeline.failures,
+            duplicates: self.pipeline.duplicates(),
             history: self.meter.history(),
             rows_per_s: scorers.iter().map(|scorer| scorer.rows_per_s).sum(),
             bytes_per_s: scorers.iter().map(|scorer| scorer.bytes_per_s).sum(),
