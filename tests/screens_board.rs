@@ -4,18 +4,18 @@
 #[expect(dead_code, reason = "what the loop does to a screen is looked at elsewhere")]
 mod emulator;
 #[path = "support/fixture.rs"]
-#[expect(dead_code, reason = "other screens have other fixtures")]
 mod fixture;
 
 use std::sync::{Arc, LazyLock};
 
 use emulator::{Emulator, attributes};
-use fixture::{NOW_MS, empty, id, inspection};
+use fixture::{NOW_MS, empty, id};
 use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
-    api::{Command, EpochReview, Inspect, Snapshot},
+    api::{Command, Content, EpochReview, Inspect, InspectStage, Inspection, Landed, Snapshot},
     app::{AppEvent, Effect, Key, Look, Place, Section, State, layout::Size, update},
+    primitives::{Address, hash},
     terminal::Screen,
     views,
 };
@@ -51,6 +51,38 @@ fn screen_text(state: &State) -> String {
     let (mut screen, shared) = Emulator::new(state.size.width, state.size.height);
     screen.present(&picture(state)).expect("the emulator takes everything");
     shared.text()
+}
+
+/// Three submissions: text that is here, one whose checksum differs, one on its way.
+fn inspection(of: Inspect) -> Inspection {
+    let landed = |n: u64, content| Landed {
+        target: id("target", 200 + n),
+        model: id("model", n % 2),
+        submitter: Address(hash(&n.to_le_bytes()).0),
+        epoch: 12 - n / 2,
+        url: format!("http://127.0.0.1:9000/rival/12/{}.bin", hash(&n.to_le_bytes())),
+        size_bytes: 1024 * (n + 1),
+        away: 0.913 + n as f32 * 0.02,
+        distance: 1.0312,
+        threshold: 1.05,
+        loss: Some(2.31),
+        content,
+    };
+    let text = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n\
+        it was the epoch of belief, \x1b[2Jit was the epoch of incredulity.\n";
+    let wrong = "http://127.0.0.1:9000/x: checksum 8eH… instead of Ab4…";
+    Inspection {
+        of,
+        stage: InspectStage::Fetching,
+        compared: 41,
+        more: false,
+        sigma: 0.022,
+        items: vec![
+            landed(0, Content::Here { preview: text.to_vec(), kind: "text".to_owned() }),
+            landed(1, Content::Absent(wrong.to_owned())),
+            landed(2, Content::Waiting),
+        ],
+    }
 }
 
 /// The section's keys, from the screen's own key on.
@@ -108,10 +140,9 @@ fn reviews_are_paged_through_and_tell_what_is_different() {
 
 #[test]
 fn what_lands_here_is_asked_for_shown_and_given_up() {
-    for (place, wanted) in [
-        ([Key::Char('6')], Inspect::Model(id("model", 0))),
-        ([Key::Char('8')], Inspect::Model(id("model", 3))),
-    ] {
+    for (place, wanted) in
+        [([Key::Char('6')], Inspect::Model(id("model", 0))), ([Key::Char('8')], Inspect::Model(id("model", 3)))]
+    {
         let mut state = state(busy(), COLOUR, (80, 24), &place);
         let effects = press(&mut state, &[Key::Char('i')]);
         assert!(effects.contains(&Effect::Send(Command::Inspect(wanted.clone()))), "{effects:?}");

@@ -297,7 +297,10 @@ pub struct Landed {
 pub enum Content {
     Waiting,
     /// The checksum agreed. At most 512 bytes from the start, and what the data seems to be.
-    Here { preview: Vec<u8>, kind: String },
+    Here {
+        preview: Vec<u8>,
+        kind: String,
+    },
     /// Not shown, and why.
     Absent(String),
 }

@@ -8,7 +8,18 @@ use super::{
 use crate::{api::EpochReview, engine::board};
 
 const COLUMNS: [&str; 13] = [
-    "EPOCH", "ENDED", "SEEN", "OPENED", "FILLED", "OURS", "SHARE", "HITS", "NEAR", "EARNED", "FEES", "THRESHOLD",
+    "EPOCH",
+    "ENDED",
+    "SEEN",
+    "OPENED",
+    "FILLED",
+    "OURS",
+    "SHARE",
+    "HITS",
+    "NEAR",
+    "EARNED",
+    "FEES",
+    "THRESHOLD",
     "MODELS",
 ];
 

@@ -81,7 +81,9 @@ fn empty(answer: &Inspection) -> Vec<String> {
             "Nobody has filled a target under these models in the last epochs, or all of them are claimed.".to_owned(),
             "Fills stay on the chain until they are claimed: ask again when the board shows some.".to_owned(),
         ],
-        InspectStage::Failed(why) => vec![format!("The chain did not tell: {}", clean(why)), "Esc, then i asks again.".to_owned()],
+        InspectStage::Failed(why) => {
+            vec![format!("The chain did not tell: {}", clean(why)), "Esc, then i asks again.".to_owned()]
+        }
     }
 }
 
@@ -144,7 +146,11 @@ fn draw_detail(state: &State, item: &Landed, area: Rect, ink: &mut Ink<'_>) {
         }
         Content::Here { preview: data, kind } => {
             let shown = preview(data, state.inspector.hex, columns);
-            let part = if (data.len() as u64) < item.size_bytes { format!(", the first {} bytes", data.len()) } else { String::new() };
+            let part = if (data.len() as u64) < item.size_bytes {
+                format!(", the first {} bytes", data.len())
+            } else {
+                String::new()
+            };
             let told = format!("{}, checksum agrees{part}, as {}", clean(kind), shown.kind);
             lines.push(Line::from(Span::styled(told, theme.dim())));
             lines.extend(shown.lines.into_iter().map(Line::raw));

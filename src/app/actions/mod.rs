@@ -64,8 +64,26 @@ pub enum Action {
 impl Action {
     /// Moves what is looked at: of use under a finger, not in a list of things to do.
     fn is_motion(self) -> bool {
-        use Action::{Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PreviousPane, PreviousSection, Right, Top, Up};
-        matches!(self, Back | CloseInspector | NextSection | PreviousSection | NextPane | PreviousPane | Up | Down | Left | Right | PageUp | PageDown | Top | Bottom)
+        use Action::{
+            Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PreviousPane,
+            PreviousSection, Right, Top, Up,
+        };
+        matches!(
+            self,
+            Back | CloseInspector
+                | NextSection
+                | PreviousSection
+                | NextPane
+                | PreviousPane
+                | Up
+                | Down
+                | Left
+                | Right
+                | PageUp
+                | PageDown
+                | Top
+                | Bottom
+        )
     }
 }
 
@@ -291,7 +309,14 @@ pub const ACTIONS: &[ActionInfo] = &[
         "fetch and show public submissions near this target or model",
         SUBJECTS,
     ),
-    plain(Action::InspectorHex, "inspector-hex", "text/hex", &[Char('x')], "show the data as text or as hex", INSPECTOR),
+    plain(
+        Action::InspectorHex,
+        "inspector-hex",
+        "text/hex",
+        &[Char('x')],
+        "show the data as text or as hex",
+        INSPECTOR,
+    ),
     plain(
         Action::CloseInspector,
         "close-inspector",

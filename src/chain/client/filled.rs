@@ -38,7 +38,8 @@ impl Client {
                 submitter_filter: None,
             };
             let answer = within(self.timeout, self.state().list_targets(request)).await?;
-            let filled = answer.targets.iter().filter_map(filled_target).filter(|target| wanted.contains(&target.model));
+            let filled =
+                answer.targets.iter().filter_map(filled_target).filter(|target| wanted.contains(&target.model));
             found.extend(filled);
             if found.len() > limit {
                 found.truncate(limit);

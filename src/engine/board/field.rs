@@ -247,11 +247,7 @@ impl Field {
             reward: spot.facts.reward,
             z,
         };
-        Reach {
-            kinds: most_first(kinds),
-            sources: most_first(sources),
-            misses: misses.into_iter().map(miss).collect(),
-        }
+        Reach { kinds: most_first(kinds), sources: most_first(sources), misses: misses.into_iter().map(miss).collect() }
     }
 }
 

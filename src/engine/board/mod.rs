@@ -13,7 +13,7 @@ mod review;
 mod store;
 mod thread;
 
-use std::{collections::HashMap, io, path::Path, sync::mpsc as blocking, sync::Arc};
+use std::{collections::HashMap, io, path::Path, sync::Arc, sync::mpsc as blocking};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,9 +36,15 @@ pub(super) enum Fact {
     Epoch(EpochFacts),
     Opened(Vec<TargetFacts>),
     /// Not open any more. `newest_epoch`: what is of an earlier one is over.
-    Closed { targets: Vec<ObjectId>, newest_epoch: u64 },
+    Closed {
+        targets: Vec<ObjectId>,
+        newest_epoch: u64,
+    },
     /// When targets appeared, by a checkpoint.
-    Appeared { targets: Vec<(ObjectId, u64)>, at_ms: u64 },
+    Appeared {
+        targets: Vec<(ObjectId, u64)>,
+        at_ms: u64,
+    },
     /// By a checkpoint. The opening times are filled in here.
     Filled(Vec<Fill>),
     /// What we hold nearest to targets.

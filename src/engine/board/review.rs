@@ -252,7 +252,8 @@ mod tests {
     #[test]
     fn money_that_comes_later_is_booked_in_the_epoch_of_its_fill() {
         let mut review = Book::new(facts(4, vec![]), true).close(&facts(5, vec![]), 0, Money::default(), 0);
-        let epochs = vec![EpochRewards { epoch: 4, earned: Shannons(60), fees: Shannons(2), ..EpochRewards::default() }];
+        let epochs =
+            vec![EpochRewards { epoch: 4, earned: Shannons(60), fees: Shannons(2), ..EpochRewards::default() }];
         let sums = Sums {
             rewards: Arc::new(RewardsView { epochs, ..RewardsView::default() }),
             bonds: [(4, Shannons(9))].into(),

@@ -246,9 +246,8 @@ impl Change<'_> {
             "INSERT INTO book (one, epoch, dim, threshold, reward) VALUES (1, ?1, ?2, ?3, ?4)",
             params![facts.epoch, facts.dim, facts.threshold, facts.reward.0],
         )?;
-        let mut insert = self
-            .0
-            .prepare("INSERT INTO registry (model, stake, commission_bps, embedding) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert =
+            self.0.prepare("INSERT INTO registry (model, stake, commission_bps, embedding) VALUES (?1, ?2, ?3, ?4)")?;
         for model in facts.models.iter() {
             let embedding: Vec<u8> = model.embedding.iter().flat_map(|value| value.to_le_bytes()).collect();
             insert.execute(params![model.id.0, model.stake.0, model.commission_bps, embedding])?;

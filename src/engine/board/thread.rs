@@ -277,8 +277,7 @@ impl Work {
     pub fn save(&mut self) {
         let Some(store) = &mut self.store else { return };
         let (unsaved, book) = (std::mem::take(&mut self.unsaved), self.book.as_ref());
-        let reviews: HashMap<u64, &EpochReview> =
-            self.reviews.iter().map(|review| (review.epoch, review)).collect();
+        let reviews: HashMap<u64, &EpochReview> = self.reviews.iter().map(|review| (review.epoch, review)).collect();
         let write = |change: &Change<'_>| {
             for review in unsaved.reviews.iter().filter_map(|epoch| reviews.get(epoch)) {
                 change.review(review)?;
@@ -293,10 +292,8 @@ impl Work {
             }
             unsaved.fills.iter().try_for_each(|fill| change.fill(fill))
         };
-        let is_nothing = !unsaved.book
-            && unsaved.targets.is_empty()
-            && unsaved.fills.is_empty()
-            && unsaved.reviews.is_empty();
+        let is_nothing =
+            !unsaved.book && unsaved.targets.is_empty() && unsaved.fills.is_empty() && unsaved.reviews.is_empty();
         let saved: Result<(), BoardError> = if is_nothing { Ok(()) } else { store.change(write) };
         match saved {
             Ok(()) => self.trouble = None,

@@ -49,7 +49,8 @@ use super::{
 };
 use crate::{
     api::{
-        BoardView, Command, Event, Finds, Inspection, Level, LogLine, Mode, MoneyLeft, RewardsView, ServerName, Snapshot, SubmissionId, SubmissionState as State,
+        BoardView, Command, Event, Finds, Inspection, Level, LogLine, Mode, MoneyLeft, RewardsView, ServerName,
+        Snapshot, SubmissionId, SubmissionState as State,
     },
     chain::{
         client::{CheckpointInfo, Client, ClientError},

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{
     api::{
-        BoardView, EngineHandle, Level, MapView, Mode, MoneyLeft, NetworkView, RewardsView, ServerName, Snapshot, SubmissionState as State,
-        ThroughputView, WalletView,
+        BoardView, EngineHandle, Level, MapView, Mode, MoneyLeft, NetworkView, RewardsView, ServerName, Snapshot,
+        SubmissionState as State, ThroughputView, WalletView,
     },
     chain::client::Client,
     engine::{

@@ -91,11 +91,8 @@ impl Board {
         if standing.candidates.iter().any(|held| held.checksum == candidate.checksum) {
             return false;
         }
-        let nearest = || Nearest {
-            distance: candidate.distance,
-            model: candidate.model,
-            source: candidate.source.clone(),
-        };
+        let nearest =
+            || Nearest { distance: candidate.distance, model: candidate.model, source: candidate.source.clone() };
         standing.add(candidate.rank(), spec, self.min_margin, nearest, || Some(candidate.clone()))
     }
 

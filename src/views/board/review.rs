@@ -97,10 +97,8 @@ fn change(ordering: Ordering, by: String, is: Is, ink: &Ink<'_>) -> Span<'static
 fn facts(review: &EpochReview, before: Option<&EpochReview>, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let line = |label: &'static str, value: String, change: Option<Span<'static>>| {
         let pad = " ".repeat(VALUE.saturating_sub(width(&value)));
-        let mut spans = vec![
-            Span::styled(format!("{label:<LABEL$}"), ink.theme.dim()),
-            Span::raw(format!("{pad}{value}  ")),
-        ];
+        let mut spans =
+            vec![Span::styled(format!("{label:<LABEL$}"), ink.theme.dim()), Span::raw(format!("{pad}{value}  "))];
         spans.extend(change);
         Line::from(spans)
     };
@@ -120,8 +118,7 @@ fn facts(review: &EpochReview, before: Option<&EpochReview>, ink: &Ink<'_>) -> V
     let threshold = before.map(|before| {
         let by = (review.threshold - before.threshold).abs();
         // What is shown as the same is the same.
-        let ordering =
-            if by < 5e-5 { Ordering::Equal } else { review.threshold.total_cmp(&before.threshold) };
+        let ordering = if by < 5e-5 { Ordering::Equal } else { review.threshold.total_cmp(&before.threshold) };
         change(ordering, format!("{by:.4}"), Is::Neither, ink)
     });
     let share = |review: &EpochReview| review.share_permille().unwrap_or(0);

@@ -156,7 +156,9 @@ pub fn gaps(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     if gaps.rows.is_empty() {
         let text = match gaps.open {
             0 => "No target is open. Gaps are looked for among the open ones.".to_owned(),
-            open => format!("Every one of {} open targets has a model nearer than most random directions.", group(open)),
+            open => {
+                format!("Every one of {} open targets has a model nearer than most random directions.", group(open))
+            }
         };
         return ink.empty(area, &[text]);
     }
@@ -195,7 +197,11 @@ pub fn fills(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
         let text = "Nobody has filled a target while this was watching. Fills appear with their checkpoints.";
         return ink.empty(area, &[text.to_owned()]);
     }
-    let area = note(area, "median: from a target's checkpoint to that of its fill, of fills whose target was seen to open.", ink);
+    let area = note(
+        area,
+        "median: from a target's checkpoint to that of its fill, of fills whose target was seen to open.",
+        ink,
+    );
     let width = usize::from(area.width);
     // Spare width goes to the address, up to all of its 64 digits.
     let table = Table::new(FILLS, width, ink.theme.glyphs.ellipsis).stretching(1, width.min(100));
