@@ -97,9 +97,11 @@ async fn our_own_fills_share_and_money_are_in_the_review_of_their_epoch() {
     assert_eq!(shown.board.models.len(), 3);
     assert_eq!(shown.board.models.iter().map(|model| model.share_ppm).sum::<u64>(), 1_000_000);
     network.next_epoch().await;
-    let of_epoch = || snapshot(&engine).board.reviews.iter().find(|review| review.epoch == epoch).cloned();
-    until("the epoch is reviewed", async || of_epoch().is_some()).await;
-    let review = of_epoch().expect("it was there");
+    let of_epoch = |engine: &Running| {
+        snapshot(engine).board.reviews.iter().find(|review| review.epoch == epoch).cloned()
+    };
+    until("the epoch is reviewed", async || of_epoch(&engine).is_some()).await;
+    let review = of_epoch(&engine).expect("it was there");
     assert_eq!((review.ours, review.filled, review.whole), (2, 2, true));
     assert_eq!(review.share_permille(), Some(1000));
     assert!(review.bonds.0 > 0 && review.fees.0 > 0 && review.pending.0 > 0 && review.earned.0 == 0);
@@ -108,8 +110,8 @@ async fn our_own_fills_share_and_money_are_in_the_review_of_their_epoch() {
     for _ in 0..2 {
         engine.row(State::Claimed).await;
     }
-    until("the review is settled", async || of_epoch().is_some_and(|review| review.pending.0 == 0)).await;
-    let settled = of_epoch().expect("it was there");
+    until("the review is settled", async || of_epoch(&engine).is_some_and(|review| review.pending.0 == 0)).await;
+    let settled = of_epoch(&engine).expect("it was there");
     let last = engine.shut_down().await;
     let booked = last.rewards.epochs.iter().find(|sums| sums.epoch == epoch).expect("booked").earned;
     assert_eq!(settled.earned, booked);

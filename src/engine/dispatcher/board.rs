@@ -143,8 +143,10 @@ impl Dispatcher {
     pub(super) async fn board_news(&mut self, news: News) -> Result<(), Halt> {
         match news {
             News::View(view) => {
-                self.board_view = view;
-                self.dirty = true;
+                if view != self.board_view {
+                    self.board_view = view;
+                    self.dirty = true;
+                }
                 Ok(())
             }
             News::Reviewed(line) => self.log(Level::Info, line).await,
