@@ -97,9 +97,8 @@ async fn our_own_fills_share_and_money_are_in_the_review_of_their_epoch() {
     assert_eq!(shown.board.models.len(), 3);
     assert_eq!(shown.board.models.iter().map(|model| model.share_ppm).sum::<u64>(), 1_000_000);
     network.next_epoch().await;
-    let of_epoch = |engine: &Running| {
-        snapshot(engine).board.reviews.iter().find(|review| review.epoch == epoch).cloned()
-    };
+    let of_epoch =
+        |engine: &Running| snapshot(engine).board.reviews.iter().find(|review| review.epoch == epoch).cloned();
     until("the epoch is reviewed", async || of_epoch(&engine).is_some()).await;
     let review = of_epoch(&engine).expect("it was there");
     assert_eq!((review.ours, review.filled, review.whole), (2, 2, true));
