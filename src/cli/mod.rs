@@ -16,6 +16,7 @@ mod epoch;
 mod exit;
 mod headless;
 mod library;
+mod look;
 mod map;
 mod models;
 mod near;
@@ -25,6 +26,8 @@ mod output;
 mod pinning;
 mod place;
 mod play;
+mod relay;
+mod replay;
 mod rewards;
 mod run;
 mod score;
@@ -75,6 +78,7 @@ enum Command {
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
     Map(map::MapCommand),
+    Replay(replay::Replay),
     Doctor(doctor::Doctor),
 }
 
@@ -99,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
         Command::Map(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),
