@@ -57,7 +57,7 @@ const FILLS: &[Column] = &[
 ];
 
 const KINDS: &[Column] =
-    &[left("", 14, 0), right("nearest", 7, 2), right("hit", 5, 0), right("near", 5, 0), right("best z", 6, 1)];
+    &[left("", 12, 0), right("nearest", 7, 2), right("hit", 5, 0), right("near", 5, 0), right("best z", 6, 1)];
 
 const MISSES: &[Column] = &[
     left("", 1, 0),
