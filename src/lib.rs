@@ -6,6 +6,7 @@ pub mod chain;
 pub mod cli;
 pub mod devnet;
 pub mod engine;
+pub mod export;
 pub mod model;
 pub mod primitives;
 pub mod service;

@@ -16,6 +16,7 @@ mod exit;
 mod headless;
 mod library;
 mod look;
+mod map;
 mod models;
 mod near;
 mod network;
@@ -75,6 +76,7 @@ enum Command {
     Submit(submit::Submit),
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
+    Map(map::MapCommand),
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
 }
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
+        Command::Map(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
