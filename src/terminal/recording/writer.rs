@@ -30,7 +30,7 @@ use crate::{
 const WAITING: usize = 4096;
 /// What a crash may lose.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Lists longer than this are written at most so often, however often they change.
+/// Lists longer than this are written less often than they change: every five seconds, and the longer the less often.
 const LONG: usize = 1_000;
 const LONG_EVERY_MS: u64 = 5_000;
 /// Of the file, and of what is in it.
@@ -234,7 +234,10 @@ impl Writer {
         let (mut now, mut known) = (snapshot.clone(), snapshot.clone());
         let mut same = Vec::new();
         for (list, written) in LISTS.iter().zip(&mut self.written) {
-            let can_wait = (list.len)(snapshot) > LONG && t < *written + LONG_EVERY_MS;
+            let len = (list.len)(snapshot);
+            // A second for each thousand entries.
+            let pause = LONG_EVERY_MS.max(len as u64);
+            let can_wait = len > LONG && t < *written + pause;
             match &self.last {
                 Some(last) if (list.is_same)(last, snapshot) || can_wait => {
                     (list.copy)(last, &mut known);
