@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::Snapshot,
     app::{
-        AppEvent, Dialog, Key, Place, Purpose, State,
+        AppEvent, Dialog, Key, Place, State,
         actions::{ACTIONS, ActionInfo, Keymap},
     },
 };
@@ -170,11 +170,10 @@ fn other_keys(keymap: &Keymap) -> Vec<(String, Vec<Key>)> {
     ACTIONS.iter().filter(is_other).map(|info| (info.id.to_owned(), keymap.keys(info).to_vec())).collect()
 }
 
-/// Whether what is typed now may be a secret: everything that this list does not know as open.
+/// Whether what is typed now may be a secret: everything but filters, searches and the palette, whatever they are of.
 fn types_in_secret(state: &State) -> bool {
-    let open = [Purpose::Palette, Purpose::TargetFilter, Purpose::HelpSearch];
     match state.dialog {
-        Some(Dialog::Typing(purpose)) => !open.contains(&purpose),
+        Some(Dialog::Typing(purpose)) => !matches!(purpose.prompt(), ":" | "filter /" | "search /"),
         _ => state.place() == Place::Typing,
     }
 }
