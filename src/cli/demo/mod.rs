@@ -119,7 +119,7 @@ impl Demo {
         engine::check_data(&sources)?;
         let doing = "starting the embedded network …";
         let mode = if self.auto { Mode::Auto } else { Mode::Manual };
-        let starting = relay::starting("devnet", "", mode, doing);
+        let starting = relay::starting("devnet", "the embedded network", mode, doing);
         // It ends after the engine.
         let mut running = None;
         let start = async {
