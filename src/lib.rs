@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod devnet;
 pub mod engine;
+pub mod export;
 pub mod model;
 pub mod primitives;
 pub mod service;

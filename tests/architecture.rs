@@ -18,7 +18,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &["primitives"]),
     ("storage", &["primitives"]),
     ("wallet", &["chain", "primitives"]),
-    ("engine", &["api", "chain", "model", "storage", "primitives"]),
+    ("export", &["primitives"]),
+    ("engine", &["api", "chain", "export", "model", "storage", "primitives"]),
     ("service", &["chain", "engine", "model", "storage", "primitives"]),
     ("devnet", &["chain", "model", "service", "storage", "primitives"]),
     (
@@ -30,6 +31,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "config",
             "devnet",
             "engine",
+            "export",
             "model",
             "primitives",
             "service",
@@ -79,7 +81,8 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("model", &["tokio", "tonic", "rusqlite", "aws_sdk_s3", "reqwest", "ratatui", "std::fs", "std::net"]),
     ("storage", &["tonic", "candle_core", "rusqlite", "ratatui"]),
     ("wallet", &["tonic", "tokio", "reqwest", "rpassword", "rusqlite", "candle_core", "ratatui", "std::net"]),
-    ("engine", &["ratatui", "crossterm", "tonic", "candle_core", "aws_sdk_s3"]),
+    ("export", &["tokio", "tonic", "rusqlite", "reqwest", "ratatui", "std::fs", "std::net", "std::thread"]),
+    ("engine", &["ratatui", "crossterm", "tonic", "candle_core", "aws_sdk_s3", "plotters"]),
     ("service", &["rusqlite", "candle_core", "aws_sdk_s3", "ratatui", "crossterm", "std::fs"]),
     ("devnet", &["ratatui", "crossterm"]),
 ];

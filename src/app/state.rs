@@ -6,6 +6,7 @@ use super::{
     Approvals, BoardScreen, Inspector, MapWindow, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
+    map,
 };
 use crate::{
     api::{Level, Snapshot},
@@ -241,6 +242,7 @@ impl State {
             life: Life::Running,
         };
         state.take(snapshot);
+        map::settle(&mut state);
         state
     }
 

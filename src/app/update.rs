@@ -15,6 +15,12 @@ const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let effects = take(state, event);
+    map::settle(state);
+    effects
+}
+
+fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
@@ -120,6 +126,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             let search = state.help_search.clone();
             type_for(state, Purpose::HelpSearch, search);
         }
+        Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
             if state.dialog.take().is_none() {
@@ -200,7 +207,7 @@ fn step(state: &mut State, dx: i32, dy: i32) {
     match (state.dialog, state.screen) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
-        (None, Screen::Pane(Pane::Map)) => state.map.step(dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
         _ => scroll(state, dy as isize),
     }
 }
@@ -212,7 +219,7 @@ fn scroll(state: &mut State, by: isize) {
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
             state.targets.step(&snapshot.targets, by)
         }
-        (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
+        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
@@ -299,6 +306,9 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     if matches!(state.place(), Place::Settling | Place::Confirm | Place::Typing) {
         return Vec::new();
     }
+    if let Some(effects) = map::mouse(state, mouse) {
+        return effects;
+    }
     match mouse {
         Mouse::WheelUp { .. } => scroll(state, -3),
         Mouse::WheelDown { .. } => scroll(state, 3),
@@ -334,6 +344,9 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         },
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
         Event::Log(line) => note(state, line.level, line.text),
+        Event::History(_) => Vec::new(),
+        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }
 }

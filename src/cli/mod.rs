@@ -18,6 +18,7 @@ mod exit;
 mod headless;
 mod library;
 mod look;
+mod map;
 mod models;
 mod near;
 mod network;
@@ -113,6 +114,7 @@ enum Command {
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
     Replay(replay::Replay),
+    Map(map::MapCommand),
     Doctor(doctor::Doctor),
     Config(config::Config),
     Man(pages::Man),
@@ -158,6 +160,7 @@ impl Cli {
             Command::Claim(command) => command.run(),
             Command::Rewards(command) => command.run(),
             Command::Replay(command) => command.run(),
+            Command::Map(command) => command.run(),
             Command::Doctor(command) => command.run(),
             Command::Wallet(command) => command.run(),
             Command::Targets(command) => command.run(),

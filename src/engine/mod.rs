@@ -19,6 +19,7 @@ mod matching;
 pub mod models;
 mod money;
 pub mod nearest;
+pub mod niches;
 mod scoring;
 mod snapshot;
 mod watch;

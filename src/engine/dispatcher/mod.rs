@@ -7,6 +7,7 @@
 mod board;
 mod chain_view;
 mod claims;
+mod files;
 mod health;
 mod hits;
 mod known;
@@ -25,6 +26,7 @@ mod start;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -44,7 +46,7 @@ use super::{
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{EmbeddingDim, Residents, Scorers},
-    snapshot::{Map, Meter, Projection, Survey},
+    snapshot::{Fitted, Map, Meter},
     watch::{News, Refresh, Watch, look},
 };
 use crate::{
@@ -90,7 +92,8 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Inspected { number: u64, inspection: Inspection },
-    Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
+    Fitted(Box<Fitted>),
+    Exported(Result<String, String>),
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -104,6 +107,8 @@ enum Halt {
 }
 
 struct Dispatcher {
+    /// Journal, library, and what is exported.
+    dir: PathBuf,
     network_name: String,
     rpc_url: String,
     policy: Policy,
@@ -155,7 +160,8 @@ struct Dispatcher {
     committed_due: bool,
     candidates_due: bool,
     survey_due: bool,
-    survey: Survey,
+    /// The matcher looks through the library for the map.
+    is_surveying: bool,
     map: Map,
     board_view: Arc<BoardView>,
     money_left: MoneyLeft,
@@ -274,6 +280,24 @@ impl Dispatcher {
                 self.inspect(of);
                 Ok(())
             }
+            Command::RefitMap => {
+                self.map.refit();
+                self.review_map();
+                Ok(())
+            }
+            Command::LayMapOut(layout) => {
+                self.map.lay_out(layout);
+                self.review_map();
+                Ok(())
+            }
+            // Nothing is pinned or looked at yet.
+            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::ExportMap(colour) => {
+                self.export_map(colour);
+                Ok(())
+            }
+            Command::History { before } => self.tell_history(before).await,
+            Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.inspector.stop();
@@ -298,9 +322,12 @@ impl Dispatcher {
                 self.inspected(number, inspection);
                 Ok(())
             }
-            Done::Fitted { projection, weights, epoch, points } => {
-                self.map.fitted(projection, weights, epoch, points);
-                self.place_samples();
+            Done::Exported(result) => self.exported(result).await,
+            Done::Fitted(fitted) => {
+                self.map.fitted(*fitted);
+                self.survey_due = true;
+                self.dirty = true;
+                self.review_map();
                 Ok(())
             }
         }
@@ -394,6 +421,7 @@ impl Dispatcher {
             let (targets, newest_epoch) = (changes.closed.clone(), self.chain.newest_epoch);
             self.board.tell(Fact::Closed { targets, newest_epoch });
             self.matcher.ask(Ask::Closed(changes.closed));
+            self.survey_due = true;
             self.candidates_due = true;
             self.dirty = true;
         }
@@ -408,6 +436,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
+            self.survey_due = true;
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
@@ -428,14 +457,17 @@ impl Dispatcher {
                         self.hits += 1;
                     }
                     self.standings.insert(id, standing);
+                    self.survey_due = true;
                     self.candidates_due = true;
                     self.dirty = true;
                 }
             }
-            Reply::Survey { weights, wins, chosen } => {
-                self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
+            Reply::Survey { weights, picture } => {
+                self.is_surveying = false;
+                self.survey_due |= picture.is_unfinished;
+                self.map.surveyed(weights, picture);
                 self.board_wins();
-                self.place_samples();
+                self.dirty = true;
             }
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),

@@ -115,6 +115,10 @@ impl Theme {
         Self { glyphs: if look.ascii { &ASCII } else { &UNICODE }, palette, colour: look.colour }
     }
 
+    pub fn is_ascii(self) -> bool {
+        self.glyphs.ellipsis.is_ascii()
+    }
+
     /// Whether colours can tell models apart; else letters must.
     pub fn has_colour(self) -> bool {
         self.colour && self.palette.has_colour()
