@@ -19,6 +19,7 @@ mod headless;
 mod library;
 mod look;
 mod map;
+mod memory;
 mod models;
 mod near;
 mod network;
