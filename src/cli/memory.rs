@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::{Map, Value};
+
 use crate::{app::Saved, primitives::clean, terminal::Memory};
 
 const NAME: &str = "ui.json";
@@ -34,7 +36,9 @@ pub fn open(dir: &Path) -> Kept {
     };
     let length = fs::metadata(&path).map(|about| about.len());
     let saved = match length.and_then(|length| if length > MOST_BYTES { Ok(None) } else { fs::read(&path).map(Some) }) {
-        Ok(Some(bytes)) => match serde_json::from_slice(&bytes) {
+        Ok(Some(bytes)) => match serde_json::from_slice::<Map<String, Value>>(&bytes)
+            .and_then(|map| serde_json::from_value(map.into()))
+        {
             Ok(saved) => saved,
             Err(error) => return broken(error.to_string()),
         },

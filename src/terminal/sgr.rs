@@ -45,7 +45,12 @@ impl Pen {
             return;
         }
         let mut changes = Vec::new();
-        let (gone, come) = (self.modifier - to.modifier, to.modifier - self.modifier);
+        let (mut gone, come) = (self.modifier - to.modifier, to.modifier - self.modifier);
+        // To some terminals bold and dim are two values of one thing, and the last one told counts.
+        let strength = Modifier::BOLD | Modifier::DIM;
+        if self.modifier.intersects(strength) && come.intersects(strength) {
+            gone |= self.modifier & strength;
+        }
         let mut again = Modifier::empty();
         for (modifier, _, off) in WEIGHTS {
             if gone.contains(modifier) && !changes.contains(&off) {

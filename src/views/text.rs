@@ -145,7 +145,7 @@ pub fn age(ms: u64) -> String {
 /// How long ago something was heard: what is recent is all the same.
 pub fn ago(ms: u64) -> String {
     match ms / 1000 {
-        0..10 => "just now".to_owned(),
+        0..10 => "now".to_owned(),
         10..60 => format!("{}s ago", ms / 10_000 * 10),
         _ => format!("{} ago", age(ms)),
     }
@@ -216,7 +216,7 @@ mod tests {
     fn spans_and_counts_stay_short() {
         assert_eq!([span(14_999), span(125_000), span(11_520_000)], ["14s", "2m 05s", "3h 12m"]);
         assert_eq!([countdown(9_999), countdown(125_900), countdown(1_439_000)], ["9s", "2m 00s", "23m"]);
-        assert_eq!([ago(9_999), ago(29_000), ago(125_000), age(3_000)], ["just now", "20s ago", "2m ago", "new"]);
+        assert_eq!([ago(9_999), ago(29_000), ago(125_000), age(3_000)], ["now", "20s ago", "2m ago", "new"]);
         assert_eq!([count(9_999), count(12_345), count(4_560_000)], ["9,999", "12.3k", "4.6M"]);
     }
 
