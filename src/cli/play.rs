@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
-    app::Saved,
+    app::{Notify, Saved},
     config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
@@ -50,9 +50,32 @@ pub struct Play {
     /// Keep the first bytes of your data in the recording, as the approvals show them.
     #[arg(long, requires = "record")]
     record_previews: bool,
+    /// What tells of hits that wait for you, fills, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
+    /// inside tmux this needs `set -g allow-passthrough on`).
+    #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
+    notify: NotifyArg,
     /// What the configuration says that is no option.
     #[arg(skip)]
     pub(super) setup: Setup,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NotifyArg {
+    None,
+    Bell,
+    Osc9,
+    Both,
+}
+
+impl From<NotifyArg> for Notify {
+    fn from(how: NotifyArg) -> Self {
+        match how {
+            NotifyArg::None => Self::None,
+            NotifyArg::Bell => Self::Bell,
+            NotifyArg::Osc9 => Self::Osc9,
+            NotifyArg::Both => Self::Both,
+        }
+    }
 }
 
 /// An engine that has started.
@@ -133,7 +156,7 @@ impl Play {
             None => (Saved::default(), None, None),
         };
         let (mouse, hint) = (saved.mouse, hint.or(trouble));
-        let options = Options { recorder, hint, keymap, mouse, saved, memory, ..options };
+        let options = Options { recorder, hint, keymap, mouse, saved, memory, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));
