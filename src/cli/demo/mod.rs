@@ -134,7 +134,7 @@ impl Demo {
             let handle = self.start_engine(dir, network, keypair, sources, sampling).await?;
             Ok(Started { handle, balance_start: Some(balance_start) })
         };
-        let exit = self.play.through(starting, start).await;
+        let exit = self.play.through(starting, self.dir.as_deref(), start).await;
         if let Some(network) = running {
             network.shutdown().await;
         }

@@ -108,6 +108,7 @@ impl Recorder {
             low_bandwidth: state.low_bandwidth,
             keys: other_keys(&state.keymap),
             hint: state.notice.as_ref().map(|notice| (notice.level, notice.text.clone(), notice.until_ms)),
+            saved: state.saved(),
         })));
         self.send(Taken::Snapshot(Arc::clone(&state.snapshot)));
     }
