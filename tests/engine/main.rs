@@ -11,6 +11,7 @@ mod health;
 mod money;
 mod network;
 mod pins;
+mod policy;
 mod process;
 mod relay;
 #[path = "../support/serve.rs"]

@@ -13,7 +13,7 @@ use crate::{
     },
     engine::{
         matching::{Ask, Candidate, Sight, Sought},
-        money::{Costs, Worth},
+        money::{Claimant, Costs, Worth},
     },
     primitives::ObjectId,
 };
@@ -214,7 +214,9 @@ impl Dispatcher {
             return Some("a hit waits for the state of the target's epoch".into());
         }
         let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), open.reward);
-        Some(match self.policy.judge(&costs, self.committed) {
+        let gain = self.odds.expected_gain(&costs, crate::engine::now_ms().saturating_sub(open.seen_at_ms));
+        let claimant = Claimant { costs, gain, margin: open.threshold - candidate.distance };
+        Some(match self.policy.judge(&claimant, self.committed.bonds) {
             Worth::No => format!(
                 "a hit is not worth it: of {} SOMA for us, fees of {} leave less than the policy's least gain of {}",
                 costs.reward, costs.fee, self.policy.min_gain
