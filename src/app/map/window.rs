@@ -213,7 +213,9 @@ mod tests {
                     _ => window.go(point),
                 }
                 let seen = window.visible().unwrap();
-                let slack = (all.width() * 1e-3, all.height() * 1e-3);
+                // And what numbers of this size cannot tell apart.
+                let slack = |low: f32, high: f32| (high - low) * 1e-3 + low.abs().max(high.abs()) * 1e-6;
+                let slack = (slack(all.min.0, all.max.0), slack(all.min.1, all.max.1));
                 prop_assert!(seen.min.0 >= all.min.0 - slack.0 && seen.max.0 <= all.max.0 + slack.0);
                 prop_assert!(seen.min.1 >= all.min.1 - slack.1 && seen.max.1 <= all.max.1 + slack.1);
                 let (x, y) = window.cursor().unwrap();
