@@ -10,7 +10,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{
-        Coverage, MapColour, MapLayout, MapModel, MapPoint, MapTarget, MapView, Region, Snapshot, TargetRow, TargetStage,
+        Coverage, MapColour, MapLayout, MapModel, MapPoint, MapTarget, MapView, Region, Snapshot, TargetRow,
+        TargetStage,
     },
     app::{AppEvent, Key, Look, State, layout::Size, update},
     primitives::{ObjectId, Shannons},
@@ -28,7 +29,8 @@ const SIZE: Size = Size { width: 200, height: 60 };
 /// Clusters, as models and sources make them.
 fn snapshot() -> Snapshot {
     let mut rng = StdRng::seed_from_u64(7);
-    let centres: Vec<(f32, f32)> = (0..12).map(|_| (rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect();
+    let centres: Vec<(f32, f32)> =
+        (0..12).map(|_| (rng.random_range(-1.0..1.0), rng.random_range(-1.0..1.0))).collect();
     let mut place = |n: usize| {
         let (x, y) = centres[n % centres.len()];
         let mut bell = || (0..4).map(|_| rng.random_range(-0.12..0.12f32)).sum::<f32>();

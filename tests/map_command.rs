@@ -60,8 +60,10 @@ async fn the_map_of_what_was_scored_is_drawn_against_the_targets_that_are_open()
     let dir = place.path();
     let network = network(dir).await;
     let map = |out: &'static str, more: &'static [&'static str]| {
-        let args: Vec<&str> =
-            ["map", "--network", &network.rpc_url, "--dir", "state", "--out", out].into_iter().chain(more.iter().copied()).collect();
+        let args: Vec<&str> = ["map", "--network", &network.rpc_url, "--dir", "state", "--out", out]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect();
         let args: Vec<String> = args.into_iter().map(String::from).collect();
         async move {
             let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -84,7 +86,10 @@ async fn the_map_of_what_was_scored_is_drawn_against_the_targets_that_are_open()
     assert_eq!(shown["bytes"], svg.len());
     assert!(shown["file"].as_str().is_some_and(|file| Path::new(file).is_absolute()), "{shown}");
     assert!(shown["samples"].as_u64() >= Some(16) && shown["targets"].as_u64() > Some(0), "{shown}");
-    assert!(svg.starts_with("<svg") && svg.contains("Samples by best margin") && svg.contains("open target"), "{shown}");
+    assert!(
+        svg.starts_with("<svg") && svg.contains("Samples by best margin") && svg.contains("open target"),
+        "{shown}"
+    );
 
     let output = map("map.png", &["--size", "640x480", "--layout", "neighbours", "--colour", "source"]).await;
     assert_eq!(ended(&output).0, Some(0), "{}", ended(&output).1);

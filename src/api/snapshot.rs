@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LogLine, Mode, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -25,6 +25,12 @@ pub struct Snapshot {
     pub looked_at: Option<Arc<TargetDetail>>,
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
+    /// Who plays where, and what changed.
+    #[serde(default)]
+    pub board: Arc<BoardView>,
+    /// What lands somewhere; only after it was asked for.
+    #[serde(default)]
+    pub inspection: Option<Arc<Inspection>>,
     pub throughput: ThroughputView,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
@@ -360,7 +366,7 @@ pub struct Region {
     pub best_margin: Option<f32>,
     pub mean_margin: Option<f32>,
     /// Reward per sample of ours, against the whole map's: 1 is served like the rest, 3 has three times the reward for what we have
-    /// there. 0: nothing to earn.
+    /// there; drawn towards 1 where few samples say it. 0: nothing to earn.
     pub need: f32,
 }
 
@@ -380,6 +386,8 @@ pub struct ThroughputView {
     pub remaining: Option<u64>,
     /// Files passed over: empty, unreadable, too large.
     pub skipped: u64,
+    /// Samples of this reading of the corpus that are not scored because they, or nearly they, came before.
+    pub duplicates: u64,
     /// Samples/s, one value a second, oldest first, at most 300.
     pub history: Arc<Vec<f32>>,
     pub device: String,

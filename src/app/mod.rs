@@ -5,9 +5,11 @@
 
 pub mod actions;
 mod approvals;
+mod board;
 mod event;
 mod field;
 mod hints;
+mod inspect;
 pub mod layout;
 pub mod map;
 mod state;
@@ -15,9 +17,11 @@ pub mod targets;
 mod update;
 
 pub use approvals::{Approvals, Verdict};
+pub use board::{BoardScreen, Section, shows_all};
 pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
 pub use field::TextField;
 pub use hints::{Hint, hints};
+pub use inspect::Inspector;
 pub use map::{Bounds, MapWindow, Near};
 pub use state::{Dialog, Life, Look, Notice, Pane, Place, Purpose, Screen, State};
 pub use targets::{SortKey, TargetList};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, MapWindow, TargetList, TextField,
+    Approvals, BoardScreen, Inspector, MapWindow, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
@@ -54,6 +54,7 @@ pub enum Screen {
     Models,
     Approvals,
     Log,
+    Board,
 }
 
 impl Screen {
@@ -64,6 +65,7 @@ impl Screen {
             Self::Models => Place::Models,
             Self::Approvals => Place::Approvals,
             Self::Log => Place::Log,
+            Self::Board => Place::Board,
         }
     }
 }
@@ -72,6 +74,8 @@ impl Screen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialog {
     Help,
+    /// What lands here: submissions and their data.
+    Inspector,
     /// Asks before this action.
     Confirm(Action),
     /// A line of text is being typed.
@@ -114,7 +118,9 @@ pub enum Place {
     Models,
     Approvals,
     Log,
+    Board,
     Help,
+    Inspector,
     Confirm,
     /// A text field has the keys; the registry has none.
     Typing,
@@ -134,6 +140,8 @@ impl Place {
             Self::Models => "models",
             Self::Approvals => "approvals",
             Self::Log => "log",
+            Self::Board => "board",
+            Self::Inspector => "inspector",
             Self::Help => "help",
             Self::Confirm => "question",
             Self::Typing => "text",
@@ -185,6 +193,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    pub board: BoardScreen,
+    pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     /// Log lines below the visible part: 0 follows the newest.
@@ -215,6 +225,8 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            board: BoardScreen::default(),
+            inspector: Inspector::default(),
             scroll: 0,
             log_back: 0,
             model_selected: 0,
@@ -250,6 +262,7 @@ impl State {
         match (self.life, self.dialog) {
             (Life::Settling { .. }, _) => Place::Settling,
             (_, Some(Dialog::Help)) => Place::Help,
+            (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_))) => Place::Typing,
             (_, None) => self.screen.place(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, hints, map, targets,
+    approvals, board, hints, inspect, map, targets,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -174,7 +174,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         action => {
             let done = approvals::act(state, action)
                 .or_else(|| targets::act(state, action))
-                .or_else(|| map::act(state, action));
+                .or_else(|| map::act(state, action))
+                .or_else(|| board::act(state, action))
+                .or_else(|| inspect::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -195,7 +197,7 @@ fn palette(state: &State, words: &str) -> Palette {
 }
 
 /// Opens a screen; its own key closes it again.
-fn open(state: &mut State, screen: Screen) {
+pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log_back = 0;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
@@ -219,6 +221,8 @@ fn scroll(state: &mut State, by: isize) {
         }
         (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
+        (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
+        (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
         (None, Screen::Models) => {
             state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
         }

@@ -276,6 +276,7 @@ pub fn busy() -> Snapshot {
             queue: 16,
             remaining: Some(12_340),
             skipped: 2,
+            duplicates: 317,
             history: Arc::new((0..300_u64).map(|n| 6.2 + noise(n / 3) * 2.6 + (n as f32 / 40.0).sin()).collect()),
             device: "cpu, 2 threads".to_owned(),
             rows_per_s: 22.2,

@@ -24,7 +24,7 @@ pub(super) use atlas::{Atlas, Picture};
 pub(super) use board::Board;
 pub use compose::Compose;
 pub(super) use library::{Library, ScoredSample};
-pub(super) use standing::{Candidate, Standing};
+pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};
 
 /// Where the library is, below an engine's directory.
