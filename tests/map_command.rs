@@ -59,23 +59,17 @@ async fn the_map_of_what_was_scored_is_drawn_against_the_targets_that_are_open()
     let place = tempfile::tempdir().expect("a place");
     let dir = place.path();
     let network = network(dir).await;
-    let map = |out: &'static str, more: &'static [&'static str]| {
-        let args: Vec<&str> = ["map", "--network", &network.rpc_url, "--dir", "state", "--out", out]
-            .into_iter()
-            .chain(more.iter().copied())
-            .collect();
-        let args: Vec<String> = args.into_iter().map(String::from).collect();
-        async move {
-            let args: Vec<&str> = args.iter().map(String::as_str).collect();
-            somascope(dir, &args).await
-        }
+    let url = network.rpc_url.clone();
+    let map = async |out: &str, more: &[&str]| {
+        let args = ["map", "--network", &url, "--dir", "state", "--out", out];
+        somascope(dir, &[&args, more].concat()).await
     };
 
     let (code, told) = ended(&map("early.svg", &[]).await);
     assert!(code == Some(2) && told.contains("no scored samples yet"), "{code:?} {told}");
     assert!(!dir.join("state").exists(), "looking makes nothing");
 
-    let run = ["run", "--headless", "--network", &network.rpc_url, "--data", DATA, "--dir", "state", "--epochs", "1"];
+    let run = ["run", "--headless", "--network", &url, "--data", DATA, "--dir", "state", "--epochs", "1"];
     let output = somascope(dir, &run).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 

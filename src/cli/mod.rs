@@ -2,6 +2,7 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod board;
 mod claim;
 mod confirm;
 mod data;

@@ -93,6 +93,7 @@ enum Done {
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
+    Finds(Finds),
     Inspected { number: u64, inspection: Inspection },
 }
 
@@ -167,6 +168,7 @@ struct Dispatcher {
     money_left: MoneyLeft,
     /// What others left to be claimed, when the list was last read.
     finds: Option<Finds>,
+    finds_due: Option<Instant>,
     inspector: Inspector,
     inspection: Option<Arc<Inspection>>,
     meter: Meter,
@@ -326,6 +328,10 @@ impl Dispatcher {
                 self.review_map();
                 Ok(())
             }
+            Done::Finds(finds) => {
+                self.finds = Some(finds);
+                Ok(())
+            }
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
@@ -409,6 +415,7 @@ impl Dispatcher {
             }
             self.hit_targets.clear();
             self.committed_due = true;
+            self.finds_due = Some(Instant::now() + board::FINDS_AFTER);
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if changes.models || changes.new_epoch.is_some() {
@@ -508,6 +515,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.look_for_finds();
         self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;

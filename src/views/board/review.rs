@@ -13,7 +13,7 @@ use super::{
         panes::Ink,
         text::{age, group, soma, width, wrap},
     },
-    model, split, split_left, z,
+    model, split, split_left,
 };
 use crate::{
     api::EpochReview,
@@ -76,8 +76,8 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.lines(changes, &lines.collect::<Vec<_>>());
 }
 
-const LABEL: usize = 12;
-const VALUE: usize = 11;
+const LABEL: usize = 13;
+const VALUE: usize = 10;
 
 /// What differs: the sign, the amount, and a word for it.
 fn change(ordering: Ordering, by: String, is: Is, ink: &Ink<'_>) -> Span<'static> {
@@ -155,7 +155,7 @@ fn registry(state: &State, review: &EpochReview, ink: &Ink<'_>) -> Vec<(&'static
     let percent = |bps: u64| format!("{}.{:02}%", bps / 100, bps % 100);
     let arrow = if state.look.ascii { "->" } else { "→" };
     let moved = |moved: &crate::api::Moved| {
-        let scale = if sigma > 0.0 { format!(" ({} σ)", z(moved.distance / sigma, ink)) } else { String::new() };
+        let scale = if sigma > 0.0 { format!(" ({:.1} σ)", moved.distance / sigma) } else { String::new() };
         let scale = if state.look.ascii { scale.replace('σ', "sigma") } else { scale };
         format!("{} by {:.4}{scale}", model(state, &moved.model), moved.distance)
     };
