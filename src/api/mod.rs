@@ -44,6 +44,8 @@ pub enum Command {
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
     AcceptProtocol(u64),
+    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
+    Inspect(Inspect),
     /// Put these open targets first, or no longer. A pin ends with its target's epoch; what replaces a target inherits none.
     Pin {
         targets: Vec<ObjectId>,
@@ -73,8 +75,6 @@ pub enum Command {
         what: Export,
         format: ExportFormat,
     },
-    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
-    Inspect(Inspect),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

@@ -37,16 +37,15 @@ fn subject(state: &State) -> Option<Inspect> {
         Screen::Models => snapshot.models.get(state.model_selected).map(|model| Inspect::Model(model.id)),
         Screen::Pane(Pane::Targets) => state.targets.selected.map(Inspect::Target),
         Screen::Pane(Pane::Map) => {
-            let (map, model) =
-                (&snapshot.map, |index: u16| snapshot.models.get(usize::from(index)).map(|model| model.id));
+            let map = &snapshot.map;
+            let model = |index: u16| snapshot.models.get(usize::from(index)).map(|model| Inspect::Model(model.id));
             match state.map.near()? {
                 Near::Target(at) => {
-                    let row = map.targets.get(at)?.row;
-                    snapshot.targets.get(row as usize).map(|row| Inspect::Target(row.id))
+                    snapshot.targets.get(map.targets.get(at)?.row as usize).map(|row| Inspect::Target(row.id))
                 }
-                Near::Model(at) => model(map.models.get(at)?.model).map(Inspect::Model),
+                Near::Model(at) => model(map.models.get(at)?.model),
                 // A sample lies where its model puts it.
-                Near::Sample(at) => model(map.samples.get(at)?.model).map(Inspect::Model),
+                Near::Sample(at) => model(map.samples.get(at)?.model),
             }
         }
         _ => None,

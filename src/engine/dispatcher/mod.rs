@@ -278,6 +278,10 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            Command::Inspect(of) => {
+                self.inspect(of);
+                Ok(())
+            }
             Command::RefitMap => {
                 self.map.refit();
                 self.review_map();
@@ -296,10 +300,6 @@ impl Dispatcher {
             }
             Command::History { before } => self.tell_history(before).await,
             Command::Export { what, format } => self.export(what, format).await,
-            Command::Inspect(of) => {
-                self.inspect(of);
-                Ok(())
-            }
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.inspector.stop();

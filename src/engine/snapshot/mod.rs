@@ -6,4 +6,4 @@ mod map;
 mod throughput;
 
 pub(super) use map::{Basis, Fitted, Map, figure};
-pub(super) use throughput::{Meter, halved};
+pub(super) use throughput::Meter;

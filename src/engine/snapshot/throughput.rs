@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     api::{ScorerState, ScorerView},
-    engine::scoring::{Doing, Gauge},
+    engine::scoring::{Doing, Gauge, halved},
 };
 
 /// Seconds of the moving window.
@@ -95,11 +95,6 @@ impl Meter {
     pub fn history(&self) -> Arc<Vec<f32>> {
         self.history.clone()
     }
-}
-
-/// What is said of a scorer whose memory has room for so many rows only.
-pub(in crate::engine) fn halved(rows: usize) -> String {
-    format!("batch halved to {rows} {}: out of memory", if rows == 1 { "row" } else { "rows" })
 }
 
 /// A scorer, `seconds` after it was as `before`.
