@@ -373,7 +373,7 @@ mod tests {
     /// The second model wins every third sample.
     fn sample(n: usize) -> ScoredSample {
         let score = |model: usize| {
-            let loss = if (n % 3 == 0) == (model == 1) { 1.0 } else { 2.0 };
+            let loss = if n.is_multiple_of(3) == (model == 1) { 1.0 } else { 2.0 };
             (weights(model as u8), Arc::new(Score { loss, embedding: embedding(2 * n + model) }))
         };
         let path = format!("/data/{}/{n}.txt", if n.is_multiple_of(2) { "even" } else { "odd" });
@@ -398,7 +398,7 @@ mod tests {
     fn best(n: usize, targets: &[TargetSpec]) -> (f32, ObjectId) {
         let margin = |target: &TargetSpec| {
             let winner = target.models.iter().map(|(id, _)| usize::from(id.0[0])).min_by(|a, b| {
-                let loss = |model: usize| if (n % 3 == 0) == (model == 1) { 1 } else { 2 };
+                let loss = |model: usize| if n.is_multiple_of(3) == (model == 1) { 1 } else { 2 };
                 loss(*a).cmp(&loss(*b))
             });
             let ours = embedding(2 * n + winner.unwrap());
@@ -434,11 +434,14 @@ mod tests {
             assert_eq!(picture.counts.iter().sum::<u32>() as usize, count);
             // Numbers are given in the order of scoring.
             for (n, point) in picture.samples.iter().enumerate() {
-                let winner = usize::from(n % 3 == 0);
+                let winner = usize::from(n.is_multiple_of(3));
                 let [x, y] = basis.place_one(&embedding(2 * n + winner)).unwrap();
                 assert!((point.x - x).abs() < 1e-2 && (point.y - y).abs() < 1e-2, "{point:?} at {x} {y}");
                 assert_eq!((usize::from(point.model), point.loss), ([4, 7][winner], 1.0));
-                assert_eq!(picture.sources[usize::from(point.source)], if n % 2 == 0 { "even" } else { "odd" });
+                assert_eq!(
+                    picture.sources[usize::from(point.source)],
+                    if n.is_multiple_of(2) { "even" } else { "odd" }
+                );
                 let (margin, id) = best(n, targets);
                 assert!((point.margin.unwrap() - margin).abs() < 1e-2, "{n}: {point:?} {margin}");
                 assert_eq!(picture.reached[point.nearest as usize], id);
@@ -449,7 +452,7 @@ mod tests {
                     of(*a).total_cmp(&of(*b))
                 });
                 let n = nearest.unwrap();
-                let loss = |model: u8| if (n % 3 == 0) == (model == 1) { 1 } else { 2 };
+                let loss = |model: u8| if n.is_multiple_of(3) == (model == 1) { 1 } else { 2 };
                 let winner = target.models.iter().map(|(id, _)| id.0[0]).min_by_key(|model| loss(*model)).unwrap();
                 let [x, y] = basis.place_one(&embedding(2 * n + usize::from(winner))).unwrap();
                 let [u, v] = picture.targets[&target.id];
