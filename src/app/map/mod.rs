@@ -106,7 +106,7 @@ pub(super) fn settle(state: &mut State) {
         dim: snapshot.network.embedding_dim,
     };
     if !state.map.raster.as_ref().is_some_and(|raster| raster.is_of(&made)) {
-        state.map.raster = Some(Raster::new(made));
+        state.map.raster = Some(Raster::new(made, state.map.raster.as_ref()));
     }
     if let (Screen::Pane(Pane::Map), Some(cursor)) = (state.screen, state.map.cursor()) {
         let map = &state.snapshot.map;

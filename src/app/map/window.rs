@@ -14,10 +14,12 @@ pub struct Bounds {
 
 impl Bounds {
     pub(super) fn around(points: impl Iterator<Item = (f32, f32)>) -> Option<Self> {
-        points.filter(|(x, y)| x.is_finite() && y.is_finite()).fold(None, |bounds, (x, y)| {
-            let Self { min, max } = bounds.unwrap_or(Self { min: (x, y), max: (x, y) });
-            Some(Self { min: (min.0.min(x), min.1.min(y)), max: (max.0.max(x), max.1.max(y)) })
-        })
+        let (mut min, mut max) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
+        for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            min = (min.0.min(x), min.1.min(y));
+            max = (max.0.max(x), max.1.max(y));
+        }
+        (min.0 <= max.0).then_some(Self { min, max })
     }
 
     /// Room at the edges, and never empty.
