@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        BoardModel, BoardView, CommissionChange, Content, Coverage, EpochReview, EpochRewards, Filler, Finds, Gap,
-        Gaps, Inspect, InspectStage, Inspection, Landed, Level, LogLine, MapLayout, MapModel, MapPoint, MapTarget,
-        MapView, Mode, ModelRow, MoneyLeft, Moved, NearMiss, NetworkView, Pace, Reach, ReachRow, Region, RewardsView,
-        ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId, SubmissionRow,
-        SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, Upstream, WalletView,
+        AutoView, BoardModel, BoardView, CommissionChange, Coverage, EpochReview, EpochRewards, Filler, Finds, Gap,
+        Gaps, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, MoneyLeft,
+        Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView, Prospect, Reach, ReachRow, Refusal, Region,
+        RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId,
+        SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord, Upstream,
+        WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -183,6 +184,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
     };
     let paid = (state == SubmissionState::Claimed).then_some(Shannons(6_365_420));
     let sent = matches!(state, SubmissionState::Filled | SubmissionState::Claimed | SubmissionState::Claimable);
+    let waits = state == SubmissionState::AwaitingApproval;
     SubmissionRow {
         id: SubmissionId(n as i64),
         state,
@@ -192,6 +194,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         source: source[(n % 4) as usize].to_owned(),
         checksum: Digest(hash(preview).0),
         size_bytes: 1024 * (1 + n % 3),
+        pieces: pieces(n, source[(n % 4) as usize]),
         preview: preview.to_vec(),
         distance: 1.0312 + (n % 5) as f32 * 0.004,
         threshold: 1.05,
@@ -206,6 +209,52 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         note: (state == SubmissionState::Failed).then(|| "InsufficientBond: 66,560 needed, 1,200 given".to_owned()),
         changed_at_ms: NOW_MS - 1000 * (3 + n * 17),
         steps: steps(state, NOW_MS - 1000 * (3 + n * 17)),
+        prospect: waits.then(|| Prospect {
+            chance_permille: 930,
+            at_risk: Shannons(66 + n),
+            gain: 5_921_834 - n as i64 * 1_000,
+        }),
+    }
+}
+
+/// Every third is a composition.
+fn pieces(n: u64, source: &str) -> Vec<String> {
+    let windows = 1 + n % 3;
+    (0..windows).map(|at| format!("/home/me/corpus/{source} from byte {}, 1024 B", 2048 * (at + 1))).collect()
+}
+
+/// A devnet's limits, with some of them used.
+fn policy() -> PolicyView {
+    let limits = PolicyLimits {
+        max_bond_per_submission: Shannons(10_000_000),
+        max_bond_per_epoch: Shannons(1_000_000_000),
+        min_margin_millionths: 0,
+        min_gain: Shannons::ZERO,
+    };
+    PolicyView {
+        limits,
+        at_start: limits,
+        edited_at_ms: None,
+        auto_claim: true,
+        used: Shannons(399_360),
+        auto: AutoView {
+            approved: 4,
+            bonds: Shannons(266_240),
+            refused: 2,
+            refusals: [
+                (61, "its bond of 0.012 SOMA is above the limit of 0.01 a submission"),
+                (93, "its margin of 0.000120 is below the limit of 0.001000"),
+            ]
+            .into_iter()
+            .zip(40..)
+            .map(|((seconds, why), n)| Refusal {
+                at_ms: NOW_MS - seconds * 1000,
+                target: id("target", n),
+                source: "prose/moby-dick.txt +61440".to_owned(),
+                why: why.to_owned(),
+            })
+            .collect(),
+        },
     }
 }
 
@@ -344,38 +393,6 @@ fn review(epoch: u64) -> EpochReview {
     review
 }
 
-/// Three submissions: text that is here, one whose checksum differs, one on its way.
-pub fn inspection(of: Inspect) -> Inspection {
-    let landed = |n: u64, content| Landed {
-        target: id("target", 200 + n),
-        model: id("model", n % 2),
-        submitter: Address(hash(&n.to_le_bytes()).0),
-        epoch: 12 - n / 2,
-        url: format!("http://127.0.0.1:9000/rival/12/{}.bin", hash(&n.to_le_bytes())),
-        size_bytes: 1024 * (n + 1),
-        away: 0.913 + n as f32 * 0.02,
-        distance: 1.0312,
-        threshold: 1.05,
-        loss: Some(2.31),
-        content,
-    };
-    let text = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n\
-        it was the epoch of belief, \x1b[2Jit was the epoch of incredulity.\n";
-    let wrong = "http://127.0.0.1:9000/x: checksum 8eH… instead of Ab4…";
-    Inspection {
-        of,
-        stage: InspectStage::Fetching,
-        compared: 41,
-        more: false,
-        sigma: SIGMA,
-        items: vec![
-            landed(0, Content::Here { preview: text.to_vec(), kind: "text".to_owned() }),
-            landed(1, Content::Absent(wrong.to_owned())),
-            landed(2, Content::Waiting),
-        ],
-    }
-}
-
 /// Three approvals wait, fills and claims of several epochs, scoring under way.
 pub fn busy() -> Snapshot {
     use SubmissionState::{AwaitingApproval, Claimable, Claimed, Failed, Filled, Lost, Sent};
@@ -392,8 +409,7 @@ pub fn busy() -> Snapshot {
         forfeited: Shannons::ZERO,
         fees: Shannons(2_200 * (2 + n)),
     });
-    let line =
-        |seconds: u64, level, text: &str| LogLine { at_ms: NOW_MS - seconds * 1000, level, text: text.to_owned() };
+    let line = |seconds: u64, level, text: &str| LogLine::new(NOW_MS - seconds * 1000, level, text);
     Snapshot {
         version: 42,
         at_ms: NOW_MS,
@@ -468,6 +484,7 @@ pub fn busy() -> Snapshot {
                 trouble: None,
             }],
         },
+        policy: Arc::new(policy()),
         approvals: Arc::new(approvals.clone()),
         submissions: Arc::new(approvals.into_iter().chain(rest).collect()),
         rewards: Arc::new(RewardsView {
@@ -484,15 +501,35 @@ pub fn busy() -> Snapshot {
             },
         }),
         log: Arc::new(vec![
-            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8"),
-            line(92, Level::Info, "3 of 4 models loaded"),
-            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3"),
-            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500"),
-            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10"),
-            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given"),
-            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440"),
-            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500"),
+            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8")
+                .about(LogKind::Network),
+            line(92, Level::Info, "3 of 4 models loaded").about(LogKind::Scoring),
+            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3")
+                .about(LogKind::Scoring),
+            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500").about(LogKind::Network),
+            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10").about(LogKind::Transaction {
+                what: TransactionWord::Claim,
+                digest: hash(b"claim"),
+                fee: Some(Shannons(1_200)),
+            }),
+            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"failed"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"filled"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500")
+                .about(LogKind::Hit { target: id("target", 0) }),
         ]),
+        log_first: 0,
     }
 }
 
@@ -534,9 +571,11 @@ pub fn empty() -> Snapshot {
         board: Arc::default(),
         inspection: None,
         throughput: ThroughputView::default(),
+        policy: Arc::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),
         rewards: Arc::default(),
         log: Arc::default(),
+        log_first: 0,
     }
 }
