@@ -12,6 +12,7 @@ pub mod layout;
 mod map;
 mod state;
 pub mod targets;
+pub mod wizard;
 mod update;
 
 pub use approvals::{Approvals, Verdict};

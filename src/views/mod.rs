@@ -20,6 +20,7 @@ mod text;
 mod theme;
 mod throughput;
 mod wallet;
+mod wizard;
 
 use ratatui::{
     buffer::Buffer,
@@ -29,6 +30,7 @@ use ratatui::{
 
 use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
 use panes::Ink;
+pub use wizard::draw_wizard;
 
 /// Draws the whole screen into `buffer`.
 pub fn draw(state: &State, buffer: &mut Buffer) {
