@@ -3,8 +3,10 @@
 //! Plain serde data, so that the same pair can run over a socket. Knows `primitives` only. No behaviour beyond small
 //! derived values; no I/O.
 
+mod board;
 mod snapshot;
 
+pub use board::*;
 pub use snapshot::*;
 
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::primitives::{Digest, ObjectId, Shannons};
 pub struct SubmissionId(pub i64);
 
 /// Who approves what is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// A person approves every submission.
@@ -28,6 +30,7 @@ pub enum Mode {
     /// The policy approves within its limits.
     Auto,
     /// Nothing is signed at all.
+    #[default]
     ReadOnly,
 }
 
@@ -42,8 +45,71 @@ pub enum Command {
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
     AcceptProtocol(u64),
+    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
+    Inspect(Inspect),
+    /// Put these open targets first, or no longer. A pin ends with its target's epoch; what replaces a target inherits none.
+    Pin {
+        targets: Vec<ObjectId>,
+        on: bool,
+    },
+    /// Pin a niche: every target that this model serves, those that are still to come included.
+    PinModel {
+        model: ObjectId,
+        on: bool,
+    },
+    /// Offer for approval, and approve by policy, only what is for pinned targets.
+    OnlyPinned(bool),
+    /// Show everything about this target in [`Snapshot::looked_at`]; `None`: no longer.
+    Look(Option<ObjectId>),
+    /// Fit the map's basis again, on what is in the library now.
+    RefitMap,
+    /// Lay the map out in this way.
+    LayMapOut(MapLayout),
+    /// Draw the map into a file in the state directory; answered by [`Event::Exported`].
+    ExportMap(MapColour),
+    /// Submissions older than this one, or the newest; answered by [`Event::History`].
+    History {
+        before: Option<SubmissionId>,
+    },
+    /// Write a file for other programs into the state directory; answered by [`Event::Exported`].
+    Export {
+        what: Export,
+        format: ExportFormat,
+    },
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
+}
+
+/// What is written out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Export {
+    /// Each submission of the journal.
+    Submissions,
+    /// Sums by epoch.
+    Epochs,
+}
+
+/// Submissions are tables only; epochs are drawn as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportFormat {
+    Csv,
+    Json,
+    Png,
+    Svg,
+}
+
+impl ExportFormat {
+    /// As a file's name ends.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Png => "png",
+            Self::Svg => "svg",
+        }
+    }
 }
 
 /// The states of `design.md §4`, in their order.
@@ -139,6 +205,10 @@ pub enum Event {
     /// A submission entered a state; the row is as it is now.
     Submission(Arc<SubmissionRow>),
     Log(LogLine),
+    /// A page of the journal.
+    History(Arc<HistoryPage>),
+    /// The absolute path of the file that was written, or why there is none.
+    Exported(Result<String, String>),
     /// The engine has settled everything and ended; the last event.
     Stopped,
 }
@@ -148,6 +218,16 @@ pub enum Level {
     Info,
     Warning,
     Error,
+}
+
+/// Rows of the journal, newest first, without their previews.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// As it was asked for.
+    pub before: Option<SubmissionId>,
+    pub rows: Vec<Arc<SubmissionRow>>,
+    /// Older ones follow.
+    pub more: bool,
 }
 
 /// One line of the activity log.
@@ -191,10 +271,14 @@ pub struct SubmissionRow {
     /// What the claim really paid (bond not included).
     pub paid: Option<Shannons>,
     pub digest: Option<Digest>,
+    /// Of our own claim that paid.
+    pub claim_digest: Option<Digest>,
     pub url: Option<String>,
     /// Why it is where it is, when that is not obvious: a refusal, a failed upload.
     pub note: Option<String>,
     pub changed_at_ms: u64,
+    /// Every state that it entered and when (unix ms), oldest first.
+    pub steps: Vec<(SubmissionState, u64)>,
 }
 
 impl SubmissionRow {

@@ -5,21 +5,25 @@
 
 pub mod actions;
 mod approvals;
+mod board;
 mod event;
 mod field;
 mod hints;
+mod inspect;
 pub mod layout;
-mod map;
+pub mod map;
 mod state;
 pub mod targets;
 pub mod wizard;
 mod update;
 
 pub use approvals::{Approvals, Verdict};
+pub use board::{BoardScreen, Section, shows_all};
 pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
 pub use field::TextField;
 pub use hints::{Hint, hints};
-pub use map::{Bounds, MapWindow, Near, NearKind};
+pub use inspect::Inspector;
+pub use map::{Bounds, MapWindow, Near};
 pub use state::{Dialog, Life, Look, Notice, Pane, Place, Purpose, Screen, State};
 pub use targets::{SortKey, TargetList};
 pub use update::update;

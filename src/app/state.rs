@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, MapWindow, TargetList, TextField,
+    Approvals, BoardScreen, Inspector, MapWindow, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
+    map,
 };
 use crate::{
     api::{Level, Snapshot},
@@ -53,6 +54,7 @@ pub enum Screen {
     Models,
     Approvals,
     Log,
+    Board,
 }
 
 impl Screen {
@@ -63,6 +65,7 @@ impl Screen {
             Self::Models => Place::Models,
             Self::Approvals => Place::Approvals,
             Self::Log => Place::Log,
+            Self::Board => Place::Board,
         }
     }
 }
@@ -71,6 +74,8 @@ impl Screen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialog {
     Help,
+    /// What lands here: submissions and their data.
+    Inspector,
     /// Asks before this action.
     Confirm(Action),
     /// A line of text is being typed.
@@ -113,7 +118,9 @@ pub enum Place {
     Models,
     Approvals,
     Log,
+    Board,
     Help,
+    Inspector,
     Confirm,
     /// A text field has the keys; the registry has none.
     Typing,
@@ -133,6 +140,8 @@ impl Place {
             Self::Models => "models",
             Self::Approvals => "approvals",
             Self::Log => "log",
+            Self::Board => "board",
+            Self::Inspector => "inspector",
             Self::Help => "help",
             Self::Confirm => "question",
             Self::Typing => "text",
@@ -184,6 +193,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    pub board: BoardScreen,
+    pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     /// Log lines below the visible part: 0 follows the newest.
@@ -197,6 +208,8 @@ pub struct State {
     pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
     pub mouse: bool,
+    /// Charts move in steps: each change costs the line to the terminal.
+    pub low_bandwidth: bool,
     pub life: Life,
 }
 
@@ -214,6 +227,8 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            board: BoardScreen::default(),
+            inspector: Inspector::default(),
             scroll: 0,
             log_back: 0,
             model_selected: 0,
@@ -223,9 +238,11 @@ impl State {
             keymap: Arc::default(),
             notice: None,
             mouse: false,
+            low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);
+        map::settle(&mut state);
         state
     }
 
@@ -248,6 +265,7 @@ impl State {
         match (self.life, self.dialog) {
             (Life::Settling { .. }, _) => Place::Settling,
             (_, Some(Dialog::Help)) => Place::Help,
+            (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_))) => Place::Typing,
             (_, None) => self.screen.place(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, hints, map, targets,
+    approvals, board, hints, inspect, map, targets,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -15,6 +15,12 @@ const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let effects = take(state, event);
+    map::settle(state);
+    effects
+}
+
+fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
@@ -120,6 +126,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             let search = state.help_search.clone();
             type_for(state, Purpose::HelpSearch, search);
         }
+        Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
             if state.dialog.take().is_none() {
@@ -167,7 +174,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         action => {
             let done = approvals::act(state, action)
                 .or_else(|| targets::act(state, action))
-                .or_else(|| map::act(state, action));
+                .or_else(|| map::act(state, action))
+                .or_else(|| board::act(state, action))
+                .or_else(|| inspect::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -188,7 +197,7 @@ fn palette(state: &State, words: &str) -> Palette {
 }
 
 /// Opens a screen; its own key closes it again.
-fn open(state: &mut State, screen: Screen) {
+pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log_back = 0;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
@@ -198,7 +207,7 @@ fn step(state: &mut State, dx: i32, dy: i32) {
     match (state.dialog, state.screen) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
-        (None, Screen::Pane(Pane::Map)) => state.map.step(dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
         _ => scroll(state, dy as isize),
     }
 }
@@ -210,8 +219,10 @@ fn scroll(state: &mut State, by: isize) {
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
             state.targets.step(&snapshot.targets, by)
         }
-        (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
+        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
+        (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
+        (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
         (None, Screen::Models) => {
             state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
         }
@@ -295,6 +306,9 @@ fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     if matches!(state.place(), Place::Settling | Place::Confirm | Place::Typing) {
         return Vec::new();
     }
+    if let Some(effects) = map::mouse(state, mouse) {
+        return effects;
+    }
     match mouse {
         Mouse::WheelUp { .. } => scroll(state, -3),
         Mouse::WheelDown { .. } => scroll(state, 3),
@@ -330,6 +344,9 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         },
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
         Event::Log(line) => note(state, line.level, line.text),
+        Event::History(_) => Vec::new(),
+        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }
 }
@@ -352,7 +369,7 @@ fn news(row: &SubmissionRow) -> Option<(Level, String)> {
     })
 }
 
-fn note(state: &mut State, level: Level, text: impl Into<String>) -> Vec<Effect> {
+pub(super) fn note(state: &mut State, level: Level, text: impl Into<String>) -> Vec<Effect> {
     state.notice = Some(Notice { level, text: text.into(), until_ms: state.now_ms + NOTICE_MS });
     vec![Effect::Redraw]
 }

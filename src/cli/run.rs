@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
+    bucket::BucketArgs,
     data::{DATA_HELP, DataArgs},
     device::DeviceArgs,
     environment::Environment,
@@ -18,7 +19,8 @@ use super::{
     network::NetworkArgs,
     pinning::AcceptArgs,
     place,
-    play::Play,
+    play::{Play, Started},
+    relay,
     signer::WalletArgs,
 };
 use crate::{
@@ -41,7 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[command(after_help = format!("Examples:\n  somascope run --network testnet --data ~/corpus\n  \
     somascope run --data ~/src=3 --data stack-v2:Rust --data 'texts/*.jsonl.gz' --column body\n  \
     somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n{DATA_HELP}\n\n\
-    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, duplicates, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a key, file or option will not do; 3 the node is away, and which \
@@ -56,11 +58,11 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
     mode: ModeArg,
     /// Auto mode: the largest bond of one submission, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_submission)]
+    max_bond: Shannons,
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_epoch_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_epoch)]
+    max_epoch_bond: Shannons,
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
@@ -73,7 +75,7 @@ pub struct Run {
     scorer: Vec<String>,
     /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
     /// sees a sample only if they know its address, which is in no list.
-    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    #[arg(long, value_name = "http://HOST:PORT")]
     share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
@@ -87,9 +89,11 @@ pub struct Run {
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -103,10 +107,13 @@ impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
         let devices = self.device.placements()?;
+        if self.share_data.is_some() && self.scorer.is_empty() {
+            bail!("--share-data is for scoring services: name them with --scorer, or leave it out");
+        }
         let environment = Environment::read(Path::new("."))?;
         let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
-        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
+        let store = network.bucket(&environment, &self.bucket)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
@@ -129,60 +136,70 @@ impl Run {
         }
         let keypair = found.map(|found| found.unlock(&environment)).transpose()?;
         super::block_on(async {
-            // A closed standard error must not stop the work.
-            let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
             let client = Client::new(&network.rpc_url, PATIENCE)?;
-            let (mut balance_start, mut accepted_protocol) = (None, None);
-            // A node that is away is no reason not to start: the engine says so and keeps trying.
-            let chain = match &keypair {
+            // Questions are asked before the dashboard takes the terminal.
+            let allowed = match &keypair {
                 Some(keypair) => {
-                    let start = self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?;
-                    accepted_protocol = start.accepted_protocol;
-                    balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
-                    Some(start.chain_id)
+                    // A closed standard error must not stop the work.
+                    let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+                    Some(self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?)
                 }
-                None => client.service_info().await.ok().map(|service| service.chain_id),
+                None => None,
             };
-            let dir = match self.dir {
-                Some(dir) => {
-                    place::make_private(&dir)?;
-                    dir
-                }
-                None => match &keypair {
-                    Some(keypair) => place::state_dir(&network, keypair.address())?,
-                    None => place::read_only_dir(&network, chain.as_deref())?,
-                },
+            let (play, title) = (self.play.clone(), network.title());
+            let doing = format!("connecting to {} …", network.rpc_url);
+            let starting = relay::starting(&title, &network.rpc_url, mode, &doing);
+            let start = async {
+                // A node that is away is no reason not to start: the engine says so and keeps trying.
+                let mut balance_start = None;
+                let chain = match (&keypair, &allowed) {
+                    (Some(keypair), Some(allowed)) => {
+                        balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
+                        Some(allowed.chain_id.clone())
+                    }
+                    _ => client.service_info().await.ok().map(|service| service.chain_id),
+                };
+                let dir = match self.dir {
+                    Some(dir) => {
+                        place::make_private(&dir)?;
+                        dir
+                    }
+                    None => match &keypair {
+                        Some(keypair) => place::state_dir(&network, keypair.address())?,
+                        None => place::read_only_dir(&network, chain.as_deref())?,
+                    },
+                };
+                super::log_to(&dir.join("somascope.log"))?;
+                let config = EngineConfig {
+                    dir,
+                    network_name: title,
+                    rpc_url: network.rpc_url.clone(),
+                    keypair,
+                    chain,
+                    policy: Policy {
+                        mode,
+                        max_bond_per_submission: self.max_bond,
+                        max_bond_per_epoch: self.max_epoch_bond,
+                        ..Policy::default()
+                    },
+                    store,
+                    corpus: sources,
+                    sampling,
+                    heads: self.heads,
+                    devices,
+                    memory_budget: self.device.memory_bytes(),
+                    scorers: self.scorer,
+                    share_data: self.share_data,
+                    library_bytes: self.library.bytes(),
+                    compose: self.library.compose(),
+                    refresh: Duration::from_secs(15),
+                    coins_ahead: self.at_once.into(),
+                    accepted_protocol: allowed.and_then(|allowed| allowed.accepted_protocol),
+                    die_at: None,
+                };
+                Ok(Started { handle: engine::start(config).await?, balance_start })
             };
-            super::log_to(&dir.join("somascope.log"))?;
-            let defaults = Policy::default();
-            let config = EngineConfig {
-                dir,
-                network_name: network.title(),
-                rpc_url: network.rpc_url.clone(),
-                keypair,
-                chain,
-                policy: Policy {
-                    mode,
-                    max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                    max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                    ..defaults
-                },
-                store,
-                corpus: sources,
-                sampling,
-                heads: self.heads,
-                devices,
-                memory_budget: self.device.memory_bytes(),
-                scorers: self.scorer,
-                share_data: self.share_data,
-                library_bytes: self.library.bytes(),
-                compose: self.library.compose(),
-                refresh: Duration::from_secs(15),
-                coins_ahead: self.at_once.into(),
-                accepted_protocol,
-                die_at: None,
-            };
-            self.play.through(engine::start(config).await?, balance_start).await
+            play.through(starting, start).await
         })
     }
 }

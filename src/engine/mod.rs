@@ -9,6 +9,7 @@
 //! through their public URL; nothing is signed in read-only mode.
 
 mod backoff;
+pub mod board;
 mod corpus;
 pub mod desk;
 mod dispatcher;
@@ -18,6 +19,7 @@ mod matching;
 pub mod models;
 mod money;
 pub mod nearest;
+pub mod niches;
 mod scoring;
 mod snapshot;
 mod watch;

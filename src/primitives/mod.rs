@@ -1,13 +1,15 @@
-//! The words that every part of somascope shares: ids, digests, amounts, safe text and the one hash of the network.
+//! The words that every part of somascope shares: ids, digests, amounts, dates, safe text and the one hash of the network.
 //!
 //! Knows nothing but bytes. Never does I/O, never allocates more than its input, never panics on outside text.
 
 mod ids;
 mod text;
+mod time;
 mod units;
 
 pub use ids::{Address, Digest, IdError, ObjectId};
 pub use text::{clean, is_unsafe};
+pub use time::{compact_utc, utc};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
 
 use blake2::digest::{Digest as _, consts::U32};

@@ -4,15 +4,18 @@
 //! [`text::clean`]; every meaning has a word or a glyph, never a colour alone.
 
 mod approvals;
+mod board;
 mod footer;
 mod header;
 mod help;
+mod inspect;
 mod log;
 mod map;
 mod models;
 mod palette;
 mod panes;
 mod preview;
+mod replay;
 mod rewards;
 mod table;
 mod targets;
@@ -32,10 +35,18 @@ use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
 use panes::Ink;
 pub use wizard::draw_wizard;
 
-/// Draws the whole screen into `buffer`.
+pub use replay::{ReplayBar, replay_bar};
+pub use theme::{BUILT_IN, Palette, ThemeError, built_in, parse as parse_theme};
+
+/// Draws the whole screen into `buffer`, in the terminal's own colours.
 pub fn draw(state: &State, buffer: &mut Buffer) {
+    draw_with(state, Palette::default(), buffer);
+}
+
+/// Draws the whole screen into `buffer`.
+pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
     let frame = state.frame();
-    let ink = &mut Ink::new(state.look, buffer);
+    let ink = &mut Ink::with(state.look, palette, buffer);
     header::draw(state, rect(frame.header), ink);
     footer::draw(state, rect(frame.footer), ink);
     let body = rect(frame.body);
@@ -45,10 +56,12 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         Screen::Models => models::draw(state, body, ink),
         Screen::Approvals => approvals::draw(state, body, ink),
         Screen::Log => log::draw(state, body, true, ink),
+        Screen::Board => board::draw(state, body, ink),
     }
     match state.dialog {
         _ if state.life != Life::Running => settling(state, body, ink),
         Some(Dialog::Help) => help::draw(state, body, ink),
+        Some(Dialog::Inspector) => inspect::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),

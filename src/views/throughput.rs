@@ -80,6 +80,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     if inner.height > row {
         let chart = Rect { y: inner.y + row, height: inner.height - row, ..inner };
         let highest = throughput.history.iter().copied().fold(0.0, f32::max);
-        ink.bars(chart, &throughput.history, (0.0, highest), ink.theme.accent());
+        let history = Ink::steady(&throughput.history, state.snapshot.at_ms, state.low_bandwidth);
+        ink.bars(chart, history, (0.0, highest), ink.theme.accent());
     }
 }

@@ -23,7 +23,15 @@ pub enum Action {
     Jump(Pane),
     Models,
     Log,
+    Board,
     Approvals,
+    NextSection,
+    PreviousSection,
+    OlderEpoch,
+    NewerEpoch,
+    Inspect,
+    InspectorHex,
+    CloseInspector,
     NextPane,
     PreviousPane,
     Up,
@@ -47,7 +55,20 @@ pub enum Action {
     SearchHelp,
     ZoomIn,
     ZoomOut,
+    WholeMap,
+    PanLeft,
+    PanDown,
+    PanUp,
+    PanRight,
     NextTarget,
+    NextRegion,
+    Box,
+    MapColour,
+    Coverage,
+    HideOpen,
+    Layout,
+    Refit,
+    ExportMap,
     Copy,
     Mouse,
     Confirm,
@@ -56,8 +77,30 @@ pub enum Action {
 impl Action {
     /// Moves what is looked at: of use under a finger, not in a list of things to do.
     fn is_motion(self) -> bool {
-        use Action::{Back, Bottom, Down, Left, NextPane, PageDown, PageUp, PreviousPane, Right, Top, Up};
-        matches!(self, Back | NextPane | PreviousPane | Up | Down | Left | Right | PageUp | PageDown | Top | Bottom)
+        use Action::{
+            Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PanDown, PanLeft,
+            PanRight, PanUp, PreviousPane, PreviousSection, Right, Top, Up,
+        };
+        matches!(
+            self,
+            Back | CloseInspector
+                | NextSection
+                | PreviousSection
+                | NextPane
+                | PreviousPane
+                | Up
+                | Down
+                | Left
+                | Right
+                | PanUp
+                | PanDown
+                | PanLeft
+                | PanRight
+                | PageUp
+                | PageDown
+                | Top
+                | Bottom
+        )
     }
 }
 
@@ -102,6 +145,20 @@ const SCREENS: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
+];
+
+/// Where letters need not pan.
+const NOT_MAP: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+    Place::Board,
 ];
 
 /// Where the approvals are a key away.
@@ -114,6 +171,7 @@ const NOT_APPROVALS: &[Place] = &[
     Place::Pane(Pane::Rewards),
     Place::Models,
     Place::Log,
+    Place::Board,
 ];
 
 /// Screens that are left with Esc.
@@ -126,6 +184,7 @@ const INNER: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
 ];
 
 /// Screens with something to move in.
@@ -137,9 +196,15 @@ const MOVING: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
+    Place::Inspector,
     Place::Help,
 ];
 
+const BOARD: &[Place] = &[Place::Board];
+const INSPECTOR: &[Place] = &[Place::Inspector];
+/// Where a target or a model lies under the cursor.
+const SUBJECTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Pane(Pane::Map), Place::Models, Place::Board];
 const DASHBOARD: &[Place] = &[Place::Dashboard];
 const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map)];
 const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
@@ -238,14 +303,93 @@ pub const ACTIONS: &[ActionInfo] = &[
         "show only targets whose id, stage or models contain a text",
         TARGETS,
     ),
-    plain(Action::ZoomIn, "zoom-in", "closer", &[Char('+'), Char('=')], "zoom into the map at the cursor", MAP),
-    plain(Action::ZoomOut, "zoom-out", "farther", &[Char('-')], "zoom out of the map", MAP),
+    plain(
+        Action::Box,
+        "box",
+        "box",
+        &[Char('b')],
+        "begin a box at the cursor; again (or drag the mouse): pin the targets in it",
+        MAP,
+    ),
+    plain(Action::MapColour, "map-colour", "colour", &[Char('c')], "colour samples by model, source or margin", MAP),
+    plain(Action::Coverage, "coverage", "coverage", &[Char('u')], "show which regions our data underserves", MAP),
+    plain(Action::NextRegion, "next-region", "next gap", &[Char('n')], "cursor to the next underserved region", MAP),
     plain(
         Action::NextTarget,
         "next-target",
         "next target",
         &[Char('t'), Tab],
         "cursor to the next target, hits first",
+        MAP,
+    ),
+    plain(
+        Action::NextSection,
+        "next-section",
+        "next section",
+        &[Tab, Right, Char('l')],
+        "the board's next question",
+        BOARD,
+    ),
+    quiet(
+        Action::PreviousSection,
+        "previous-section",
+        "previous section",
+        &[BackTab, Left, Char('h')],
+        "the board's question before",
+        BOARD,
+    ),
+    plain(Action::OlderEpoch, "older-epoch", "older", &[Char('[')], "the review of the epoch before", BOARD),
+    plain(Action::NewerEpoch, "newer-epoch", "newer", &[Char(']')], "the review of the epoch after", BOARD),
+    plain(
+        Action::Inspect,
+        "inspect",
+        "what lands here",
+        &[Char('i')],
+        "fetch and show public submissions near this target or model",
+        SUBJECTS,
+    ),
+    plain(
+        Action::InspectorHex,
+        "inspector-hex",
+        "text/hex",
+        &[Char('x')],
+        "show the data as text or as hex",
+        INSPECTOR,
+    ),
+    plain(
+        Action::CloseInspector,
+        "close-inspector",
+        "close",
+        &[Esc, Key::Backspace, Char('q'), Char('i')],
+        "close this; what is still on its way is given up",
+        INSPECTOR,
+    ),
+    plain(
+        Action::ZoomIn,
+        "zoom-in",
+        "closer",
+        &[Char('+'), Char('=')],
+        "zoom into the map at the cursor (or turn the wheel)",
+        MAP,
+    ),
+    plain(Action::ZoomOut, "zoom-out", "farther", &[Char('-')], "zoom out of the map", MAP),
+    quiet(Action::WholeMap, "whole-map", "whole", &[Char('0')], "the whole map", MAP),
+    plain(
+        Action::Layout,
+        "map-layout",
+        "layout",
+        &[Char('f')],
+        "lay the map out by principal axes, or so that neighbours stay together",
+        MAP,
+    ),
+    quiet(Action::Refit, "map-refit", "refit", &[Char('r')], "fit the map again on what is in the library now", MAP),
+    quiet(Action::ExportMap, "map-export", "export", &[Char('e')], "draw the map into a file (SVG)", MAP),
+    quiet(
+        Action::HideOpen,
+        "map-open",
+        "open targets",
+        &[Char('o')],
+        "leave out targets that nothing of ours hits",
         MAP,
     ),
     // Ways in and out.
@@ -293,7 +437,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "quit",
         &[Ctrl('c')],
         "settle what is in flight, then leave",
-        &[Place::Help, Place::Confirm],
+        &[Place::Help, Place::Inspector, Place::Confirm],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
     quiet(Action::Copy, "copy", "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
@@ -311,7 +455,9 @@ pub const ACTIONS: &[ActionInfo] = &[
     ),
     quiet(Action::Jump(Pane::Rewards), "rewards", "rewards", &[Char('5')], "reward history, full screen", SCREENS),
     quiet(Action::Models, "models", "models", &[Char('6')], "the models in play", SCREENS),
-    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", SCREENS),
+    quiet(Action::Board, "board", "board", &[Char('8')], "the board: who plays, gaps, who fills, reviews", SCREENS),
+    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", NOT_MAP),
+    quiet(Action::Log, "log-from-map", "log", &[Char('7')], "activity log", MAP),
     // Moving.
     quiet(Action::NextPane, "next-pane", "next", &[Tab], "focus the next pane", DASHBOARD),
     quiet(Action::PreviousPane, "previous-pane", "previous", &[BackTab], "focus the previous pane", DASHBOARD),
@@ -319,6 +465,10 @@ pub const ACTIONS: &[ActionInfo] = &[
     quiet(Action::Down, "down", "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
     quiet(Action::Left, "left", "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
     quiet(Action::Right, "right", "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
+    quiet(Action::PanLeft, "pan-left", "pan left", &[Char('H')], "move the map's window to the left", MAP),
+    quiet(Action::PanDown, "pan-down", "pan down", &[Char('J')], "move the map's window down", MAP),
+    quiet(Action::PanUp, "pan-up", "pan up", &[Char('K')], "move the map's window up", MAP),
+    quiet(Action::PanRight, "pan-right", "pan right", &[Char('L')], "move the map's window to the right", MAP),
     quiet(Action::PageUp, "page-up", "page up", &[PageUp], "a page up", MOVING),
     quiet(Action::PageDown, "page-down", "page down", &[PageDown], "a page down", MOVING),
     quiet(Action::Top, "top", "top", &[Home, Char('g')], "to the first line", MOVING),
@@ -354,7 +504,7 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_at_one_place() {
-        for place in SCREENS.iter().chain(&[Place::Help, Place::Confirm, Place::Settling]) {
+        for place in SCREENS.iter().chain(&[Place::Help, Place::Inspector, Place::Confirm, Place::Settling]) {
             let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");

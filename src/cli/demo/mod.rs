@@ -19,8 +19,8 @@ use super::{
     devnet::rivals,
     environment::Environment,
     library::LibraryArgs,
-    play::Play,
-    specialists,
+    play::{Play, Started},
+    relay, specialists,
 };
 use crate::{
     api::{EngineHandle, Mode},
@@ -41,7 +41,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = format!("Examples:\n  somascope demo\n  somascope demo --auto --data ~/notes\n  \
     somascope demo --headless --auto --epochs 4 --json\n\n{DATA_HELP}\n\n\
-    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, duplicates, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a file or option will not do; 4 a submission's outcome is not known \
@@ -75,7 +75,7 @@ pub struct Demo {
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
 }
 
 impl Demo {
@@ -117,14 +117,27 @@ impl Demo {
         };
         // Looked at before a network is started for it; the engine reads it later, file by file.
         engine::check_data(&sources)?;
-        writeln!(io::stderr(), "starting the embedded network …")?;
-        let mut network = self.start_network(dir).await?;
-        network.admit(rivals(self.rivals));
-        let keypair = Keypair::from_seed(wallet_seed(self.seed));
-        let balance_start = fund(&network, keypair.address()).await?;
-        let handle = self.start_engine(dir, &network, keypair, sources, sampling).await?;
-        let exit = self.play.through(handle, Some(balance_start)).await;
-        network.shutdown().await;
+        let doing = "starting the embedded network …";
+        let mode = if self.auto { Mode::Auto } else { Mode::Manual };
+        let starting = relay::starting("devnet", "", mode, doing);
+        // It ends after the engine.
+        let mut running = None;
+        let start = async {
+            if !self.play.has_dashboard() {
+                writeln!(io::stderr(), "{doing}")?;
+            }
+            let mut network = self.start_network(dir).await?;
+            network.admit(rivals(self.rivals));
+            let network = running.insert(network);
+            let keypair = Keypair::from_seed(wallet_seed(self.seed));
+            let balance_start = fund(network, keypair.address()).await?;
+            let handle = self.start_engine(dir, network, keypair, sources, sampling).await?;
+            Ok(Started { handle, balance_start: Some(balance_start) })
+        };
+        let exit = self.play.through(starting, start).await;
+        if let Some(network) = running {
+            network.shutdown().await;
+        }
         exit
     }
 

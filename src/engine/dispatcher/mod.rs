@@ -4,10 +4,13 @@
 //! does everything that has become possible ([`Dispatcher::act`]). Executors are told what to do and report back; nobody
 //! else writes to the journal, and nothing is decided elsewhere.
 
+mod board;
 mod chain_view;
 mod claims;
+mod files;
 mod health;
 mod hits;
+mod known;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
@@ -23,6 +26,7 @@ mod start;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -35,18 +39,20 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
+    board::{Board, Fact, Inspector},
     corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{EmbeddingDim, Residents, Scorers},
-    snapshot::{Map, Meter, Projection, Survey},
+    snapshot::{Fitted, Map, Meter},
     watch::{News, Refresh, Watch, look},
 };
 use crate::{
     api::{
-        Command, Event, Level, LogLine, Mode, RewardsView, ServerName, Snapshot, SubmissionId, SubmissionState as State,
+        BoardView, Command, Event, Finds, Inspection, Level, LogLine, Mode, MoneyLeft, RewardsView, ServerName,
+        Snapshot, SubmissionId, SubmissionState as State,
     },
     chain::{
         client::{CheckpointInfo, Client, ClientError},
@@ -85,7 +91,9 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
-    Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
+    Inspected { number: u64, inspection: Inspection },
+    Fitted(Box<Fitted>),
+    Exported(Result<String, String>),
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -99,6 +107,8 @@ enum Halt {
 }
 
 struct Dispatcher {
+    /// Journal, library, and what is exported.
+    dir: PathBuf,
     network_name: String,
     rpc_url: String,
     policy: Policy,
@@ -114,6 +124,7 @@ struct Dispatcher {
     shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
+    board: Board,
     weights: Residents,
     /// For scoring services, which must be told it.
     dim: EmbeddingDim,
@@ -149,8 +160,15 @@ struct Dispatcher {
     committed_due: bool,
     candidates_due: bool,
     survey_due: bool,
-    survey: Survey,
+    /// The matcher looks through the library for the map.
+    is_surveying: bool,
     map: Map,
+    board_view: Arc<BoardView>,
+    money_left: MoneyLeft,
+    /// What others left to be claimed, when the list was last read.
+    finds: Option<Finds>,
+    inspector: Inspector,
+    inspection: Option<Arc<Inspection>>,
     meter: Meter,
     quiet: Quiet,
     rewards: Arc<RewardsView>,
@@ -178,6 +196,7 @@ impl Dispatcher {
         }
         // After the last event the directory is free for another engine.
         self.matcher.close().await;
+        self.board.close().await;
         self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
     }
@@ -203,6 +222,7 @@ impl Dispatcher {
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
                 1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
+                Some(news) = self.board.news.recv() => self.board_news(news).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
                 Some(reading) = self.reader.readings.recv(), if wants_samples => self.reading(reading).await?,
@@ -256,8 +276,31 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            Command::Inspect(of) => {
+                self.inspect(of);
+                Ok(())
+            }
+            Command::RefitMap => {
+                self.map.refit();
+                self.review_map();
+                Ok(())
+            }
+            Command::LayMapOut(layout) => {
+                self.map.lay_out(layout);
+                self.review_map();
+                Ok(())
+            }
+            // Nothing is pinned or looked at yet.
+            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::ExportMap(colour) => {
+                self.export_map(colour);
+                Ok(())
+            }
+            Command::History { before } => self.tell_history(before).await,
+            Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
+                self.inspector.stop();
                 self.scorers.pause(true);
                 // Models take long: what they have said of samples that are not done is kept.
                 let known = self.scorers.clear_search();
@@ -275,9 +318,16 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
-            Done::Fitted { projection, weights, epoch, points } => {
-                self.map.fitted(projection, weights, epoch, points);
-                self.place_samples();
+            Done::Inspected { number, inspection } => {
+                self.inspected(number, inspection);
+                Ok(())
+            }
+            Done::Exported(result) => self.exported(result).await,
+            Done::Fitted(fitted) => {
+                self.map.fitted(*fitted);
+                self.survey_due = true;
+                self.dirty = true;
+                self.review_map();
                 Ok(())
             }
         }
@@ -328,6 +378,7 @@ impl Dispatcher {
             return Ok(());
         }
         self.heard(ServerName::Checkpoints);
+        self.board_checkpoint(&checkpoint);
         let changes = self.chain.checkpoint(&checkpoint);
         self.targets_gone(&changes.deleted, &checkpoint.transactions);
         self.apply(changes).await
@@ -360,14 +411,21 @@ impl Dispatcher {
             self.committed_due = true;
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
+        if changes.models || changes.new_epoch.is_some() {
+            self.board_epoch().await?;
+        }
         if !changes.closed.is_empty() {
             for id in &changes.closed {
                 self.standings.remove(id);
             }
+            let (targets, newest_epoch) = (changes.closed.clone(), self.chain.newest_epoch);
+            self.board.tell(Fact::Closed { targets, newest_epoch });
             self.matcher.ask(Ask::Closed(changes.closed));
+            self.survey_due = true;
             self.candidates_due = true;
             self.dirty = true;
         }
+        self.board_opened(&changes.opened);
         let spec = |id: &ObjectId| self.chain.spec(id);
         let opened: Vec<_> = match changes.models {
             true => self.chain.open.keys().filter_map(spec).collect(),
@@ -378,6 +436,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
+            self.survey_due = true;
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
@@ -389,6 +448,8 @@ impl Dispatcher {
     async fn matched(&mut self, reply: Reply) -> Result<(), Halt> {
         match reply {
             Reply::Standings(standings) => {
+                let nearest = standings.iter().map(|(id, standing)| (*id, standing.nearest.clone()));
+                self.board.tell(Fact::Nearest(nearest.collect()));
                 for (id, standing) in standings {
                     let Some(target) = self.chain.open.get(&id) else { continue };
                     let is_hit = standing.best_distance.is_some_and(|distance| distance <= target.threshold);
@@ -396,15 +457,20 @@ impl Dispatcher {
                         self.hits += 1;
                     }
                     self.standings.insert(id, standing);
+                    self.survey_due = true;
                     self.candidates_due = true;
                     self.dirty = true;
                 }
             }
-            Reply::Survey { weights, wins, chosen } => {
-                self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
-                self.place_samples();
+            Reply::Survey { weights, picture } => {
+                self.is_surveying = false;
+                self.survey_due |= picture.is_unfinished;
+                self.map.surveyed(weights, picture);
+                self.board_wins();
+                self.dirty = true;
             }
-            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
+            Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
         Ok(())
@@ -414,6 +480,7 @@ impl Dispatcher {
         if self.rewards_due {
             self.rewards_due = false;
             self.rewards = Arc::new(self.journal.rewards().await?);
+            self.board_sums(self.rewards.clone()).await?;
             self.dirty = true;
         }
         let heard_since = self.published_at.is_none_or(|at| at.elapsed() >= HEARTBEAT)
@@ -441,6 +508,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
         Ok(())

@@ -19,8 +19,8 @@ use crate::{
     primitives::{Digest, Shannons},
 };
 
-/// Epochs that the rewards show.
-const EPOCHS_SHOWN: usize = 64;
+/// Epochs that the rewards show: nearly three years of a network whose epochs are days.
+const EPOCHS_SHOWN: usize = 1024;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum TransactionKind {

@@ -93,7 +93,9 @@ fn may_follow(from: State, to: State) -> bool {
 
 const COLUMNS: &str = "id, state, target, epoch, model, source, checksum, preview, distance, threshold, \
      losses, bond, fee_estimate, expected_reward, reward_pool, paid, digest, url, note, changed_at_ms, \
-     (SELECT sum(fee) FROM transactions WHERE submission = submissions.id AND outcome IS NOT NULL)";
+     (SELECT sum(fee) FROM transactions WHERE submission = submissions.id AND outcome IS NOT NULL), \
+     (SELECT digest FROM transactions WHERE submission = submissions.id AND kind = 'claim' AND outcome = 'success'), \
+     (SELECT group_concat(state || ' ' || at_ms, ',' ORDER BY rowid) FROM steps WHERE submission = submissions.id)";
 
 fn damaged(what: &str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, what.into())
@@ -127,6 +129,14 @@ fn losses_from_blob(blob: &[u8]) -> rusqlite::Result<Vec<(ObjectId, f32)>> {
         .collect())
 }
 
+fn steps_from_text(text: Option<&str>) -> rusqlite::Result<Vec<(State, u64)>> {
+    let steps = text.unwrap_or_default().split(',').filter(|step| !step.is_empty()).map(|step| {
+        let (state, at_ms) = step.split_once(' ')?;
+        Some((State::from_word(state)?, at_ms.parse().ok()?))
+    });
+    steps.map(|step| step.ok_or_else(|| damaged("a step that is no state with its time"))).collect()
+}
+
 fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
     let source = source(row, 5)?;
     let state = row.get_ref(1)?.as_str().map_err(|_| damaged("a state that is no text"))?;
@@ -149,9 +159,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             expected_reward: amount(row, 13)?,
             paid: row.get::<_, Option<u64>>(15)?.map(Shannons),
             digest: row.get::<_, Option<[u8; 32]>>(16)?.map(Digest),
+            claim_digest: row.get::<_, Option<[u8; 32]>>(21)?.map(Digest),
             url: row.get(17)?,
             note: row.get(18)?,
             changed_at_ms: row.get(19)?,
+            steps: steps_from_text(row.get_ref(22)?.as_str_or_null().map_err(|_| damaged("steps that are no text"))?)?,
         },
         source,
         reward_pool: amount(row, 14)?,
@@ -274,6 +286,12 @@ impl Journal {
     /// The newest rows of any state, newest first.
     pub async fn newest(&self, limit: usize) -> Result<Vec<Submission>, JournalError> {
         self.list(format!("SELECT {COLUMNS} FROM submissions ORDER BY id DESC LIMIT {limit}")).await
+    }
+
+    /// So many rows older than `before`, or the newest; newest first.
+    pub async fn older(&self, before: Option<SubmissionId>, limit: usize) -> Result<Vec<Submission>, JournalError> {
+        let before = before.map_or(i64::MAX, |id| id.0);
+        self.list(format!("SELECT {COLUMNS} FROM submissions WHERE id < {before} ORDER BY id DESC LIMIT {limit}")).await
     }
 
     /// Rows of an epoch, oldest first.

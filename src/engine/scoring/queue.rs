@@ -41,6 +41,13 @@ pub(in crate::engine) struct Gauge {
     pub bytes: u64,
     pub busy: Duration,
     pub trouble: Option<String>,
+    /// Rows that its memory has room for, if that is less than there should be.
+    pub row_limit: Option<usize>,
+}
+
+/// What is said of a scorer whose memory has room for so many rows only.
+pub(in crate::engine) fn halved(rows: usize) -> String {
+    format!("batch halved to {rows} {}: out of memory", if rows == 1 { "row" } else { "rows" })
 }
 
 #[derive(Default)]
@@ -274,6 +281,11 @@ impl Queue {
         if rows > 0 {
             gauge.trouble = None;
         }
+    }
+
+    /// Books how many rows a scorer's memory has room for.
+    pub fn limit(&self, seat: usize, rows: Option<usize>) {
+        self.lock().seats[seat].gauge.row_limit = rows;
     }
 
     pub fn forget(&self, gone: impl Fn(&Digest) -> bool) -> Vec<Scored> {

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     api::{ScorerState, ScorerView},
-    engine::scoring::{Doing, Gauge},
+    engine::scoring::{Doing, Gauge, halved},
 };
 
 /// Seconds of the moving window.
@@ -111,12 +111,12 @@ fn scorer(before: &Gauge, now: &Gauge, seconds: usize) -> ScorerView {
             Doing::Resting => ScorerState::Resting,
             Doing::Gone => ScorerState::Gone,
         },
-        batch_rows: now.batch_rows as u64,
+        batch_rows: now.row_limit.map_or(now.batch_rows, |limit| limit.min(now.batch_rows)) as u64,
         rows_per_s: a_second(rows as f64),
         bytes_per_s: a_second(bytes as f64),
         // A batch is booked when it ends, so one that was long may be more than the window.
         busy: a_second(busy.as_secs_f64()).min(1.0),
-        trouble: now.trouble.clone(),
+        trouble: now.trouble.clone().or_else(|| now.row_limit.map(halved)),
     }
 }
 
@@ -151,6 +151,17 @@ mod tests {
         let view = &meter.scorers()[0];
         assert_eq!((view.rows_per_s, view.bytes_per_s, view.busy), (8.0, 800.0, 0.5));
         assert_eq!(view.state, ScorerState::Scoring);
+    }
+
+    #[test]
+    fn a_scorer_that_is_short_of_memory_says_so_unless_something_worse_is_wrong() {
+        let mut meter = Meter::default();
+        let short = Gauge { batch_rows: 64, row_limit: Some(8), ..Gauge::default() };
+        meter.gauge(std::slice::from_ref(&short));
+        let view = &meter.scorers()[0];
+        assert_eq!((view.batch_rows, view.trouble.as_deref()), (8, Some("batch halved to 8 rows: out of memory")));
+        meter.gauge(&[Gauge { trouble: Some("unplugged".into()), ..short }]);
+        assert_eq!(meter.scorers()[0].trouble.as_deref(), Some("unplugged"));
     }
 
     #[test]

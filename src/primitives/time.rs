@@ -1,0 +1,48 @@
+//! Unix time as a date, without a calendar library.
+
+/// `2026-11-22T13:40:28Z`
+pub fn utc(unix_ms: u64) -> String {
+    let (year, month, day) = date(unix_ms);
+    let (hour, minute, second) = clock(unix_ms);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// `20261122-134028`, for names of files.
+pub fn compact_utc(unix_ms: u64) -> String {
+    let (year, month, day) = date(unix_ms);
+    let (hour, minute, second) = clock(unix_ms);
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+}
+
+fn clock(unix_ms: u64) -> (u64, u64, u64) {
+    let s = unix_ms / 1000;
+    (s / 3600 % 24, s / 60 % 60, s % 60)
+}
+
+/// Year, month, day. Years are counted from March on, so that the leap day is the last of its year.
+fn date(unix_ms: u64) -> (u64, u64, u64) {
+    /// From 0000-03-01 to 1970-01-01.
+    const BEFORE: u64 = 719_468;
+    const FOUR_CENTURIES: u64 = 146_097;
+    let days = unix_ms / 86_400_000 + BEFORE;
+    let (era, day_of_era) = (days / FOUR_CENTURIES, days % FOUR_CENTURIES);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_days_have_their_dates() {
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_795_354_828_000), "2026-11-22T13:40:28Z");
+        assert_eq!(compact_utc(1_767_225_599_999), "20251231-235959");
+    }
+}
