@@ -16,7 +16,7 @@ use somascope::{
     },
     primitives::{Address, Shannons},
     terminal::Screen,
-    views::draw_wizard,
+    views::{Palette, draw_wizard},
 };
 
 const COLOUR: Look = Look { ascii: false, colour: true };
@@ -105,7 +105,8 @@ fn testnet_is_set_up_step_by_step_and_written_once() {
     // The cursor is where one goes on.
     press(&mut wizard, &[Key::Enter]);
     assert_eq!(wizard.step, Step::Data);
-    let Some(Task::Data(sources)) = press(&mut wizard, &[kinds("~/corpus, stack-v2:Rust"), vec![Key::Enter; 2]].concat())
+    let Some(Task::Data(sources)) =
+        press(&mut wizard, &[kinds("~/corpus, stack-v2:Rust"), vec![Key::Enter; 2]].concat())
     else {
         panic!("the data is looked at")
     };
@@ -204,7 +205,7 @@ fn a_network_that_is_away_can_be_gone_past() {
 
 fn picture(wizard: &Wizard) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, wizard.size.width, wizard.size.height));
-    draw_wizard(wizard, &mut buffer);
+    draw_wizard(wizard, Palette::default(), &mut buffer);
     buffer
 }
 

@@ -14,8 +14,8 @@ pub mod layout;
 pub mod map;
 mod state;
 pub mod targets;
-pub mod wizard;
 mod update;
+pub mod wizard;
 
 pub use approvals::{Approvals, Verdict};
 pub use board::{BoardScreen, Section, shows_all};

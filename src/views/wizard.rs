@@ -9,6 +9,7 @@ use super::{
     panes::Ink,
     rect,
     text::{clean, fit, width, wrap},
+    theme::Palette,
 };
 use crate::app::{
     TextField,
@@ -22,8 +23,8 @@ const CHOICE: usize = 18;
 const LABEL: usize = 22;
 
 /// Draws the whole screen into `buffer`.
-pub fn draw_wizard(wizard: &Wizard, buffer: &mut Buffer) {
-    let ink = &mut Ink::new(wizard.look, buffer);
+pub fn draw_wizard(wizard: &Wizard, palette: Palette, buffer: &mut Buffer) {
+    let ink = &mut Ink::with(wizard.look, palette, buffer);
     let Frame { header, body, footer } = Frame::of(wizard.size);
     let at = |area: Area| rect(area);
     ink.line(

@@ -37,6 +37,11 @@ impl SecretLine {
         SecretString::from(self.0.as_str())
     }
 
+    /// The first line of what comes from the clipboard.
+    pub fn paste(&mut self, text: &str) {
+        text.lines().next().unwrap_or_default().chars().for_each(|c| self.put(c));
+    }
+
     fn put(&mut self, c: char) {
         if !c.is_control() && self.chars() < MOST_CHARS {
             // Room once, so that no copy is left behind in freed memory.
@@ -69,7 +74,7 @@ impl Line<'_> {
     pub(super) fn paste(self, text: &str) {
         match self {
             Self::Text(field) => drop(field.paste(text)),
-            Self::Secret(line) => text.lines().next().unwrap_or_default().chars().for_each(|c| line.put(c)),
+            Self::Secret(line) => line.paste(text),
         }
     }
 }
