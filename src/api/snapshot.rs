@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, Mode, PolicyView, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -35,6 +35,9 @@ pub struct Snapshot {
     #[serde(default)]
     pub inspection: Option<Arc<Inspection>>,
     pub throughput: ThroughputView,
+    /// The limits of automatic approval, and what it did within them.
+    #[serde(default)]
+    pub policy: Arc<PolicyView>,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
     /// The newest submissions of any state, newest first (bounded).
@@ -42,6 +45,9 @@ pub struct Snapshot {
     pub rewards: Arc<RewardsView>,
     /// The newest lines, oldest first (bounded).
     pub log: Arc<Vec<LogLine>>,
+    /// The number of the first of these lines, counted from the start of the run.
+    #[serde(default)]
+    pub log_first: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -486,4 +492,12 @@ pub struct Totals {
     pub fees: Shannons,
     pub bonds_locked: Shannons,
     pub bonds_forfeited: Shannons,
+}
+
+/// The short name of the model at this place of [`Snapshot::models`]: A to Z, then numbers.
+pub fn model_letter(index: usize) -> String {
+    match u8::try_from(index) {
+        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
+        _ => (index + 1).to_string(),
+    }
 }

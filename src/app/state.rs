@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, BoardScreen, Inspector, MapWindow, TargetList, TextField,
+    Approvals, BoardScreen, Form, Inspector, LogView, MapWindow, ModelList, Notifier, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
 };
 use crate::{
-    api::{Level, Snapshot},
+    api::{Level, Snapshot, SubmissionRow},
     primitives::Shannons,
 };
 
@@ -80,6 +80,8 @@ pub enum Dialog {
     Confirm(Action),
     /// A line of text is being typed.
     Typing(Purpose),
+    /// Several lines are: [`State::form`].
+    Form,
 }
 
 /// What a line of text is typed for.
@@ -88,6 +90,7 @@ pub enum Purpose {
     /// Above the screen, with what fits below it.
     Palette,
     TargetFilter,
+    LogFilter,
     HelpSearch,
 }
 
@@ -96,7 +99,7 @@ impl Purpose {
     pub fn prompt(self) -> &'static str {
         match self {
             Self::Palette => ":",
-            Self::TargetFilter => "filter /",
+            Self::TargetFilter | Self::LogFilter => "filter /",
             Self::HelpSearch => "search /",
         }
     }
@@ -106,6 +109,7 @@ impl Purpose {
         match self {
             Self::Palette => "Enter does it, Esc leaves",
             Self::TargetFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+            Self::LogFilter => "level:warn kind:tx !word  Enter keeps it, Esc clears it",
         }
     }
 }
@@ -115,6 +119,8 @@ impl Purpose {
 pub enum Place {
     Dashboard,
     Pane(Pane),
+    /// One target in full.
+    Target,
     Models,
     Approvals,
     Log,
@@ -134,6 +140,7 @@ impl Place {
             Self::Dashboard => "dashboard",
             Self::Pane(Pane::Wallet) => "wallet",
             Self::Pane(Pane::Targets) => "targets",
+            Self::Target => "target",
             Self::Pane(Pane::Map) => "map",
             Self::Pane(Pane::Throughput) => "throughput",
             Self::Pane(Pane::Rewards) => "rewards",
@@ -197,16 +204,18 @@ pub struct State {
     pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
-    /// Log lines below the visible part: 0 follows the newest.
-    pub log_back: usize,
-    pub model_selected: usize,
+    pub log: LogView,
+    pub models: ModelList,
     /// The line being typed.
     pub field: TextField,
+    /// The lines being typed.
+    pub form: Option<Form>,
     /// Help shows only what has this in it; lower case.
     pub help_search: String,
     pub palette: Palette,
     pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
+    pub notifier: Notifier,
     pub mouse: bool,
     /// Charts move in steps: each change costs the line to the terminal.
     pub low_bandwidth: bool,
@@ -230,35 +239,48 @@ impl State {
             board: BoardScreen::default(),
             inspector: Inspector::default(),
             scroll: 0,
-            log_back: 0,
-            model_selected: 0,
+            log: LogView::default(),
+            models: ModelList::default(),
             field: TextField::default(),
+            form: None,
             help_search: String::new(),
             palette: Palette::default(),
             keymap: Arc::default(),
             notice: None,
+            notifier: Notifier::default(),
             mouse: false,
             low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);
+        state.log.follow(&state.snapshot);
         map::settle(&mut state);
         state
     }
 
-    /// Replaces the snapshot and everything derived from it.
-    pub(super) fn take(&mut self, snapshot: Arc<Snapshot>) {
-        self.snapshot = snapshot;
+    /// Replaces the snapshot and everything derived from it. Gives the candidates that have gone without an answer.
+    pub(super) fn take(&mut self, snapshot: Arc<Snapshot>) -> Vec<Arc<SubmissionRow>> {
+        let before = std::mem::replace(&mut self.snapshot, snapshot);
         let wallet = &self.snapshot.wallet;
         if self.balance_at_start.is_none() {
             // Before the first answer of the node a zero balance means nothing.
             self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
         }
-        self.targets.follow(&self.snapshot);
+        self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
-        self.approvals.follow(&self.snapshot.approvals, self.now_ms);
-        self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
-        self.log_back = self.log_back.min(self.snapshot.log.len().saturating_sub(1));
+        self.models.follow(&self.snapshot.models);
+        if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
+            self.log.follow(&self.snapshot);
+        }
+        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms);
+        if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
+            // Nothing is left to ask about.
+            self.approvals.batch = None;
+            if self.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) {
+                self.dialog = None;
+            }
+        }
+        gone
     }
 
     pub fn place(&self) -> Place {
@@ -267,8 +289,16 @@ impl State {
             (_, Some(Dialog::Help)) => Place::Help,
             (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
-            (_, Some(Dialog::Typing(_))) => Place::Typing,
-            (_, None) => self.screen.place(),
+            (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
+            (_, None) => self.below(),
+        }
+    }
+
+    /// Where a key would land if no dialog took it.
+    pub fn below(&self) -> Place {
+        match self.screen {
+            Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
+            screen => screen.place(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, hints, inspect, map, targets,
+    approvals, board, form, hints, inspect, log, map, models, notify, policy, targets,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -15,7 +15,9 @@ const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
-    let effects = take(state, event);
+    let mut effects = take(state, event);
+    let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
+    effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     map::settle(state);
     effects
 }
@@ -25,6 +27,9 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
         AppEvent::Paste(text) => {
+            if state.dialog == Some(Dialog::Form) {
+                return form::paste(state, &text);
+            }
             let Some(Dialog::Typing(purpose)) = state.dialog else { return Vec::new() };
             if state.field.paste(&text) {
                 typed_into(state, purpose);
@@ -38,8 +43,16 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
         }
         AppEvent::Snapshot(snapshot) if Arc::ptr_eq(&snapshot, &state.snapshot) => Vec::new(),
         AppEvent::Snapshot(snapshot) => {
-            state.take(snapshot);
-            vec![Effect::Redraw]
+            let gone = state.take(snapshot);
+            let mut effects = vec![Effect::Redraw];
+            if let [row, rest @ ..] = gone.as_slice() {
+                let why = row.note.as_deref().unwrap_or(row.state.word());
+                let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                note(state, Level::Info, format!("no longer waits: target {}: {why}{more}", row.target.short()));
+            }
+            let trouble = state.snapshot.network.trouble.clone();
+            effects.extend(state.notifier.trouble(trouble.as_deref(), state.now_ms));
+            effects
         }
         AppEvent::Engine(event) => on_engine(state, event),
         AppEvent::Clock { now_ms } => {
@@ -47,10 +60,13 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
                 return Vec::new();
             }
             state.now_ms = now_ms;
+            state.targets.tick(now_ms);
             if state.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
                 state.notice = None;
             }
-            vec![Effect::Redraw]
+            let mut effects = vec![Effect::Redraw];
+            effects.extend(state.notifier.due(now_ms));
+            effects
         }
         AppEvent::Interrupt => match state.life {
             Life::Running => act(state, Action::Quit),
@@ -62,6 +78,9 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
         return typed(state, purpose, key);
+    }
+    if state.place() == Place::Typing {
+        return form::key(state, key);
     }
     match state.keymap.lookup(key, state.place()) {
         Some(info) => choose(state, info),
@@ -78,6 +97,7 @@ fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
         Asks::Never => false,
         Asks::Always => true,
         Asks::BeforeAuto => state.snapshot.mode == Mode::Manual,
+        Asks::BeforeAutoWidens => state.snapshot.mode == Mode::Auto && state.snapshot.only_pinned,
     };
     if asks {
         state.dialog = Some(Dialog::Confirm(info.action));
@@ -93,6 +113,7 @@ fn refusal(state: &State, info: &ActionInfo) -> Option<&'static str> {
     }
     match info.action {
         Action::AcceptProtocol if !state.offers(info.action) => Some("the network speaks a protocol that is known"),
+        Action::EditPolicy if state.snapshot.version == 0 => Some("the engine has not told its limits yet"),
         Action::Approve | Action::Reject | Action::ApproveAll if state.undecided() == 0 => {
             Some("nothing waits for a decision")
         }
@@ -129,8 +150,13 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
-            if state.dialog.take().is_none() {
-                state.screen = Screen::Dashboard;
+            state.form = None;
+            state.approvals.batch = None;
+            let is_open = state.screen == Screen::Pane(Pane::Targets) && state.targets.detail.is_some();
+            match state.dialog.take() {
+                Some(_) => {}
+                None if is_open => state.targets.detail = None,
+                None => state.screen = Screen::Dashboard,
             }
         }
         Action::Zoom => open(state, Screen::Pane(state.focus)),
@@ -160,6 +186,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
+        Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
         Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
@@ -174,9 +201,12 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         action => {
             let done = approvals::act(state, action)
                 .or_else(|| targets::act(state, action))
+                .or_else(|| models::act(state, action))
                 .or_else(|| map::act(state, action))
                 .or_else(|| board::act(state, action))
-                .or_else(|| inspect::act(state, action));
+                .or_else(|| inspect::act(state, action))
+                .or_else(|| policy::act(state, action))
+                .or_else(|| log::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -191,7 +221,7 @@ pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<Stri
 
 fn palette(state: &State, words: &str) -> Palette {
     let read_only = state.snapshot.mode == Mode::ReadOnly;
-    let mut palette = Palette::of(state.screen.place(), words, |action| state.offers(action));
+    let mut palette = Palette::of(state.below(), words, |action| state.offers(action));
     palette.found.retain(|info| !(read_only && info.mutates));
     palette
 }
@@ -199,7 +229,8 @@ fn palette(state: &State, words: &str) -> Palette {
 /// Opens a screen; its own key closes it again.
 pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
-    state.log_back = 0;
+    state.log.selected = None;
+    state.targets.detail = None;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
 
@@ -208,6 +239,9 @@ fn step(state: &mut State, dx: i32, dy: i32) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
         (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Targets)) if dx != 0 && state.targets.detail.is_some() => {
+            state.targets.step_open(dx as isize);
+        }
         _ => scroll(state, dy as isize),
     }
 }
@@ -216,22 +250,20 @@ fn scroll(state: &mut State, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
     let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
     match (state.dialog, state.screen) {
+        (None, Screen::Pane(Pane::Targets)) if state.targets.detail.is_some() => {
+            let scroll = &mut state.targets.detail_scroll;
+            // The drawing clamps it; nothing has more lines than this.
+            *scroll = u16::try_from(moved((*scroll).into(), targets::DETAIL_LINES)).unwrap_or(u16::MAX);
+        }
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
-            state.targets.step(&snapshot.targets, by)
+            state.targets.step(by)
         }
         (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
-        (None, Screen::Models) => {
-            state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
-        }
-        (None, Screen::Log) => {
-            let last = snapshot.log.len().saturating_sub(1);
-            // The log counts from its end; the first line is the farthest back.
-            let from_top = last - state.log_back.min(last);
-            state.log_back = last - moved(from_top, last);
-        }
+        (None, Screen::Models) => state.models.step(by),
+        (Some(Dialog::Typing(Purpose::LogFilter)) | None, Screen::Log) => state.log.step(&snapshot, by),
         _ => {
             let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
             state.scroll = u16::try_from(moved(state.scroll.into(), rows)).unwrap_or(u16::MAX);
@@ -243,11 +275,15 @@ fn copy(state: &mut State) -> Option<Effect> {
     let snapshot = &state.snapshot;
     let text = match state.screen {
         Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
-        Screen::Models => snapshot.models.get(state.model_selected).map(|model| model.id.to_hex_prefixed()),
+        Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
         Screen::Approvals => state
             .approvals
             .position(&snapshot.approvals)
             .map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
+        Screen::Log => {
+            let line = state.log.line(snapshot)?;
+            Some(line.kind.as_ref().and_then(log::key).unwrap_or_else(|| line.text.clone()))
+        }
         _ => snapshot.wallet.address.map(|address| address.to_hex_prefixed()),
     }?;
     // Whether the terminal takes it cannot be known: say what was done, not what was hoped.
@@ -258,7 +294,7 @@ fn copy(state: &mut State) -> Option<Effect> {
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
     let leave = match purpose {
         Purpose::HelpSearch => Some(Dialog::Help),
-        Purpose::Palette | Purpose::TargetFilter => None,
+        Purpose::Palette | Purpose::TargetFilter | Purpose::LogFilter => None,
     };
     match (purpose, key) {
         (_, Key::Esc | Key::Ctrl('c')) => {
@@ -274,6 +310,8 @@ fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
                 None => note(state, Level::Warning, "nothing of that name can be done here"),
             };
         }
+        // What cannot be read is not kept: the line says what is wrong with it.
+        (Purpose::TargetFilter, Key::Enter) if state.targets.error.is_some() => {}
         (_, Key::Enter) => state.dialog = leave,
         (Purpose::Palette, Key::Up | Key::BackTab | Key::Ctrl('p')) => state.palette.step(-1),
         (Purpose::Palette, Key::Down | Key::Tab | Key::Ctrl('n')) => state.palette.step(1),
@@ -294,7 +332,8 @@ fn typed_into(state: &mut State, purpose: Purpose) {
     let text = state.field.text().to_owned();
     match purpose {
         Purpose::Palette => state.palette = palette(state, &text),
-        Purpose::TargetFilter => state.targets.set_filter(text, &Arc::clone(&state.snapshot)),
+        Purpose::TargetFilter => state.targets.set_filter(text),
+        Purpose::LogFilter => state.log.set_filter(&text, &Arc::clone(&state.snapshot)),
         Purpose::HelpSearch => {
             state.scroll = 0;
             state.help_search = text.to_lowercase();
@@ -338,12 +377,24 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
         // The header tells the epoch, the snapshot brings it.
         Event::EpochStarted { .. } => Vec::new(),
-        Event::Submission(row) => match news(&row) {
-            Some((level, text)) => note(state, level, text),
-            None => Vec::new(),
-        },
+        Event::Submission(row) => {
+            let mode = state.snapshot.mode;
+            let mut effects = match news(&row, mode) {
+                Some((level, text)) => note(state, level, text),
+                None => Vec::new(),
+            };
+            let told = notify::of(&row, mode).and_then(|text| state.notifier.tell(text, state.now_ms));
+            effects.extend(told);
+            effects
+        }
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
-        Event::Log(line) => note(state, line.level, line.text),
+        Event::Log(line) => {
+            let told = notify::of_line(line.level, &line.text);
+            let told = told.and_then(|text| state.notifier.tell(text, state.now_ms));
+            let mut effects = note(state, line.level, line.text);
+            effects.extend(told);
+            effects
+        }
         Event::History(_) => Vec::new(),
         Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
@@ -352,9 +403,10 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
 }
 
 /// What the user wants to hear of at once.
-fn news(row: &SubmissionRow) -> Option<(Level, String)> {
+fn news(row: &SubmissionRow, mode: Mode) -> Option<(Level, String)> {
     let target = row.target.short();
     Some(match row.state {
+        SubmissionState::AwaitingApproval if mode == Mode::Auto => return None,
         SubmissionState::AwaitingApproval => (Level::Info, format!("a hit on {target} waits for your approval")),
         SubmissionState::Filled => (Level::Info, format!("target {target} filled with {}", row.source)),
         SubmissionState::Claimed => {

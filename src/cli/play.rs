@@ -3,25 +3,27 @@
 use std::{
     future::Future,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
     time::Instant,
 };
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
     headless::{self, Report},
     look::{self, LookArgs},
+    memory,
     output::warn_unprinted,
     relay,
     settings::Setup,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
+    app::{Notify, Saved},
     config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
@@ -48,9 +50,32 @@ pub struct Play {
     /// Keep the first bytes of your data in the recording, as the approvals show them.
     #[arg(long, requires = "record")]
     record_previews: bool,
+    /// What tells of hits that wait for you, fills, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
+    /// inside tmux this needs `set -g allow-passthrough on`).
+    #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
+    notify: NotifyArg,
     /// What the configuration says that is no option.
     #[arg(skip)]
     pub(super) setup: Setup,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NotifyArg {
+    None,
+    Bell,
+    Osc9,
+    Both,
+}
+
+impl From<NotifyArg> for Notify {
+    fn from(how: NotifyArg) -> Self {
+        match how {
+            NotifyArg::None => Self::None,
+            NotifyArg::Bell => Self::Bell,
+            NotifyArg::Osc9 => Self::Osc9,
+            NotifyArg::Both => Self::Both,
+        }
+    }
 }
 
 /// An engine that has started.
@@ -76,14 +101,17 @@ impl Play {
     }
 
     /// Starts the engine and shows it until it ends. The dashboard is there at once, with `starting` until the engine tells more.
+    ///
+    /// `keep_in`: the directory that keeps how the dashboard is left.
     pub async fn through(
         &self,
         starting: Snapshot,
+        keep_in: Option<&Path>,
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
         if !self.headless {
-            return self.show(starting, start).await;
+            return self.show(starting, keep_in, start).await;
         }
         let Started { handle, balance_start } = start.await?;
         let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;
@@ -113,6 +141,7 @@ impl Play {
     async fn show(
         &self,
         starting: Snapshot,
+        keep_in: Option<&Path>,
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
@@ -122,7 +151,12 @@ impl Play {
         let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
             anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?);
-        let options = Options { recorder, hint, keymap, ..options };
+        let (saved, memory, trouble) = match keep_in.map(memory::open) {
+            Some(kept) => (kept.saved, kept.memory, kept.notice),
+            None => (Saved::default(), None, None),
+        };
+        let (mouse, hint) = (saved.mouse, hint.or(trouble));
+        let options = Options { recorder, hint, keymap, mouse, saved, memory, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

@@ -14,10 +14,10 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 
-use super::{Exit, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
+use super::{Exit, Memory, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
-    app::{self, AppEvent, Effect, Leave, Notice, State, update},
+    app::{self, AppEvent, Effect, Leave, Notice, Saved, State, update},
     views::{self, Palette},
 };
 
@@ -33,6 +33,7 @@ pub trait Screen {
     fn forget(&mut self);
     fn capture_mouse(&mut self, on: bool) -> io::Result<()>;
     fn to_clipboard(&mut self, text: &str) -> io::Result<()>;
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()>;
     /// Gives the terminal back and stops the process.
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again, whatever happened to it meanwhile; the next picture is painted whole.
@@ -168,6 +169,7 @@ async fn show(
             () = forward(commands, &mut outbox), if !outbox.is_empty() => None,
             _ = clock.tick() => {
                 core.watch_recorder();
+                core.keep();
                 Some(AppEvent::Clock { now_ms: unix_ms() })
             }
             () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !suspended => {
@@ -176,9 +178,13 @@ async fn show(
             }
         };
         let Some(event) = event else { continue };
+        let mut effects = Vec::new();
         match event {
-            // What a key means may depend on how long ago the list changed.
-            AppEvent::Key(_) => drop(core.take(AppEvent::Clock { now_ms: unix_ms() })),
+            // What a key means may depend on how long ago the list changed. A key that does nothing asks for no picture.
+            AppEvent::Key(_) => {
+                effects = core.take(AppEvent::Clock { now_ms: unix_ms() });
+                effects.retain(|effect| *effect != Effect::Redraw);
+            }
             // There and back again is no new size, but the terminal has cleared itself.
             AppEvent::Resize(_) => {
                 screen.forget();
@@ -186,11 +192,17 @@ async fn show(
             }
             _ => {}
         }
-        for effect in core.take(event) {
+        effects.extend(core.take(event));
+        for effect in effects {
             match effect {
                 Effect::Redraw => core.pictures.request(),
                 Effect::Send(command) => outbox.push_back(command),
                 Effect::Copy(text) => screen.to_clipboard(&text).map_err(Cut::lost("writing to"))?,
+                // The terminal is the shell's.
+                Effect::Notify { .. } if suspended => {}
+                Effect::Notify { text, bell } => {
+                    screen.notify(text.as_deref(), bell).map_err(Cut::lost("writing to"))?
+                }
                 Effect::CaptureMouse(on) => screen.capture_mouse(on).map_err(Cut::lost("writing to"))?,
                 Effect::Suspend => {
                     suspended = true;
@@ -225,20 +237,49 @@ struct Core {
     palette: Palette,
     pictures: Pictures,
     recorder: Option<Recorder>,
+    /// How it was when it was kept last.
+    kept: Saved,
+    memory: Option<Box<dyn Memory>>,
+}
+
+/// However it ends.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.keep();
+    }
 }
 
 impl Core {
     fn new(size: app::layout::Size, first: Arc<Snapshot>, options: Options) -> Self {
         let mut state = State::new(options.look, size, unix_ms(), first);
         state.keymap = options.keymap;
+        state.restore(&options.saved);
         state.mouse = options.mouse;
+        state.notifier.by = options.notify;
         state.low_bandwidth = options.low_bandwidth;
         state.notice = options.hint.map(|text| Notice { level: Level::Info, text, until_ms: state.now_ms + HINT_MS });
         let mut recorder = options.recorder;
         if let Some(recorder) = &mut recorder {
             recorder.begin(&state);
         }
-        Self { state, palette: options.palette, pictures: Pictures::new(options.low_bandwidth), recorder }
+        let pictures = Pictures::new(options.low_bandwidth);
+        let kept = state.saved();
+        Self { state, palette: options.palette, pictures, recorder, kept, memory: options.memory }
+    }
+
+    /// If the interface is shown otherwise than when it was kept last. What cannot be kept is told once.
+    fn keep(&mut self) {
+        let Some(memory) = &mut self.memory else { return };
+        let saved = self.state.saved();
+        if saved == self.kept {
+            return;
+        }
+        if let Err(error) = memory.keep(&saved) {
+            let text = format!("how the dashboard looks cannot be kept: {error}");
+            self.state.notice = Some(Notice { level: Level::Warning, text, until_ms: self.state.now_ms + HINT_MS });
+            self.memory = None;
+        }
+        self.kept = saved;
     }
 
     fn take(&mut self, event: AppEvent) -> Vec<Effect> {
@@ -249,7 +290,7 @@ impl Core {
     }
 
     fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
-        let Self { state, palette, pictures, recorder } = self;
+        let Self { state, palette, pictures, recorder, .. } = self;
         pictures.draw(screen, |size, picture| {
             let resized = AppEvent::Resize(app_size(size));
             if state.size != app_size(size)

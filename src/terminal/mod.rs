@@ -6,6 +6,7 @@
 
 mod drive;
 mod input;
+mod notify;
 mod paint;
 mod panics;
 mod pictures;
@@ -24,6 +25,7 @@ pub use screen::TtyScreen;
 
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, IsTerminal},
     sync::Arc,
 };
@@ -33,7 +35,7 @@ use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
 use crate::{
     api,
-    app::{Look, actions::Keymap},
+    app::{Look, Notify, Saved, actions::Keymap},
     views::Palette,
 };
 
@@ -47,12 +49,25 @@ pub struct Options {
     pub mouse: bool,
     /// Two pictures a second instead of thirty, and charts that move in steps.
     pub low_bandwidth: bool,
+    /// What tells of hits, fills, claims and trouble.
+    pub notify: Notify,
     /// Ask the terminal to show large changes at once.
     pub sync: bool,
     /// A word to the user at the start.
     pub hint: Option<String>,
     /// Writes down what the interface is told.
     pub recorder: Option<Recorder>,
+    /// How it was left the last time.
+    pub saved: Saved,
+    /// Keeps how it is left this time.
+    pub memory: Option<Box<dyn Memory>>,
+}
+
+/// Where it is kept how the interface is left.
+pub trait Memory: fmt::Debug + Send {
+    /// # Errors
+    /// It cannot be kept; the interface goes on without.
+    fn keep(&mut self, saved: &Saved) -> io::Result<()>;
 }
 
 impl Options {
@@ -71,9 +86,12 @@ impl Options {
             keymap: Arc::default(),
             mouse: false,
             low_bandwidth: false,
+            notify: Notify::None,
             sync: true,
             hint: None,
             recorder: None,
+            saved: Saved::default(),
+            memory: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine against the embedded network: crashes, rivals, strangers, and books that balance.
 
+mod board;
 mod compose;
 mod crash;
 mod desk;
@@ -10,6 +11,8 @@ mod forgetful;
 mod health;
 mod money;
 mod network;
+mod pins;
+mod policy;
 mod process;
 mod relay;
 #[path = "../support/serve.rs"]

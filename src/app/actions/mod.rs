@@ -45,12 +45,29 @@ pub enum Action {
     Approve,
     Reject,
     ApproveAll,
+    /// What a question about several candidates leads to.
+    AnswerBatch,
+    Mark,
+    MarkAll,
+    ClearMarks,
+    PreviewDown,
+    PreviewUp,
+    EditPolicy,
+    /// What a question about other limits leads to.
+    ApplyPolicy,
+    LogFilter,
+    LogFollow,
+    LogDetail,
     AcceptProtocol,
     Hex,
     Mode,
     Pause,
     Sort,
+    Reverse,
     Filter,
+    Open,
+    Pin,
+    OnlyPinned,
     Palette,
     SearchHelp,
     ZoomIn,
@@ -111,6 +128,8 @@ pub enum Asks {
     Always,
     /// Only on the way to the mode AUTO.
     BeforeAuto,
+    /// Only where the policy would approve more by itself than before.
+    BeforeAutoWidens,
 }
 
 #[derive(Debug)]
@@ -139,6 +158,7 @@ const SCREENS: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -166,6 +186,7 @@ const NOT_APPROVALS: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -178,6 +199,7 @@ const NOT_APPROVALS: &[Place] = &[
 const INNER: &[Place] = &[
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -191,6 +213,7 @@ const INNER: &[Place] = &[
 const MOVING: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Rewards),
     Place::Models,
@@ -204,14 +227,27 @@ const MOVING: &[Place] = &[
 const BOARD: &[Place] = &[Place::Board];
 const INSPECTOR: &[Place] = &[Place::Inspector];
 /// Where a target or a model lies under the cursor.
-const SUBJECTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Pane(Pane::Map), Place::Models, Place::Board];
+const SUBJECTS: &[Place] =
+    &[Place::Pane(Pane::Targets), Place::Target, Place::Pane(Pane::Map), Place::Models, Place::Board];
 const DASHBOARD: &[Place] = &[Place::Dashboard];
-const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map)];
+const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map), Place::Target];
 const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
+const LISTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Models];
+const PINNING: &[Place] = &[Place::Pane(Pane::Targets), Place::Target, Place::Models];
 const MAP: &[Place] = &[Place::Pane(Pane::Map)];
 const APPROVALS: &[Place] = &[Place::Approvals];
-const COPYING: &[Place] =
-    &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Pane(Pane::Targets), Place::Models, Place::Approvals];
+const LOG: &[Place] = &[Place::Log];
+/// Where limits are looked at.
+const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Log];
+const COPYING: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
+    Place::Target,
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+];
 
 const fn plain(
     action: Action,
@@ -244,7 +280,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "approve",
         name: "approve",
         keys: &[Char('y')],
-        help: "sign, send, and claim the reward later",
+        help: "sign, send, and claim the reward later: the selected one, or all that are marked",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -255,7 +291,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "reject",
         name: "reject",
         keys: &[Char('n')],
-        help: "drop this candidate",
+        help: "drop the selected candidate, or all that are marked",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -266,11 +302,36 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "approve-all",
         name: "approve all",
         keys: &[Char('Y')],
-        help: "approve all that wait, within the limits",
+        help: "approve all under a limit that you type; shows the sums, then asks",
         places: APPROVALS,
         mutates: true,
-        asks: Asks::Always,
+        asks: Asks::Never,
         hint: true,
+    },
+    plain(Action::Mark, "mark", "mark", &[Char(' ')], "mark or unmark a candidate, and go to the next one", APPROVALS),
+    quiet(Action::MarkAll, "mark-all", "mark all", &[Char('*')], "mark all that wait", APPROVALS),
+    quiet(Action::ClearMarks, "clear-marks", "unmark", &[Char('u')], "unmark all", APPROVALS),
+    ActionInfo {
+        action: Action::EditPolicy,
+        id: "policy",
+        name: "limits",
+        keys: &[Char('P'), Char('o')],
+        help: "change the limits of automatic approval, for this run",
+        places: APPROVALS,
+        mutates: true,
+        asks: Asks::Never,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::EditPolicy,
+        id: "policy-elsewhere",
+        name: "limits",
+        keys: &[Char('P')],
+        help: "change the limits of automatic approval, for this run",
+        places: POLICY,
+        mutates: true,
+        asks: Asks::Never,
+        hint: false,
     },
     ActionInfo {
         action: Action::AcceptProtocol,
@@ -283,6 +344,18 @@ pub const ACTIONS: &[ActionInfo] = &[
         asks: Asks::Always,
         hint: true,
     },
+    quiet(Action::PreviewDown, "preview-down", "preview", &[Char('J')], "scroll the data's preview down", APPROVALS),
+    quiet(Action::PreviewUp, "preview-up", "preview", &[Char('K')], "scroll the data's preview up", APPROVALS),
+    plain(
+        Action::LogFilter,
+        "log-filter",
+        "filter",
+        &[Char('/')],
+        "show only lines with a text, `level:warn`, `kind:tx`; `!` before one for its opposite",
+        LOG,
+    ),
+    plain(Action::LogDetail, "log-detail", "detail", &[Enter], "show the selected line whole, with its parts", LOG),
+    plain(Action::LogFollow, "log-follow", "follow", &[Char('f')], "follow the newest line, or hold still", LOG),
     plain(Action::Hex, "hex", "text/hex", &[Char('x')], "show the data's preview as text or as hex", APPROVALS),
     plain(Action::Confirm, "yes", "yes", &[Char('y')], "do it", &[Place::Confirm]),
     plain(
@@ -294,13 +367,16 @@ pub const ACTIONS: &[ActionInfo] = &[
         &[Place::Settling],
     ),
     // What a pane offers.
-    plain(Action::Sort, "sort", "sort", &[Char('s')], "sort targets by margin, reward, distance, age, id", TARGETS),
+    plain(Action::Open, "details", "details", &[Enter], "all about this target, and why nothing fits it yet", TARGETS),
+    plain(Action::Pin, "pin", "pin", &[Char('P')], "pin it: comes first; a model stands for all its targets", PINNING),
+    plain(Action::Sort, "sort", "sort", &[Char('s')], "sort by the next column", LISTS),
+    quiet(Action::Reverse, "reverse-sort", "reverse", &[Char('S')], "turn the order round", LISTS),
     plain(
         Action::Filter,
         "filter",
         "filter",
         &[Char('/')],
-        "show only targets whose id, stage or models contain a text",
+        "show only some targets; its words are listed below",
         TARGETS,
     ),
     plain(
@@ -395,7 +471,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     // Ways in and out.
     plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
     plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
-    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the dashboard", INNER),
+    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the list or the dashboard", INNER),
     quiet(Action::Back, "back-from-approvals", "back", &[Char('a')], "back to the dashboard", APPROVALS),
     plain(
         Action::Back,
@@ -417,6 +493,17 @@ pub const ACTIONS: &[ActionInfo] = &[
         mutates: true,
         asks: Asks::BeforeAuto,
         hint: true,
+    },
+    ActionInfo {
+        action: Action::OnlyPinned,
+        id: "only-pinned",
+        name: "only pinned",
+        keys: &[Char('O')],
+        help: "offer and approve only what is for pinned targets",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAutoWidens,
+        hint: false,
     },
     plain(Action::Pause, "pause", "pause", &[Char('p')], "pause or resume scoring", SCREENS),
     plain(Action::Palette, "palette", "command", &[Char(':')], "find anything that can be done here, by name", SCREENS),
@@ -440,7 +527,14 @@ pub const ACTIONS: &[ActionInfo] = &[
         &[Place::Help, Place::Inspector, Place::Confirm],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
-    quiet(Action::Copy, "copy", "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
+    quiet(
+        Action::Copy,
+        "copy",
+        "copy",
+        &[Char('c')],
+        "send the address, id, digest or URL to the terminal's clipboard",
+        COPYING,
+    ),
     // Screens.
     quiet(Action::Jump(Pane::Wallet), "wallet", "wallet", &[Char('1')], "wallet, full screen", SCREENS),
     quiet(Action::Jump(Pane::Targets), "targets", "targets", &[Char('2')], "open targets, full screen", SCREENS),

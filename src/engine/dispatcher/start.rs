@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     Dispatcher, Halt,
+    approval::Refusals,
     chain_view::ChainView,
     health::{ACCEPTED, Health},
     odds::Odds,
@@ -22,6 +23,7 @@ use super::{
     publish,
     quiet::Quiet,
     rows,
+    trails::Trails,
 };
 use crate::{
     api::{
@@ -34,10 +36,11 @@ use crate::{
         backoff::Backoff,
         board::{Board, Inspector},
         corpus::{self, Reader, Shelf},
-        journal::{Journal, Outcome},
+        journal::{Committed, Journal, Outcome},
         matching::Matcher,
         money::{Purse, Verdict},
         now_ms,
+        pins::Pins,
         scoring::{
             Budget, EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache,
             available_memory, best_placements,
@@ -139,7 +142,12 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         dir: config.dir,
         network_name: config.network_name,
         rpc_url: rpc_url.clone(),
+        limits_at_start: config.policy.limits(),
         policy: config.policy,
+        policy_edited_ms: None,
+        review_due: true,
+        refusals: Refusals::default(),
+        fillers: HashMap::new(),
         store: config.store,
         rewards: Arc::new(journal.rewards().await?),
         keypair,
@@ -159,6 +167,10 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         standings: HashMap::new(),
         hit_targets: HashSet::new(),
         hits: 0,
+        pins: Pins::default(),
+        look: None,
+        trails: Trails::default(),
+        crowds: HashMap::new(),
         odds: Odds::default(),
         has_disagreed: false,
         purse: Purse::new(config.coins_ahead),
@@ -168,7 +180,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         tend_pause: Backoff::new(Duration::from_secs(5), Duration::from_secs(3600)),
         ripened: None,
         claimed_last: false,
-        committed: Shannons::ZERO,
+        committed: Committed::default(),
         committed_due: true,
         candidates_due: false,
         survey_due: false,
@@ -177,12 +189,15 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         board_view: Arc::new(BoardView::default()),
         money_left: MoneyLeft::default(),
         finds: None,
+        finds_due: None,
         inspection: None,
         meter: Meter::default(),
         quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
         lines: past.log.into(),
+        lines_first: 0,
+        lines_due: true,
         version: 0,
         dirty: true,
         published_at: None,
@@ -191,6 +206,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     };
     let prepared = async {
         dispatcher.take_up_rows().await?;
+        dispatcher.take_up_pins().await?;
         match first {
             Ok(first) => {
                 dispatcher.refreshed(first).await?;
@@ -333,9 +349,11 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
         board: Arc::default(),
         inspection: None,
         throughput: ThroughputView::default(),
+        policy: Arc::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),
         rewards: Arc::new(RewardsView::default()),
         log: Arc::default(),
+        log_first: 0,
     }
 }
