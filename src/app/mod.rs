@@ -21,6 +21,7 @@ mod saved;
 mod state;
 pub mod targets;
 mod update;
+pub mod wizard;
 
 pub use approvals::{Approvals, Batch, Gone, Limit, Sums, Verdict, limit, under_limit};
 pub use board::{BoardScreen, Section, shows_all};
