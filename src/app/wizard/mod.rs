@@ -47,9 +47,9 @@ pub enum Task {
         network: String,
         address: Address,
     },
-    Bucket(Bucket),
+    Bucket(Box<Bucket>),
     Data(Vec<String>),
-    Write(Answers),
+    Write(Box<Answers>),
 }
 
 /// How a task ended.

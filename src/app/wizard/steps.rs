@@ -196,7 +196,7 @@ impl Wizard {
                 if let Some(missing) = self.answers.typed_bucket.missing() {
                     return self.refuse(&format!("{missing} is needed."));
                 }
-                let task = Task::Bucket(self.answers.typed_bucket.clone());
+                let task = Task::Bucket(Box::new(self.answers.typed_bucket.clone()));
                 return self.start("writing, reading and deleting a small object", task);
             }
             Choice::NoBucket => {
@@ -212,7 +212,7 @@ impl Wizard {
             }
             Choice::GoOn => self.go_on(),
             Choice::Write => {
-                let task = Task::Write(self.answers.clone());
+                let task = Task::Write(Box::new(self.answers.clone()));
                 return self.start("writing", task);
             }
         }
