@@ -229,8 +229,8 @@ fn palette(state: &State, words: &str) -> Palette {
 /// Opens a screen; its own key closes it again.
 pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
-    state.targets.detail = None;
     state.log.selected = None;
+    state.targets.detail = None;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
 

@@ -14,6 +14,7 @@ use crate::{
     engine::{
         matching::{Ask, Candidate, Sight, Sought},
         money::{Claimant, Costs, Worth},
+        now_ms,
     },
     primitives::ObjectId,
 };
@@ -214,7 +215,7 @@ impl Dispatcher {
             return Some("a hit waits for the state of the target's epoch".into());
         }
         let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), open.reward);
-        let gain = self.odds.expected_gain(&costs, crate::engine::now_ms().saturating_sub(open.seen_at_ms));
+        let gain = self.odds.expected_gain(&costs, now_ms().saturating_sub(open.seen_at_ms));
         let claimant = Claimant { costs, gain, margin: open.threshold - candidate.distance };
         Some(match self.policy.judge(&claimant, self.committed.bonds) {
             Worth::No => format!(

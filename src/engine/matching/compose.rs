@@ -215,6 +215,10 @@ impl Composer {
         })
     }
 
+    pub fn set_min_margin(&mut self, min_margin: f32) {
+        self.min_margin = min_margin.max(0.0);
+    }
+
     /// What has become of the search for one target.
     pub fn sought(&self, spec: &TargetSpec, board: &Board, library: Option<&Library>) -> Sought {
         let Some(library) = library.filter(|_| self.reader.is_some()) else { return Sought::Off };
@@ -223,10 +227,6 @@ impl Composer {
             (_, None) => Sought::Waiting(scored(spec, library).unwrap_or(0)),
             (_, Some(among)) => Sought::Done(*among),
         }
-    }
-
-    pub fn set_min_margin(&mut self, min_margin: f32) {
-        self.min_margin = min_margin.max(0.0);
     }
 
     /// New targets, or such whose models have changed.
