@@ -377,7 +377,7 @@ pub struct Region {
     pub best_margin: Option<f32>,
     pub mean_margin: Option<f32>,
     /// Reward per sample of ours, against the whole map's: 1 is served like the rest, 3 has three times the reward for what we have
-    /// there. 0: nothing to earn.
+    /// there; drawn towards 1 where few samples say it. 0: nothing to earn.
     pub need: f32,
 }
 
@@ -492,4 +492,12 @@ pub struct Totals {
     pub fees: Shannons,
     pub bonds_locked: Shannons,
     pub bonds_forfeited: Shannons,
+}
+
+/// The short name of the model at this place of [`Snapshot::models`]: A to Z, then numbers.
+pub fn model_letter(index: usize) -> String {
+    match u8::try_from(index) {
+        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
+        _ => (index + 1).to_string(),
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, BoardScreen, Form, Inspector, LogView, MapWindow, Notifier, TargetList, TextField,
+    Approvals, BoardScreen, Form, Inspector, LogView, MapWindow, ModelList, Notifier, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
@@ -119,6 +119,8 @@ impl Purpose {
 pub enum Place {
     Dashboard,
     Pane(Pane),
+    /// One target in full.
+    Target,
     Models,
     Approvals,
     Log,
@@ -138,6 +140,7 @@ impl Place {
             Self::Dashboard => "dashboard",
             Self::Pane(Pane::Wallet) => "wallet",
             Self::Pane(Pane::Targets) => "targets",
+            Self::Target => "target",
             Self::Pane(Pane::Map) => "map",
             Self::Pane(Pane::Throughput) => "throughput",
             Self::Pane(Pane::Rewards) => "rewards",
@@ -202,7 +205,7 @@ pub struct State {
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     pub log: LogView,
-    pub model_selected: usize,
+    pub models: ModelList,
     /// The line being typed.
     pub field: TextField,
     /// The lines being typed.
@@ -237,7 +240,7 @@ impl State {
             inspector: Inspector::default(),
             scroll: 0,
             log: LogView::default(),
-            model_selected: 0,
+            models: ModelList::default(),
             field: TextField::default(),
             form: None,
             help_search: String::new(),
@@ -263,13 +266,21 @@ impl State {
             // Before the first answer of the node a zero balance means nothing.
             self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
         }
-        self.targets.follow(&self.snapshot);
+        self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
-        self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
+        self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
-        self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms)
+        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms);
+        if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
+            // Nothing is left to ask about.
+            self.approvals.batch = None;
+            if self.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) {
+                self.dialog = None;
+            }
+        }
+        gone
     }
 
     pub fn place(&self) -> Place {
@@ -279,7 +290,15 @@ impl State {
             (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
-            (_, None) => self.screen.place(),
+            (_, None) => self.below(),
+        }
+    }
+
+    /// Where a key would land if no dialog took it.
+    pub fn below(&self) -> Place {
+        match self.screen {
+            Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
+            screen => screen.place(),
         }
     }
 

@@ -18,6 +18,9 @@ use crate::{
     primitives::{ObjectId, Shannons},
 };
 
+/// Why something is kept back.
+const ONLY_PINNED: &str = "only what is for pinned targets is";
+
 /// Refusals that the screen shows.
 const SHOWN: usize = 16;
 
@@ -58,15 +61,26 @@ impl Dispatcher {
         if self.stopping.is_some() {
             return Ok(());
         }
-        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some()) {
+        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some() && self.admits_row(live)) {
             self.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
         }
         if self.mode == Mode::Auto && self.store.is_some() {
-            for id in self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some()) {
+            for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some())) {
                 self.approve_within_limits(id).await?;
             }
         }
         Ok(())
+    }
+
+    /// The limits of an epoch are for them first.
+    fn pinned_first(&self, mut ids: Vec<SubmissionId>) -> Vec<SubmissionId> {
+        ids.sort_by_key(|id| !self.rows.live.get(id).is_some_and(|live| self.is_pinned(&live.submission.row.target)));
+        ids
+    }
+
+    /// Whether anything may be approved for a row's target.
+    fn admits_id(&self, id: SubmissionId) -> bool {
+        self.rows.live.get(&id).is_some_and(|live| self.admits_row(live))
     }
 
     fn costs_of(&self, row: &SubmissionRow, reward_pool: Shannons) -> Option<Costs> {
@@ -92,6 +106,9 @@ impl Dispatcher {
     }
 
     async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
+        if !self.admits_id(id) {
+            return Ok(());
+        }
         let Some(claimant) = self.claimant(id) else { return Ok(()) };
         // Anew for each row: the approval of the one before has moved the sum.
         self.review_committed().await?;
@@ -120,6 +137,10 @@ impl Dispatcher {
             return self.log(Level::Warning, format!("submission {} is not approved: {why}", id.0)).await;
         }
         match self.rows.live.get(&id).map(|live| live.state()) {
+            Some(State::AwaitingApproval) if !self.admits_id(id) => {
+                let text = format!("submission {} is not approved: {ONLY_PINNED}", id.0);
+                self.log(Level::Warning, text).await
+            }
             Some(State::AwaitingApproval) => {
                 self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await
             }
@@ -149,7 +170,7 @@ impl Dispatcher {
         if let Some(why) = self.why_not_sign() {
             return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
         }
-        for id in self.rows.ids(&[State::AwaitingApproval], |_| true) {
+        for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |_| true)) {
             self.approve_within_limits(id).await?;
         }
         Ok(())
@@ -231,7 +252,7 @@ impl Dispatcher {
         self.log_about(LogKind::Policy, Level::Info, text).await
     }
 
-    /// After the limits changed, and at the start: what the policy approved is judged by the limits of now. What is beyond goes back before a
+    /// After the limits or the pins changed, and at the start: what the policy approved is judged by the limits of now. What is beyond goes back before a
     /// person; what is signed stays, and counts.
     pub(super) async fn review_approved(&mut self) -> Result<(), Halt> {
         // Without the network's parameters nobody can say what it costs; nothing is signed before.
@@ -248,6 +269,7 @@ impl Dispatcher {
             let (Some(claimant), Some(live)) = (self.claimant(id), self.rows.live.get(&id)) else { continue };
             let (state, row) = (live.state(), &live.submission.row);
             let why = match self.policy.judge(&claimant, committed) {
+                _ if !self.admits(&row.target) => ONLY_PINNED.to_owned(),
                 Worth::Yes => {
                     committed = committed.saturating_add(row.bond);
                     continue;
