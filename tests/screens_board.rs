@@ -130,7 +130,7 @@ fn the_board_before_the_first_answer_says_what_will_appear_and_when() {
 #[test]
 fn reviews_are_paged_through_and_tell_what_is_different() {
     let mut state = state(busy(), COLOUR, (80, 24), &keys(Section::Review));
-    assert!(screen_text(&state).contains("epoch 11, ended just now, against epoch 10, 1 of 11"));
+    assert!(screen_text(&state).contains("epoch 11, ended 20s ago, against epoch 10, 1 of 11"));
     press(&mut state, &[Key::Char('['), Key::Char('['), Key::Char('[')]);
     let text = screen_text(&state);
     assert!(text.contains("epoch 8") && text.contains("4 of 11") && text.contains("seen in part"), "{text}");
