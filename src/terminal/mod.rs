@@ -14,6 +14,7 @@ pub mod recording;
 pub mod replay;
 mod screen;
 mod settle;
+pub mod setup;
 mod sgr;
 mod signals;
 
@@ -24,6 +25,7 @@ pub use screen::TtyScreen;
 
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, IsTerminal},
     sync::Arc,
 };
@@ -33,7 +35,7 @@ use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
 use crate::{
     api,
-    app::{Look, Notify, actions::Keymap},
+    app::{Look, Notify, Saved, actions::Keymap},
     views::Palette,
 };
 
@@ -55,6 +57,17 @@ pub struct Options {
     pub hint: Option<String>,
     /// Writes down what the interface is told.
     pub recorder: Option<Recorder>,
+    /// How it was left the last time.
+    pub saved: Saved,
+    /// Keeps how it is left this time.
+    pub memory: Option<Box<dyn Memory>>,
+}
+
+/// Where it is kept how the interface is left.
+pub trait Memory: fmt::Debug + Send {
+    /// # Errors
+    /// It cannot be kept; the interface goes on without.
+    fn keep(&mut self, saved: &Saved) -> io::Result<()>;
 }
 
 impl Options {
@@ -77,6 +90,8 @@ impl Options {
             sync: true,
             hint: None,
             recorder: None,
+            saved: Saved::default(),
+            memory: None,
         }
     }
 }
@@ -137,12 +152,12 @@ pub fn run_with(
 }
 
 /// Takes the terminal for as long as `show` shows something on it.
-fn on_terminal(
+fn on_terminal<T>(
     mouse: bool,
     sync: bool,
     more: impl Stream<Item = Occurrence> + Unpin,
-    show: impl AsyncFnOnce(&mut TtyScreen, LocalBoxStream<'_, Occurrence>) -> Result<Exit, TerminalError>,
-) -> Result<Exit, TerminalError> {
+    show: impl AsyncFnOnce(&mut TtyScreen, LocalBoxStream<'_, Occurrence>) -> Result<T, TerminalError>,
+) -> Result<T, TerminalError> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(TerminalError::NoTerminal);
     }

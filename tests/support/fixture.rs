@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        AutoView, BoardModel, BoardView, CommissionChange, Content, Coverage, EpochReview, EpochRewards, Filler, Finds,
-        Gap, Gaps, Inspect, InspectStage, Inspection, Landed, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint,
-        MapTarget, MapView, Mode, ModelRow, MoneyLeft, Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView,
-        Prospect, Reach, ReachRow, Refusal, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage,
-        Stages, StakeChange, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView,
-        Totals, TransactionWord, Upstream, WalletView,
+        AutoView, BoardModel, BoardView, CommissionChange, Coverage, EpochReview, EpochRewards, Filler, Finds, Gap,
+        Gaps, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, MoneyLeft,
+        Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView, Prospect, Reach, ReachRow, Refusal, Region,
+        RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId,
+        SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord, Upstream,
+        WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -276,7 +276,7 @@ fn board() -> BoardView {
         wins: [812, 644, 389, 0][n as usize],
         hits,
         near,
-        best_z: (n < 3).then(|| 1.4 - n as f32),
+        best_z: (n < 3).then_some(1.4 - n as f32),
     };
     let gap = |n: u64| Gap {
         target: id("target", 3 + n * 7),
@@ -284,7 +284,7 @@ fn board() -> BoardView {
         model: id("model", n % 4),
         distance: 1.012 - n as f32 * 0.002,
         z: (n as f32 * 0.002 - 0.012) / SIGMA,
-        ours_z: (n != 5).then(|| 0.4 - n as f32 * 0.3),
+        ours_z: (n != 5).then_some(0.4 - n as f32 * 0.3),
     };
     let filler = |n: u64, fills, all, median_ms| Filler {
         address: if n == 1 { Address(hash(b"wallet").0) } else { Address(hash(&n.to_le_bytes()).0) },
@@ -391,38 +391,6 @@ fn review(epoch: u64) -> EpochReview {
         review.commissions = vec![CommissionChange { model: id("model", 1), from_bps: 900, to_bps: 1000 }];
     }
     review
-}
-
-/// Three submissions: text that is here, one whose checksum differs, one on its way.
-pub fn inspection(of: Inspect) -> Inspection {
-    let landed = |n: u64, content| Landed {
-        target: id("target", 200 + n),
-        model: id("model", n % 2),
-        submitter: Address(hash(&n.to_le_bytes()).0),
-        epoch: 12 - n / 2,
-        url: format!("http://127.0.0.1:9000/rival/12/{}.bin", hash(&n.to_le_bytes())),
-        size_bytes: 1024 * (n + 1),
-        away: 0.913 + n as f32 * 0.02,
-        distance: 1.0312,
-        threshold: 1.05,
-        loss: Some(2.31),
-        content,
-    };
-    let text = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n\
-        it was the epoch of belief, \x1b[2Jit was the epoch of incredulity.\n";
-    let wrong = "http://127.0.0.1:9000/x: checksum 8eH… instead of Ab4…";
-    Inspection {
-        of,
-        stage: InspectStage::Fetching,
-        compared: 41,
-        more: false,
-        sigma: SIGMA,
-        items: vec![
-            landed(0, Content::Here { preview: text.to_vec(), kind: "text".to_owned() }),
-            landed(1, Content::Absent(wrong.to_owned())),
-            landed(2, Content::Waiting),
-        ],
-    }
 }
 
 /// Three approvals wait, fills and claims of several epochs, scoring under way.

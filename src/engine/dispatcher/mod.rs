@@ -102,9 +102,10 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Crowds(HashMap<ObjectId, Crowd>),
-    Inspected { number: u64, inspection: Inspection },
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
+    Finds(Finds),
+    Inspected { number: u64, inspection: Inspection },
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -189,6 +190,7 @@ struct Dispatcher {
     money_left: MoneyLeft,
     /// What others left to be claimed, when the list was last read.
     finds: Option<Finds>,
+    finds_due: Option<Instant>,
     inspector: Inspector,
     inspection: Option<Arc<Inspection>>,
     meter: Meter,
@@ -351,6 +353,10 @@ impl Dispatcher {
                 self.dirty = true;
                 Ok(())
             }
+            Done::Finds(finds) => {
+                self.finds = Some(finds);
+                Ok(())
+            }
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
@@ -457,6 +463,7 @@ impl Dispatcher {
             self.fillers.clear();
             self.committed_due = true;
             self.turn_pins(epoch).await?;
+            self.finds_due = Some(Instant::now() + board::FINDS_AFTER);
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if changes.models || changes.new_epoch.is_some() {
@@ -563,6 +570,7 @@ impl Dispatcher {
         self.start_pass_if_due();
         self.review_map();
         self.review_look();
+        self.look_for_finds();
         self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;

@@ -31,6 +31,8 @@ pub const LISTS: &[List] = &[
     list!(targets, |snapshot| snapshot.targets.len()),
     list!(models, |snapshot| snapshot.models.len()),
     list!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
+    list!(board, |_| 0),
+    list!(policy, |_| 0),
     list!(throughput.history, |snapshot| snapshot.throughput.history.len()),
     list!(approvals, |snapshot| snapshot.approvals.len()),
     list!(submissions, |snapshot| snapshot.submissions.len()),
