@@ -68,7 +68,7 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
     // Where lines of other days are shown, each says its day.
     let time = if shown().all(|line| line.at_ms / DAY == today) { 8 } else { 14 };
     for ((at, line), row) in shown().enumerate().zip(0..) {
-        let selected = first + at == position && !(log.follows() && !log.detail);
+        let selected = first + at == position && (log.detail || !log.follows());
         let line = entry(line, Some(log), selected, time, inner.width, ink);
         ink.line(inner, row, &line);
     }

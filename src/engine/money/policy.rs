@@ -101,7 +101,7 @@ impl Policy {
             return Worth::Beyond(format!("its expected {expected} is below the limit of {}", self.min_gain));
         }
         // What is no number is below every limit.
-        if !(*margin >= self.min_margin) {
+        if margin.is_nan() || *margin < self.min_margin {
             return Worth::Beyond(format!("its margin of {margin:.6} is below the limit of {:.6}", self.min_margin));
         }
         if costs.bond > self.max_bond_per_submission {
