@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, MapWindow, TargetList, TextField,
+    Approvals, Chart, MapWindow, Submissions, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
 };
@@ -75,6 +75,8 @@ pub enum Dialog {
     Confirm(Action),
     /// A line of text is being typed.
     Typing(Purpose),
+    /// What of the rewards is to be written, and how.
+    Export,
 }
 
 /// What a line of text is typed for.
@@ -83,6 +85,7 @@ pub enum Purpose {
     /// Above the screen, with what fits below it.
     Palette,
     TargetFilter,
+    SubmissionFilter,
     HelpSearch,
 }
 
@@ -91,7 +94,7 @@ impl Purpose {
     pub fn prompt(self) -> &'static str {
         match self {
             Self::Palette => ":",
-            Self::TargetFilter => "filter /",
+            Self::TargetFilter | Self::SubmissionFilter => "filter /",
             Self::HelpSearch => "search /",
         }
     }
@@ -100,7 +103,7 @@ impl Purpose {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Palette => "Enter does it, Esc leaves",
-            Self::TargetFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+            Self::TargetFilter | Self::SubmissionFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
         }
     }
 }
@@ -115,6 +118,7 @@ pub enum Place {
     Log,
     Help,
     Confirm,
+    Export,
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
@@ -135,6 +139,7 @@ impl Place {
             Self::Log => "log",
             Self::Help => "help",
             Self::Confirm => "question",
+            Self::Export => "export",
             Self::Typing => "text",
             Self::Settling => "leaving",
         }
@@ -184,6 +189,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    pub rewards: Submissions,
+    pub chart: Chart,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     /// Log lines below the visible part: 0 follows the newest.
@@ -214,6 +221,8 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            rewards: Submissions::default(),
+            chart: Chart::default(),
             scroll: 0,
             log_back: 0,
             model_selected: 0,
@@ -240,6 +249,7 @@ impl State {
         self.targets.follow(&self.snapshot);
         self.map.follow(&self.snapshot.map);
         self.approvals.follow(&self.snapshot.approvals, self.now_ms);
+        self.rewards.follow(&self.snapshot.submissions);
         self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
         self.log_back = self.log_back.min(self.snapshot.log.len().saturating_sub(1));
     }
@@ -250,6 +260,7 @@ impl State {
             (_, Some(Dialog::Help)) => Place::Help,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_))) => Place::Typing,
+            (_, Some(Dialog::Export)) => Place::Export,
             (_, None) => self.screen.place(),
         }
     }

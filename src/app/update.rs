@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, hints, map, targets,
+    approvals, hints, map, rewards, targets, throughput,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -15,6 +15,12 @@ const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let mut effects = take(state, event);
+    effects.extend(rewards::ask(state));
+    effects
+}
+
+fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
@@ -122,7 +128,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Back => {
             state.scroll = 0;
-            if state.dialog.take().is_none() {
+            if state.dialog.take().is_none() && !std::mem::take(&mut state.rewards.detail) {
                 state.screen = Screen::Dashboard;
             }
         }
@@ -167,7 +173,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         action => {
             let done = approvals::act(state, action)
                 .or_else(|| targets::act(state, action))
-                .or_else(|| map::act(state, action));
+                .or_else(|| map::act(state, action))
+                .or_else(|| rewards::act(state, action))
+                .or_else(|| throughput::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -191,6 +199,7 @@ fn palette(state: &State, words: &str) -> Palette {
 fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log_back = 0;
+    state.rewards.detail = false;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
 
@@ -211,6 +220,9 @@ fn scroll(state: &mut State, by: isize) {
             state.targets.step(&snapshot.targets, by)
         }
         (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
+        (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
+            state.rewards.step(by);
+        }
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Models) => {
             state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
@@ -232,6 +244,10 @@ fn copy(state: &mut State) -> Option<Effect> {
     let snapshot = &state.snapshot;
     let text = match state.screen {
         Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
+        // The transaction if there is one, else what it is for.
+        Screen::Pane(Pane::Rewards) => state.rewards.chosen().map(|row| {
+            row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
+        }),
         Screen::Models => snapshot.models.get(state.model_selected).map(|model| model.id.to_hex_prefixed()),
         Screen::Approvals => state
             .approvals
@@ -247,7 +263,7 @@ fn copy(state: &mut State) -> Option<Effect> {
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
     let leave = match purpose {
         Purpose::HelpSearch => Some(Dialog::Help),
-        Purpose::Palette | Purpose::TargetFilter => None,
+        Purpose::Palette | Purpose::TargetFilter | Purpose::SubmissionFilter => None,
     };
     match (purpose, key) {
         (_, Key::Esc | Key::Ctrl('c')) => {
@@ -284,6 +300,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
     match purpose {
         Purpose::Palette => state.palette = palette(state, &text),
         Purpose::TargetFilter => state.targets.set_filter(text, &Arc::clone(&state.snapshot)),
+        Purpose::SubmissionFilter => state.rewards.set_filter(&text),
         Purpose::HelpSearch => {
             state.scroll = 0;
             state.help_search = text.to_lowercase();
@@ -292,7 +309,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
 }
 
 fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
-    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Typing) {
+    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Export | Place::Typing) {
         return Vec::new();
     }
     match mouse {
@@ -324,13 +341,16 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
         // The header tells the epoch, the snapshot brings it.
         Event::EpochStarted { .. } => Vec::new(),
-        Event::Submission(row) => match news(&row) {
-            Some((level, text)) => note(state, level, text),
-            None => Vec::new(),
-        },
+        Event::Submission(row) => {
+            state.rewards.told(&row);
+            match news(&row) {
+                Some((level, text)) => note(state, level, text),
+                None => Vec::new(),
+            }
+        }
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
         Event::Log(line) => note(state, line.level, line.text),
-        Event::History(_) => Vec::new(),
+        Event::History(page) => rewards::take_page(state, &page),
         Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],

@@ -177,8 +177,7 @@ impl DrawingBackend for Canvas<'_> {
         for dy in -reach..=reach {
             for dx in -reach..=reach {
                 let far = (dx as f32).hypot(dy as f32);
-                let coverage =
-                    if fill { radius + 0.5 - far } else { half_width(style) + 0.5 - (far - radius).abs() };
+                let coverage = if fill { radius + 0.5 - far } else { half_width(style) + 0.5 - (far - radius).abs() };
                 if coverage > 0.0 {
                     self.blend(centre.0 as i32 + dx, centre.1 as i32 + dy, style.color(), coverage);
                 }

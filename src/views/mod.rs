@@ -4,6 +4,7 @@
 //! [`text::clean`]; every meaning has a word or a glyph, never a colour alone.
 
 mod approvals;
+mod export;
 mod footer;
 mod header;
 mod help;
@@ -48,9 +49,10 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         _ if state.life != Life::Running => settling(state, body, ink),
         Some(Dialog::Help) => help::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
+        Some(Dialog::Export) => export::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
-        Some(Dialog::Typing(Purpose::TargetFilter)) | None => {}
+        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::SubmissionFilter)) | None => {}
     }
 }
 

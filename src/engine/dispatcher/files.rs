@@ -15,9 +15,7 @@ use crate::{
         SubmissionState as State,
     },
     engine::now_ms,
-    export::{
-        EpochRecord, Format, PictureSize, StepRecord, SubmissionRecord, chart::RewardsChart, csv, render,
-    },
+    export::{EpochRecord, Format, PictureSize, StepRecord, SubmissionRecord, chart::RewardsChart, csv, render},
     primitives::compact_utc,
 };
 
@@ -60,8 +58,7 @@ impl Dispatcher {
                     Export::Epochs => "rewards",
                 };
                 let stem = format!("{stem}-{}", compact_utc(now_ms()));
-                write_new(&dir, &stem, format.word(), &bytes)
-                    .map_err(|error| format!("{}: {error}", dir.display()))
+                write_new(&dir, &stem, format.word(), &bytes).map_err(|error| format!("{}: {error}", dir.display()))
             });
             // The engine may have ended meanwhile.
             let _ = done.send(Done::Exported(written.map(|path| path.display().to_string())));

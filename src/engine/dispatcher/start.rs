@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
-    time::{self, Instant},
+    time,
 };
 
 use super::{
@@ -35,6 +35,7 @@ use crate::{
         corpus::{self, Reader, Shelf},
         journal::{Journal, Outcome},
         matching::Matcher,
+        meter,
         money::{Purse, Verdict},
         now_ms,
         scoring::{
@@ -117,6 +118,13 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     for remote in remote_scorers(&config.scorers, config.share_data.as_deref(), &dim).await? {
         scorers.push(Box::new(remote));
     }
+    let (meter_file, rollup, no_history) = match meter::Store::open(&dir) {
+        Ok((file, rollup)) => (Some(file), rollup, None),
+        Err(error) => (None, meter::Rollup::default(), Some(error)),
+    };
+    let mut devices: Vec<_> = placements.iter().map(|placement| placement.device).chain([model::Device::Cpu]).collect();
+    devices.sort_unstable();
+    devices.dedup();
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
         watch: Watch::spawn(client.clone(), address, config.refresh),
@@ -171,7 +179,9 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey_due: false,
         survey: Survey::default(),
         map: Map::default(),
-        meter: Meter::default(),
+        meter: Meter::new(rollup),
+        meter_file,
+        devices,
         quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
@@ -179,10 +189,12 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         version: 0,
         dirty: true,
         published_at: None,
-        started: Instant::now(),
         stopping: None,
     };
     let prepared = async {
+        if let Some(error) = no_history {
+            dispatcher.log(Level::Warning, error.to_string()).await?;
+        }
         dispatcher.take_up_rows().await?;
         match first {
             Ok(first) => {
