@@ -189,8 +189,10 @@ fn the_copied_text_is_the_transaction_or_the_target() {
     let copied = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|e| if let Effect::Copy(text) = e { Some(text) } else { None })
     };
+    pressed(&mut state, &[Key::End]);
     let target = state.rewards.chosen().map(|row| row.target.to_hex_prefixed());
     assert_eq!(copied(pressed(&mut state, &chars("c"))), target);
+    pressed(&mut state, &[Key::Home]);
     let claimed = state.rewards.rows.iter().position(|row| row.claim_digest.is_some()).expect("one is claimed");
     pressed(&mut state, &vec![Key::Down; claimed]);
     let digest = state.rewards.chosen().and_then(|row| row.claim_digest).map(|digest| digest.to_string());

@@ -18,7 +18,7 @@ use crate::{
 
 /// Rows that are enough for nearly every submission.
 pub const HEIGHT: u16 = 20;
-const LABEL: usize = 9;
+const LABEL: usize = 10;
 
 pub fn draw(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
     let theme = ink.theme;
@@ -46,10 +46,10 @@ pub fn draw(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
         }
     }
     let below = Rect { y: area.y.saturating_add(at), height: area.height.saturating_sub(at), ..area };
-    if area.width >= 64 {
-        let left = Rect { width: 32, ..below };
+    if area.width >= 60 {
+        let left = Rect { width: (below.width - 35).min(32), ..below };
         numbers(state, row, left, ink);
-        steps(row, Rect { x: below.x + 35, width: below.width - 35, ..below }, ink);
+        steps(row, Rect { x: left.right() + 2, width: below.width - left.width - 2, ..below }, ink);
     } else {
         // Times are asked for more often than numbers.
         let rows = row.steps.len() as u16 + 1;
@@ -95,9 +95,10 @@ fn steps(row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
             if ms < 1_000 { format!("  +{ms} ms") } else { format!("  +{}", span(ms)) }
         });
         before = Some(*at_ms);
+        let date = utc(*at_ms).replace('T', " ").replace('Z', "");
         let line = Line::from(vec![
             Span::styled(format!("{glyph} {word:<12}"), style),
-            Span::raw(utc(*at_ms).replace('T', " ").replace('Z', "")),
+            Span::raw(if area.width < 40 { date.get(5..).unwrap_or_default().to_owned() } else { date }),
             Span::styled(took, theme.dim()),
         ]);
         ink.line(area, at, &line);

@@ -37,7 +37,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     }
     ink.line(inner, 0, &totals(state, ink, inner.width));
     let heads = if zoomed && inner.height > 14 {
-        ink.line(inner, 1, &pace(state, ink));
+        ink.line(inner, 1, &pace(state, ink, inner.width));
         3
     } else {
         1
@@ -139,7 +139,7 @@ fn totals(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
 }
 
 /// The second line of the zoomed pane: what it comes to, and how fast.
-fn pace(state: &State, ink: &Ink<'_>) -> Line<'static> {
+fn pace(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
     let rewards = &state.snapshot.rewards;
     let total = &rewards.total;
     let dim = ink.theme.dim();
@@ -162,7 +162,12 @@ fn pace(state: &State, ink: &Ink<'_>) -> Line<'static> {
     let epochs = rewards.epochs.iter().filter(|epoch| epoch.earned > Shannons::ZERO).count() as u64;
     if epochs > 0 {
         let earned: Shannons = rewards.epochs.iter().map(|epoch| epoch.earned).sum();
-        spans.extend([Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(earned.0 / epochs), 10))]);
+        let more = [Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(earned.0 / epochs), 10))];
+        let room = usize::from(width);
+        let used: usize = spans.iter().chain(&more).map(Span::width).sum();
+        if used <= room {
+            spans.extend(more);
+        }
     }
     Line::from(spans)
 }

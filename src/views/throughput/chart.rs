@@ -103,7 +103,7 @@ pub fn draw(series: &RateSeries, value: impl Fn(&Rates) -> f32, step: u64, area:
     };
     label(0, top);
     if plane.height >= 7 {
-        label(plane.height / 2, top * f32::from(plane.height - plane.height / 2) / f32::from(plane.height));
+        label(plane.height / 2, top / 2.0);
     }
     bars(&grid, top, plane, ink);
 
