@@ -3,6 +3,9 @@
 //! `cargo bench --bench forward` compares in one run. `benches/forward.sh` also runs the rivals in Python, with the same weights, on which this
 //! program is called with arguments of its own: `-- weights E FILE` writes them, `-- rows ours|candle FILE` prints one measurement as JSON.
 
+#[path = "support/weights.rs"]
+mod weights;
+
 use std::{
     env, fs,
     fs::File,
@@ -14,55 +17,16 @@ use std::{
 };
 
 use criterion::{Criterion, Throughput};
-use safetensors::{Dtype, serialize_to_file, tensor::TensorView};
-use somascope::model::{Model, Placement, ReadAt, VOCABULARY, arrgen};
+use somascope::model::{Model, Placement, ReadAt, arrgen};
 
 const ROWS: usize = 16;
 const HEADS: usize = 8;
 /// Embedding, feed-forward, layers.
 const CONFIGURATIONS: [[usize; 3]; 2] = [[256, 1024, 6], [512, 2048, 8]];
 
-/// Random weights that keep activations as large as a trained model's.
-fn weights([embed, feed_forward, layers]: [usize; 3], file: &Path) {
-    let mut tensors: Vec<(String, Vec<usize>)> = vec![
-        ("embedding.weight".into(), vec![VOCABULARY, embed]),
-        ("final_norm.gamma".into(), vec![embed]),
-        ("final_norm.beta".into(), vec![embed]),
-        ("predictor.weight".into(), vec![embed, VOCABULARY]),
-        ("predictor.bias".into(), vec![VOCABULARY]),
-    ];
-    for layer in 0..layers {
-        let mut add =
-            |part: &str, shape: &[usize]| tensors.push((format!("encoder.layers.{layer}.{part}"), shape.to_vec()));
-        for norm in ["norm_1", "norm_2"] {
-            add(&format!("{norm}.gamma"), &[embed]);
-            add(&format!("{norm}.beta"), &[embed]);
-        }
-        for part in ["query", "key", "value", "output"] {
-            add(&format!("attention.{part}.weight"), &[embed, embed]);
-            add(&format!("attention.{part}.bias"), &[embed]);
-        }
-        add("pwff.linear_inner.weight", &[embed, feed_forward]);
-        add("pwff.linear_inner.bias", &[feed_forward]);
-        add("pwff.linear_outer.weight", &[feed_forward, embed]);
-        add("pwff.linear_outer.bias", &[embed]);
-    }
-    let values = |(seed, (name, shape)): (usize, &(String, Vec<usize>))| -> Vec<u8> {
-        let count = shape.iter().product();
-        let (mean, spread) = match name.rsplit('.').next() {
-            Some("gamma") => (1.0, 0.1),
-            Some("weight") if name != "embedding.weight" => (0.0, 1.0 / (shape[0] as f32).sqrt()),
-            Some("weight") => (0.0, 1.0),
-            _ => (0.0, 0.1),
-        };
-        arrgen::normal(seed as u64, count, mean, spread).iter().flat_map(|v| v.to_le_bytes()).collect()
-    };
-    let bytes: Vec<Vec<u8>> = tensors.iter().enumerate().map(values).collect();
-    let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
-        (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).expect("four bytes an element"))
-    });
+fn write_weights([embed, feed_forward, layers]: [usize; 3], file: &Path) {
     fs::create_dir_all(file.parent().expect("a file in a directory")).expect("a directory for the weights");
-    serialize_to_file(views, None, file).expect("the weights are written");
+    fs::write(file, weights::random(embed, feed_forward, layers, 0)).expect("the weights are written");
 }
 
 /// The file itself, so that peak memory is the model's.
@@ -138,7 +102,7 @@ fn compare(criterion: &mut Criterion) {
         let [embed, ..] = sizes;
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{embed}.safetensors"));
         if !file.exists() {
-            weights(sizes, &file);
+            write_weights(sizes, &file);
         }
         let windows = windows();
         let mut group = criterion.benchmark_group(format!("forward E={embed}"));
@@ -156,7 +120,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["weights", embed, file] => {
             let of_width = |sizes: &[usize; 3]| sizes[0].to_string() == embed;
-            weights(CONFIGURATIONS.into_iter().find(of_width).expect("E is 256 or 512"), Path::new(file));
+            write_weights(CONFIGURATIONS.into_iter().find(of_width).expect("E is 256 or 512"), Path::new(file));
         }
         ["rows", kind, file] => measure(kind, Path::new(file)),
         _ => {

@@ -6,6 +6,9 @@
 //!
 //! `cargo bench --bench serve`, or `cargo bench --bench serve -- 256` for one width.
 
+#[path = "support/weights.rs"]
+mod weights;
+
 use std::{
     collections::HashMap,
     io::{self, BufRead, BufReader, Read, Write},
@@ -15,8 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
-use safetensors::{Dtype, tensor::TensorView};
+use rand::{RngCore, SeedableRng, rngs::StdRng};
 use somascope::{
     chain::{
         client::{ScoringClient, ScoringModel},
@@ -32,55 +34,6 @@ const GOALS: [f64; 3] = [10.0, 6.0, 4.0];
 const MODELS: usize = 3;
 const WARM: usize = 7;
 const PATIENCE: Duration = Duration::from_secs(600);
-const VOCABULARY: usize = 264;
-
-/// A V1 model with random weights (`reference/model.md §1.4`), as safetensors.
-fn weights(embed: usize, layers: usize, seed: u64) -> Vec<u8> {
-    let inner = 4 * embed;
-    let mut shapes: Vec<(String, Vec<usize>)> = vec![
-        ("embedding.weight".into(), vec![VOCABULARY, embed]),
-        ("final_norm.gamma".into(), vec![embed]),
-        ("final_norm.beta".into(), vec![embed]),
-        ("predictor.weight".into(), vec![embed, VOCABULARY]),
-        ("predictor.bias".into(), vec![VOCABULARY]),
-    ];
-    for layer in 0..layers {
-        let mut add =
-            |part: &str, shape: &[usize]| shapes.push((format!("encoder.layers.{layer}.{part}"), shape.to_vec()));
-        for norm in ["norm_1", "norm_2"] {
-            add(&format!("{norm}.gamma"), &[embed]);
-            add(&format!("{norm}.beta"), &[embed]);
-        }
-        for part in ["query", "key", "value", "output"] {
-            add(&format!("attention.{part}.weight"), &[embed, embed]);
-            add(&format!("attention.{part}.bias"), &[embed]);
-        }
-        add("pwff.linear_inner.weight", &[embed, inner]);
-        add("pwff.linear_inner.bias", &[inner]);
-        add("pwff.linear_outer.weight", &[inner, embed]);
-        add("pwff.linear_outer.bias", &[embed]);
-    }
-    let mut random = StdRng::seed_from_u64(seed);
-    let filled: Vec<(String, Vec<usize>, Vec<u8>)> = shapes
-        .into_iter()
-        .map(|(name, shape)| {
-            let (centre, spread) = match name.ends_with("gamma") {
-                true => (1.0, 0.1),
-                false if shape.len() == 2 && !name.starts_with("embedding") => (0.0, (shape[0] as f32).sqrt().recip()),
-                false => (0.0, 0.3),
-            };
-            let elements = shape.iter().product::<usize>();
-            let values =
-                (0..elements).flat_map(|_| (centre + spread * random.random_range(-1.7f32..1.7)).to_le_bytes());
-            let bytes = values.collect();
-            (name, shape, bytes)
-        })
-        .collect();
-    let views = filled.iter().map(|(name, shape, bytes)| {
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("four bytes an element"))
-    });
-    safetensors::serialize(views, None).expect("a short header")
-}
 
 type Blobs = Arc<Mutex<HashMap<String, Arc<Vec<u8>>>>>;
 
@@ -216,7 +169,7 @@ fn main() -> io::Result<()> {
         let (files, service) = (Files::start()?, Service::start()?);
         let models: Vec<ScoringModel> = (0..MODELS)
             .map(|n| {
-                let bytes = weights(embed, layers, n as u64);
+                let bytes = weights::random(embed, 4 * embed, layers, n as u64);
                 let (checksum, size) = (hash(&bytes), bytes.len() as u64);
                 let url = files.put(&format!("/w{n}"), bytes);
                 ScoringModel { url, checksum, size, decryption_key: None, dim: embed }

@@ -246,15 +246,22 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     let scored = user.lines(&score);
     assert_eq!(scored.len(), files.len());
     assert!(scored.iter().all(|file| file["targets"].as_array().is_some_and(|found| found.len() == open.len())));
-    let (hits, (far_file, far)) = hits_and_a_miss(&scored, 2);
+    let (mut hits, (far_file, far)) = hits_and_a_miss(&scored, 2);
 
     // What will not do is refused before anything is sent.
     let far_target = text(&far, "target");
     user.run(&["submit", &far_file, "--target", far_target, "--yes"]).ends(2).says("beyond the threshold");
     user.file("id_ed25519", b"not even a key");
-    user.run(&["submit", "id_ed25519", "--target", far_target, "--yes"]).ends(2).says("looks like a secret");
+    user.run(&["submit", "id_ed25519", "--target", far_target, "--yes"])
+        .ends(2)
+        .says("looks like a secret")
+        .says("--allow-secret");
     user.file("empty", b"");
     user.run(&["submit", "empty", "--target", far_target, "--yes"]).ends(2).says("empty");
+    // One of them has a name that is refused, and is no secret.
+    fs::rename(user.home.path().join(&hits[1].0), user.home.path().join("my.pem")).expect("ours");
+    hits[1].0 = "my.pem".to_owned();
+    user.run(&["submit", "my.pem", "--target", text(&hits[1].1, "target"), "--yes"]).ends(2).says("--allow-secret");
     let (file, target) = (&hits[0].0, text(&hits[0].1, "target"));
     user.run(&["submit", file, "--target", target]).ends(2).says("--yes");
     user.run(&["submit", file, "--target", &"7".repeat(64), "--yes"]).ends(1).says("not on the chain");
@@ -263,7 +270,8 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     let (mut fees, mut bonds) = (0, 0);
     for (file, near) in &hits {
         let target = text(near, "target");
-        let done = user.json(&["submit", file, "--target", target, "--yes"]);
+        let allowed: &[&str] = if file == "my.pem" { &["--allow-secret"] } else { &[] };
+        let done = user.json(&[&["submit", file, "--target", target, "--yes"], allowed].concat());
         assert_eq!((text(&done, "status"), text(&done, "target")), ("executed", target), "{done}");
         assert_eq!((&done["distance"], &done["model"]), (&near["distance"], &near["model"]), "as it was scored");
         let (fee, bond) = (number(&done, "fee_shannons"), number(&done, "bond_shannons"));
@@ -302,9 +310,8 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     assert_eq!((number(totals, "rewards_shannons"), number(totals, "fees_shannons")), (rewards, fees));
     assert_eq!((&told["complete"], number(&told, "balance_shannons")), (&Value::Bool(true), end), "{told}");
     let submissions = told["submissions"].as_array().expect("a list");
-    assert!(
-        submissions.iter().all(|entry| text(entry, "state") == "claimed" && text(entry, "source").ends_with(".part"))
-    );
+    assert!(submissions.iter().all(|entry| text(entry, "state") == "claimed"
+        && (text(entry, "source").ends_with(".part") || text(entry, "source") == "my.pem")));
 
     // The chain alone tells another machine the same.
     let elsewhere = User::elsewhere(&network.ready);
@@ -316,6 +323,7 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
         }
         for entry in rewards["submissions"].as_array_mut().into_iter().flatten() {
             entry["source"].take();
+            entry["steps"].take();
         }
         rewards
     };

@@ -4,8 +4,13 @@
 #[expect(dead_code, reason = "it is killed elsewhere")]
 mod serve;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
+use futures::{StreamExt, stream::FuturesUnordered};
 use serde::{Serialize, Serializer, ser::SerializeTuple};
 use serve::ServeProcess;
 use somascope::{
@@ -62,6 +67,25 @@ impl Files {
     async fn data(&self, path: &str, bytes: &[u8], delay: Duration) -> Manifest {
         self.put(path, bytes.to_vec(), delay).await;
         Manifest::new(&format!("{}{path}", self.0.uri()), hash(bytes), bytes.len() as u64).expect("a URL")
+    }
+
+    /// As [`Self::data`], but it comes when the sender is dropped. On a server of its own, which is held up as a whole.
+    async fn held_data(paths: &[&'static str]) -> (MockServer, Vec<Manifest>, mpsc::Sender<()>) {
+        let (gate, closed) = mpsc::channel();
+        let (server, held) = (MockServer::start().await, Arc::new(Mutex::new(closed)));
+        let mut manifests = Vec::new();
+        for path in paths {
+            let (held, bytes) = (held.clone(), path.as_bytes());
+            let answer = move |_: &wiremock::Request| {
+                // An error is the drop that is waited for.
+                let _ = held.lock().expect("nobody panics").recv();
+                ResponseTemplate::new(200).set_body_bytes(bytes)
+            };
+            Mock::given(matchers::path(*path)).respond_with(answer).mount(&server).await;
+            let url = format!("{}{path}", server.uri());
+            manifests.push(Manifest::new(&url, hash(bytes), bytes.len() as u64).expect("a URL"));
+        }
+        (server, manifests, gate)
     }
 
     async fn asked(&self, path: &str) -> usize {
@@ -235,18 +259,23 @@ async fn more_requests_than_the_queue_takes_are_told_to_come_again() {
     let (home, files) = (tempfile::tempdir().expect("a place"), Files::start().await);
     let service = ServeProcess::start(home.path(), &["--queue", "2"]).expect("it starts");
     let client = ScoringClient::new(service.url()).expect("a URL");
-    // Slow to come, so that requests wait; each request is about its own.
-    let mut waiting = Vec::new();
-    for n in 0..6u8 {
-        let data = files.data(&format!("/{n}"), &[n; 40], Duration::from_secs(6)).await;
-        let (client, models) = (client.clone(), vec![files.model(0)]);
-        waiting.push(async move { client.score(&data, &models, &target(), 0, PATIENCE).await });
+    // It does not come, so that requests wait; each request is about its own.
+    let (_server, held, gate) = Files::held_data(&["/0", "/1", "/2", "/3", "/4", "/5"]).await;
+    let mut waiting: FuturesUnordered<_> = held
+        .into_iter()
+        .map(|data| {
+            let (client, models) = (client.clone(), vec![files.model(0)]);
+            async move { client.score(&data, &models, &target(), 0, PATIENCE).await }
+        })
+        .collect();
+    for _ in 0..4 {
+        let answer = waiting.next().await.expect("six were asked");
+        assert!(matches!(&answer, Err(ScoringError::Busy(why)) if why.contains("try again")), "{answer:?}");
     }
-    let answers = futures::future::join_all(waiting).await;
-    let scored = answers.iter().filter(|answer| answer.is_ok()).count();
-    let busy =
-        answers.iter().filter(|answer| matches!(answer, Err(ScoringError::Busy(why)) if why.contains("try again")));
-    assert_eq!((scored, busy.count()), (2, 4), "{answers:?}");
+    drop(gate);
+    for _ in 0..2 {
+        waiting.next().await.expect("six were asked").expect("it was waiting");
+    }
     let data = files.data("/later", b"later", Duration::ZERO).await;
     client.score(&data, &[files.model(0)], &target(), 0, PATIENCE).await.expect("there is room again");
 }
@@ -256,15 +285,21 @@ async fn what_is_at_work_is_finished_before_it_ends() {
     let (home, files) = (tempfile::tempdir().expect("a place"), Files::start().await);
     let service = ServeProcess::start(home.path(), &[]).expect("it starts");
     let client = ScoringClient::new(service.url()).expect("a URL");
-    let data = files.data("/slow", b"slow", Duration::from_secs(2)).await;
+    let (_server, held, gate) = Files::held_data(&["/slow"]).await;
     let models = [files.model(0)];
     let target = target();
-    let score = client.score(&data, &models, &target, 0, PATIENCE);
+    let score = client.score(&held[0], &models, &target, 0, PATIENCE);
     let stop = async {
-        while files.asked("/slow").await == 0 {
+        // Weights come before data.
+        while files.asked("/w0").await == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         service.signal();
+        // It has heard it when it takes nobody else in.
+        while ScoringClient::new(service.url()).expect("a URL").health().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(gate);
     };
     let (score, ()) = tokio::join!(score, stop);
     assert!(score.expect("it was at work").loss.is_finite());

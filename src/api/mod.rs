@@ -3,8 +3,10 @@
 //! Plain serde data, so that the same pair can run over a socket. Knows `primitives` only. No behaviour beyond small
 //! derived values; no I/O.
 
+mod board;
 mod snapshot;
 
+pub use board::*;
 pub use snapshot::*;
 
 use std::sync::Arc;
@@ -51,6 +53,8 @@ pub enum Command {
         what: Export,
         format: ExportFormat,
     },
+    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
+    Inspect(Inspect),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

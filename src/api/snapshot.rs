@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LogLine, Mode, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -21,6 +21,12 @@ pub struct Snapshot {
     pub targets: Arc<Vec<TargetRow>>,
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
+    /// Who plays where, and what changed.
+    #[serde(default)]
+    pub board: Arc<BoardView>,
+    /// What lands somewhere; only after it was asked for.
+    #[serde(default)]
+    pub inspection: Option<Arc<Inspection>>,
     pub throughput: ThroughputView,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
@@ -220,6 +226,8 @@ pub struct ThroughputView {
     pub memory: Vec<DeviceMemory>,
     /// Bytes of this process in the machine's memory, where the system tells.
     pub resident_bytes: Option<u64>,
+    /// Samples of this reading of the corpus that are not scored because they, or nearly they, came before.
+    pub duplicates: u64,
     pub device: String,
     /// Over the last ten seconds, of all scorers: rows of 1,024 tokens through a model, and bytes of data in them.
     pub rows_per_s: f32,

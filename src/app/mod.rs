@@ -5,9 +5,11 @@
 
 pub mod actions;
 mod approvals;
+mod board;
 mod event;
 mod field;
 mod hints;
+mod inspect;
 pub mod layout;
 mod map;
 mod rewards;
@@ -17,9 +19,11 @@ mod throughput;
 mod update;
 
 pub use approvals::{Approvals, Verdict};
+pub use board::{BoardScreen, Section, shows_all};
 pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
 pub use field::TextField;
 pub use hints::{Hint, hints};
+pub use inspect::Inspector;
 pub use map::{Bounds, MapWindow, Near, NearKind};
 pub use rewards::{SubmissionSort, Submissions};
 pub use state::{Dialog, Life, Look, Notice, Pane, Place, Purpose, Screen, State};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, Chart, MapWindow, Submissions, TargetList, TextField,
+    Approvals, BoardScreen, Chart, Inspector, MapWindow, Submissions, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
 };
@@ -53,6 +53,7 @@ pub enum Screen {
     Models,
     Approvals,
     Log,
+    Board,
 }
 
 impl Screen {
@@ -63,6 +64,7 @@ impl Screen {
             Self::Models => Place::Models,
             Self::Approvals => Place::Approvals,
             Self::Log => Place::Log,
+            Self::Board => Place::Board,
         }
     }
 }
@@ -71,6 +73,8 @@ impl Screen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialog {
     Help,
+    /// What lands here: submissions and their data.
+    Inspector,
     /// Asks before this action.
     Confirm(Action),
     /// A line of text is being typed.
@@ -116,7 +120,9 @@ pub enum Place {
     Models,
     Approvals,
     Log,
+    Board,
     Help,
+    Inspector,
     Confirm,
     Export,
     /// A text field has the keys; the registry has none.
@@ -137,6 +143,8 @@ impl Place {
             Self::Models => "models",
             Self::Approvals => "approvals",
             Self::Log => "log",
+            Self::Board => "board",
+            Self::Inspector => "inspector",
             Self::Help => "help",
             Self::Confirm => "question",
             Self::Export => "export",
@@ -191,6 +199,8 @@ pub struct State {
     pub approvals: Approvals,
     pub rewards: Submissions,
     pub chart: Chart,
+    pub board: BoardScreen,
+    pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     /// Log lines below the visible part: 0 follows the newest.
@@ -223,6 +233,8 @@ impl State {
             approvals: Approvals::default(),
             rewards: Submissions::default(),
             chart: Chart::default(),
+            board: BoardScreen::default(),
+            inspector: Inspector::default(),
             scroll: 0,
             log_back: 0,
             model_selected: 0,
@@ -258,6 +270,7 @@ impl State {
         match (self.life, self.dialog) {
             (Life::Settling { .. }, _) => Place::Settling,
             (_, Some(Dialog::Help)) => Place::Help,
+            (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_))) => Place::Typing,
             (_, Some(Dialog::Export)) => Place::Export,

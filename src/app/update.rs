@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, hints, map, rewards, targets, throughput,
+    approvals, board, hints, inspect, map, rewards, targets, throughput,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -175,7 +175,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 .or_else(|| targets::act(state, action))
                 .or_else(|| map::act(state, action))
                 .or_else(|| rewards::act(state, action))
-                .or_else(|| throughput::act(state, action));
+                .or_else(|| throughput::act(state, action))
+                .or_else(|| board::act(state, action))
+                .or_else(|| inspect::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -196,7 +198,7 @@ fn palette(state: &State, words: &str) -> Palette {
 }
 
 /// Opens a screen; its own key closes it again.
-fn open(state: &mut State, screen: Screen) {
+pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log_back = 0;
     state.rewards.detail = false;
@@ -224,6 +226,8 @@ fn scroll(state: &mut State, by: isize) {
             state.rewards.step(by);
         }
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
+        (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
+        (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
         (None, Screen::Models) => {
             state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
         }
@@ -375,7 +379,7 @@ fn news(row: &SubmissionRow) -> Option<(Level, String)> {
     })
 }
 
-fn note(state: &mut State, level: Level, text: impl Into<String>) -> Vec<Effect> {
+pub(super) fn note(state: &mut State, level: Level, text: impl Into<String>) -> Vec<Effect> {
     state.notice = Some(Notice { level, text: text.into(), until_ms: state.now_ms + NOTICE_MS });
     vec![Effect::Redraw]
 }

@@ -21,6 +21,8 @@ use crate::{
 pub struct Report {
     pub samples_scored: u64,
     pub model_evaluations: u64,
+    /// Samples that the last reading of the corpus left out because they, or nearly they, came before.
+    pub duplicates: u64,
     pub hits: u64,
     pub submitted: u64,
     pub filled: u64,
@@ -46,6 +48,7 @@ impl Report {
         Self {
             samples_scored: after.samples_scored - before.samples_scored,
             model_evaluations: after.model_evaluations - before.model_evaluations,
+            duplicates: after.duplicates,
             hits: after.hits - before.hits,
             submitted: end.submitted - start.submitted,
             filled: end.filled - start.filled,
@@ -64,7 +67,11 @@ impl Report {
 
     /// The same for people.
     pub fn print(&self, out: &mut impl Write) -> std::io::Result<()> {
-        writeln!(out, "scored     {} samples ({} model evaluations)", self.samples_scored, self.model_evaluations)?;
+        writeln!(
+            out,
+            "scored     {} samples ({} model evaluations, {} duplicates left out)",
+            self.samples_scored, self.model_evaluations, self.duplicates
+        )?;
         writeln!(out, "hits       {}", self.hits)?;
         writeln!(out, "submitted  {} ({} filled, {} claimed)", self.submitted, self.filled, self.claimed)?;
         writeln!(

@@ -36,7 +36,7 @@ use crate::{
     expected_shannons, finder_fees_shannons, fees_shannons, bonds_locked_shannons, bonds_forfeited_shannons, received_shannons, \
     sent_shannons. Each submission: target, state (unknown, pending, claimable, claimed, forfeited, forgotten, lost, failed), epoch, \
     claimable_epoch, bond_shannons, fee_shannons, reward_pool_shannons, expected_shannons, paid_shannons, submit_digest, claim_digest, \
-    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note. Each of `epochs`: epoch, \
+    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note, steps (state, at_ms). Each of `epochs`: epoch, \
     filled, lost, claimed, earned_shannons, pending_shannons, bonds_locked_shannons, bonds_forfeited_shannons, fees_shannons. Each of \
     `finds`: target, digest, epoch, paid_shannons, fee_shannons, succeeded.\n\n\
     If complete, balance = received + rewards + finder fees - fees - bonds locked - bonds forfeited - sent.\n\n\
@@ -93,10 +93,10 @@ impl RewardsCommand {
         // Before the node is asked for minutes.
         let to_standard_output = self.csv.as_deref() == Some(Path::new("-"));
         if to_standard_output && self.common.output.json {
-            return Err(BadInput("--csv - and --json both print on standard output: choose one".into()).into());
+            return Err(Exit::BadInput.because("--csv - and --json both print on standard output: choose one"));
         }
         for path in self.files().filter(|path| !self.force && path.exists()) {
-            return Err(BadInput(format!("{} is there: --force writes over it", path.display())).into());
+            return Err(Exit::BadInput.because(format!("{} is there: --force writes over it", path.display())));
         }
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;

@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[command(after_help = format!("Examples:\n  somascope run --network testnet --data ~/corpus\n  \
     somascope run --data ~/src=3 --data stack-v2:Rust --data 'texts/*.jsonl.gz' --column body\n  \
     somascope run --network http://127.0.0.1:9000 --data notes.txt --mode auto --max-epoch-bond 0.5\n\n{DATA_HELP}\n\n\
-    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, duplicates, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a key, file or option will not do; 3 the node is away, and which \

@@ -25,7 +25,8 @@ use crate::{
 ///
 /// Every file is scored with every model; the model with the lowest loss wins, and the winner's embedding is the file's. With a target,
 /// the cosine distance between the two is printed as well. Without --weights, the network's models are downloaded, and the open targets
-/// that each file is nearest to are listed, best margin first. Nothing is sent anywhere.
+/// that each file is nearest to are listed, best margin first. Nothing is sent anywhere, so a file
+/// that looks like a secret is scored, too; `submit` refuses it without --allow-secret.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  somascope score notes.txt --weights prose.safetensors --weights code.safetensors --json\n  \

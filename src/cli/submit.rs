@@ -12,7 +12,7 @@ use super::{
     output::Page,
 };
 use crate::{
-    engine::desk::{Offer, check_data},
+    engine::desk::{Offer, Secrets, check_data},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -20,7 +20,8 @@ use crate::{
 ///
 /// Scores the exact bytes with every model of the target, as validators will, and shows network, target, distance against threshold,
 /// losses, bond, fee and expected reward. After your yes the bytes are uploaded to your public bucket, read back through their public
-/// URL, and the submission is signed and sent. What is uploaded is public for ever: files that look like secrets are refused.
+/// URL, and the submission is signed and sent. What is uploaded is public for ever: a file that looks like a secret is refused, unless
+/// --allow-secret says that it is none.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  somascope score notes.txt --network devnet        # which open target is it nearest to?\n  \
@@ -41,6 +42,9 @@ pub struct Submit {
     /// The target's id, as `somascope targets` and `somascope score --network` show it.
     #[arg(long, value_name = "ID")]
     target: ObjectId,
+    /// Submit the file although it looks like a secret (by its name, its folder or what is in it) or is packed. Its bytes become public.
+    #[arg(long)]
+    allow_secret: bool,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
     heads: Option<usize>,
@@ -109,7 +113,7 @@ impl Submitted {
 impl Submit {
     pub fn run(self) -> anyhow::Result<Exit> {
         // What no network would change is told before anything is asked for.
-        check_data(&self.file, u64::MAX)?;
+        check_data(&self.file, u64::MAX, self.secrets())?;
         super::block_on(async {
             let environment = Environment::read(Path::new("."))?;
             let store = order::store(&environment, &self.order.network)?;
@@ -120,10 +124,15 @@ impl Submit {
         })
     }
 
+    fn secrets(&self) -> Secrets {
+        if self.allow_secret { Secrets::Allowed } else { Secrets::Refused }
+    }
+
     async fn submit(&self, counter: &mut Counter) -> anyhow::Result<Exit> {
         let common = &self.order.common;
         let Counter { desk, network, .. } = counter;
-        let offer = desk.confirm(self.target, &self.file, |step| tell_line(&format!("{step} …"))).await?;
+        let progress = |step: &str| tell_line(&format!("{step} …"));
+        let offer = desk.confirm(self.target, &self.file, self.secrets(), progress).await?;
         let submitted = Submitted::offered(network.title(), &offer);
         let mut page = Page::default();
         plan(&mut page, &submitted, &offer);

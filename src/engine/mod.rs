@@ -9,6 +9,7 @@
 //! through their public URL; nothing is signed in read-only mode.
 
 mod backoff;
+pub mod board;
 mod corpus;
 pub mod desk;
 mod dispatcher;

@@ -4,9 +4,11 @@ use somascope_cuda::{Card, CardError, Dims, Model, Precision as CardPrecision, c
 
 use super::placement::{Device, DeviceInfo, Precision};
 use super::rows::{Row, RowScore, Rows};
-use super::{ModelError, arrgen, weights::Weights};
-
-const SLICES: usize = 256;
+use super::{
+    ModelError, arrgen,
+    regulariser::{self, SLICES},
+    weights::Weights,
+};
 
 /// A model on a card.
 struct OnCard {
@@ -54,7 +56,8 @@ impl Rows for OnCard {
     fn evaluate(&self, rows: &[Row]) -> Result<Vec<RowScore>, ModelError> {
         let rows: Vec<_> = rows.iter().map(on_card).collect();
         let embed = self.embed_dim();
-        let mut directions = |seed| Ok::<_, Failure>(directions(seed, embed));
+        let noise = |seed| arrgen::normal(seed, embed * SLICES, 0.0, 1.0);
+        let mut directions = |seed| Ok::<_, Failure>(regulariser::directions(&noise(seed), SLICES));
         let scores = self.model.evaluate(&rows, &mut directions).map_err(|failure| failure.on(self.ordinal))?;
         let score = |score: somascope_cuda::RowScore| RowScore {
             nll: score.nll,
@@ -81,23 +84,6 @@ fn on_card(row: &Row) -> somascope_cuda::Row<'_> {
         targets: &sequence.targets,
         noise_seed: *noise_seed,
     }
-}
-
-/// The regulariser's directions of a noise seed, `[embed, 256]`, each column of length 1 (`model.md §3.2`).
-fn directions(seed: u64, embed: usize) -> Vec<f32> {
-    let mut noise = arrgen::normal(seed, embed * SLICES, 0.0, 1.0);
-    let mut squares = vec![0.0f64; SLICES];
-    for row in noise.chunks_exact(SLICES) {
-        for (sum, n) in squares.iter_mut().zip(row) {
-            *sum += f64::from(*n) * f64::from(*n);
-        }
-    }
-    for row in noise.chunks_exact_mut(SLICES) {
-        for (n, sum) in row.iter_mut().zip(&squares) {
-            *n /= sum.sqrt() as f32;
-        }
-    }
-    noise
 }
 
 enum Failure {

@@ -13,6 +13,7 @@ mod file;
 mod placement;
 mod processor;
 mod regulariser;
+mod room;
 mod rows;
 mod score;
 mod targets;
@@ -26,6 +27,7 @@ pub use distance::{cosine_distance, select_models, winner};
 pub use error::ModelError;
 pub use file::ReadAt;
 pub use placement::{Device, DeviceInfo, NoSuchName, Placement, Precision, devices};
+pub(crate) use room::Room;
 pub use score::{Geometry, Model, Score};
 pub use targets::{Drawn, draw_target};
 

@@ -25,6 +25,18 @@ pub(super) struct Regulariser {
     pub points: Vec<Point>,
 }
 
+/// Noise `[embed, slices]` with each column brought to length 1 (`model.md §3.2`).
+pub(super) fn directions(noise: &[f32], slices: usize) -> Vec<f32> {
+    let mut squares = vec![0.0f64; slices];
+    for row in noise.chunks_exact(slices) {
+        for (sum, n) in squares.iter_mut().zip(row) {
+            *sum += f64::from(*n) * f64::from(*n);
+        }
+    }
+    let norms: Vec<f32> = squares.iter().map(|sum| sum.sqrt() as f32).collect();
+    noise.chunks_exact(slices).flat_map(|row| row.iter().zip(&norms).map(|(n, norm)| n / norm)).collect()
+}
+
 impl Regulariser {
     /// The service's regulariser for a batch with this noise seed. Same seed, same directions, whatever the model, so the last few are kept.
     pub fn of_batch(noise_seed: u64, embed: usize) -> Arc<Self> {
@@ -55,15 +67,6 @@ impl Regulariser {
 
     /// `noise`: `[embed, slices]`.
     pub fn new(noise: &[f32], slices: usize, points: usize) -> Self {
-        let mut squares = vec![0.0f64; slices];
-        for row in noise.chunks_exact(slices) {
-            for (sum, n) in squares.iter_mut().zip(row) {
-                *sum += f64::from(*n) * f64::from(*n);
-            }
-        }
-        let norms: Vec<f32> = squares.iter().map(|sum| sum.sqrt() as f32).collect();
-        let unit: Vec<f32> =
-            noise.chunks_exact(slices).flat_map(|row| row.iter().zip(&norms).map(|(n, norm)| n / norm)).collect();
         let step = LAST_POINT / (points - 1) as f64;
         let point = |j: usize| {
             let t = step * j as f64;
@@ -71,7 +74,13 @@ impl Regulariser {
             let weight = if j == points - 1 { step } else { 2.0 * step };
             Point { normal: normal as f32, weight: (weight * normal) as f32 }
         };
-        Self { directions: unit, packed: OnceLock::new(), slices, step, points: (1..points).map(point).collect() }
+        Self {
+            directions: directions(noise, slices),
+            packed: OnceLock::new(),
+            slices,
+            step,
+            points: (1..points).map(point).collect(),
+        }
     }
 
     /// Sum of the regulariser's value over the first `lanes` positions of a tile of representations `[embed]`; `projections` is room

@@ -4,11 +4,12 @@
 //! or on what else is scored at the same time.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use somascope_kernels as kernels;
 
 use super::processor::Processor;
+use super::room::Room;
 use super::rows::{Row, RowScore, Rows};
 use super::tensors::Tensors;
 use super::weights::Weights;
@@ -49,8 +50,8 @@ pub struct Model {
     rows: Box<dyn Rows>,
     placement: Placement,
     geometry: Geometry,
-    /// Rows that the device is given at a time; halved when it has no room.
-    at_once: AtomicUsize,
+    /// Rows that the device is given at a time.
+    room: Mutex<Room>,
 }
 
 /// Enough for any device to choose its own portions from, few enough that a long sample takes little memory beside the weights.
@@ -103,7 +104,7 @@ impl Model {
     }
 
     fn of(rows: Box<dyn Rows>, placement: Placement) -> Self {
-        Self { rows, placement, geometry: Geometry::default(), at_once: AtomicUsize::new(MOST_ROWS_AT_ONCE) }
+        Self { rows, placement, geometry: Geometry::default(), room: Mutex::new(Room::new(MOST_ROWS_AT_ONCE)) }
     }
 
     /// The same weights with another sequence length or batch size. For tests: the network knows one geometry only.
@@ -124,9 +125,15 @@ impl Model {
         self.rows.resident_bytes()
     }
 
-    /// Rows that the device now takes at a time. It falls when there was no room for more, which is worth telling.
-    pub fn rows_at_once(&self) -> usize {
-        self.at_once.load(Ordering::Relaxed)
+    /// Rows that the device now takes at a time, if there was no room for more, which is worth telling. It grows back when that many
+    /// have fitted for a while.
+    pub fn row_limit(&self) -> Option<usize> {
+        self.room().limit()
+    }
+
+    /// Every change is whole before the lock is let go.
+    fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Exact score of one piece of data. Empty data and a loss that is not finite are errors.
@@ -174,17 +181,18 @@ impl Model {
         (0..self.row_count(data)).map(row).collect()
     }
 
-    /// Scores of rows in order. What does not fit the device is tried again in halves, and later rows come in no larger portions.
+    /// Scores of rows in order. What does not fit the device is tried again in halves, and later rows come in such portions.
     fn evaluate(&self, rows: &[Row]) -> Result<Vec<RowScore>, ModelError> {
         let mut scores = Vec::with_capacity(rows.len());
         while scores.len() < rows.len() {
             let rest = &rows[scores.len()..];
-            let portion = &rest[..rest.len().min(self.rows_at_once())];
+            let portion = &rest[..rest.len().min(self.room().rows())];
             match self.rows.evaluate(portion) {
-                Ok(found) => scores.extend(found),
-                Err(ModelError::OutOfMemory { .. }) if portion.len() > 1 => {
-                    self.at_once.fetch_min(portion.len() / 2, Ordering::Relaxed);
+                Ok(found) => {
+                    self.room().fit(portion.len());
+                    scores.extend(found);
                 }
+                Err(ModelError::OutOfMemory { .. }) if portion.len() > 1 => self.room().short(portion.len()),
                 Err(error) => return Err(error),
             }
         }
@@ -278,7 +286,7 @@ mod tests {
         let losses: Vec<f32> = model.score_batch(&slices, 0).into_iter().map(|score| score.unwrap().loss).collect();
         assert_eq!(losses, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         assert_eq!(*card.given.lock().unwrap(), [8, 4, 2, 2, 2, 2]);
-        assert_eq!(model.rows_at_once(), 2);
+        assert_eq!(model.row_limit(), Some(2));
         model.score(&[5; 3 * 1024], 0).unwrap();
         assert_eq!(card.given.lock().unwrap()[6..], [2, 1]);
     }

@@ -4,10 +4,12 @@
 //! [`text::clean`]; every meaning has a word or a glyph, never a colour alone.
 
 mod approvals;
+mod board;
 mod export;
 mod footer;
 mod header;
 mod help;
+mod inspect;
 mod log;
 mod map;
 mod models;
@@ -44,10 +46,12 @@ pub fn draw(state: &State, buffer: &mut Buffer) {
         Screen::Models => models::draw(state, body, ink),
         Screen::Approvals => approvals::draw(state, body, ink),
         Screen::Log => log::draw(state, body, true, ink),
+        Screen::Board => board::draw(state, body, ink),
     }
     match state.dialog {
         _ if state.life != Life::Running => settling(state, body, ink),
         Some(Dialog::Help) => help::draw(state, body, ink),
+        Some(Dialog::Inspector) => inspect::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
         Some(Dialog::Export) => export::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),

@@ -12,7 +12,7 @@ use somascope::{
     chain::client::Client,
     engine::{
         Crash, CrashAt,
-        desk::{ClaimableKind, Desk, DeskConfig, DeskError, Order, Settled, Whose},
+        desk::{ClaimableKind, Desk, DeskConfig, DeskError, Order, Secrets, Settled, Whose},
         history::{self, EntryState, JournalUse, Limits, Query, Rewards},
     },
     primitives::{Address, ObjectId, Shannons},
@@ -139,7 +139,7 @@ fn child_desk() {
                 desk.carry_out(draft).await.expect("an outcome");
             }
             Work::Submit { target, sample: n } => {
-                let offer = desk.confirm(target, &sample(&orders, n), |_| ()).await.expect("a hit");
+                let offer = desk.confirm(target, &sample(&orders, n), Secrets::Refused, |_| ()).await.expect("a hit");
                 desk.submit(offer).await.expect("an outcome");
             }
             Work::Claim { target } => {
@@ -212,11 +212,11 @@ async fn a_submission_by_hand_survives_a_crash_at_every_state_and_its_claim_too(
         let mut desk = desk(&orders).await;
         // What was signed is settled by the opening alone; the rest is submitted again by whoever wanted it.
         if network.filled(orders.address()).is_empty() {
-            let offer = desk.confirm(target, &sample(&orders, 3), |_| ()).await.expect("still a hit");
+            let offer = desk.confirm(target, &sample(&orders, 3), Secrets::Refused, |_| ()).await.expect("still a hit");
             fee_of(&desk.submit(offer).await.expect("an outcome"));
         }
         assert_eq!(network.filled(orders.address()), [target], "{die_at:?}");
-        let again = desk.confirm(target, &sample(&orders, 3), |_| ()).await;
+        let again = desk.confirm(target, &sample(&orders, 3), Secrets::Refused, |_| ()).await;
         assert!(matches!(again, Err(DeskError::AlreadyFilled(_))), "{die_at:?}");
         network.assert_no_target_twice(orders.address());
         desk.close().await;
@@ -281,7 +281,7 @@ async fn a_finder_earns_from_strangers_and_expired_targets_exactly_what_it_was_t
     network.next_epoch().await;
     let mut desk = self::desk(&submitter).await;
     let target = open_target(&network).await;
-    let offer = desk.confirm(target, &sample(&submitter, 1), |_| ()).await.expect("a hit");
+    let offer = desk.confirm(target, &sample(&submitter, 1), Secrets::Refused, |_| ()).await.expect("a hit");
     let (bond, reward) = (offer.bond, offer.reward);
     fee_of(&desk.submit(offer).await.expect("an outcome"));
     desk.close().await;
@@ -394,7 +394,7 @@ async fn a_node_that_has_pruned_its_past_is_asked_for_what_it_still_has_and_the_
     let mut desk = self::desk(&orders).await;
     for n in [1, 2] {
         let target = open_target(&network).await;
-        let offer = desk.confirm(target, &sample(&orders, n), |_| ()).await.expect("a hit");
+        let offer = desk.confirm(target, &sample(&orders, n), Secrets::Refused, |_| ()).await.expect("a hit");
         fee_of(&desk.submit(offer).await.expect("an outcome"));
         let to = Address([n as u8; 32]);
         as_drafted(&network, &mut desk, Order::Send { payments: vec![(to, Shannons(1000))] }).await;
@@ -462,14 +462,19 @@ async fn data_that_must_not_or_cannot_be_submitted_is_refused_before_anything_is
         dir.path().to_owned(),
     ];
     for path in refused {
-        let error = desk.confirm(target, &path, |_| ()).await.err().expect("refused");
+        let error = desk.confirm(target, &path, Secrets::Refused, |_| ()).await.err().expect("refused");
         assert!(matches!(error, DeskError::Data { .. }), "{}: {error}", path.display());
     }
+    // What somebody says is no secret comes as far as any other file: to the distance, or beyond.
+    for name in ["id_rsa", "notes.txt"] {
+        let confirmed = desk.confirm(target, &dir.path().join(name), Secrets::Allowed, |_| ()).await;
+        assert!(matches!(confirmed, Ok(_) | Err(DeskError::Miss { .. })), "{name}: {:?}", confirmed.err());
+    }
     let good = sample(&orders, 1);
-    let nowhere = desk.confirm(ObjectId([7; 32]), &good, |_| ()).await.err().expect("refused");
+    let nowhere = desk.confirm(ObjectId([7; 32]), &good, Secrets::Refused, |_| ()).await.err().expect("refused");
     assert!(matches!(nowhere, DeskError::NoTarget(_)), "{nowhere}");
     network.next_epoch().await;
-    let stale = desk.confirm(target, &good, |_| ()).await.err().expect("refused");
+    let stale = desk.confirm(target, &good, Secrets::Refused, |_| ()).await.err().expect("refused");
     assert!(matches!(stale, DeskError::Closed { .. }) && stale.to_string().contains("expired"), "{stale}");
     desk.close().await;
     assert!(network.executed(orders.address()).is_empty());

@@ -10,7 +10,7 @@ use somascope::{
     },
     engine::{
         Crash, CrashAt,
-        desk::{Desk, DeskError, Order, Settled, Trouble},
+        desk::{Desk, DeskError, Order, Secrets, Settled, Trouble},
     },
     primitives::{Address, Shannons},
 };
@@ -172,7 +172,7 @@ async fn a_submission_that_came_to_nothing_at_the_desk_is_not_taken_up_by_the_ne
 
     let relay = Relay::start(&network.devnet.rpc_url).await;
     let mut desk = Desk::open(config(&behind(&cut, relay.url()))).await.expect("the desk opens");
-    let offer = desk.confirm(target, &sample(&cut, 3), |_| ()).await.expect("a hit");
+    let offer = desk.confirm(target, &sample(&cut, 3), Secrets::Refused, |_| ()).await.expect("a hit");
     relay.cut();
     let error = desk.submit(offer).await.expect_err("the node is gone");
     assert_eq!(error.trouble(), Trouble::Unreachable, "{error}");

@@ -267,6 +267,7 @@ pub fn busy() -> Snapshot {
             day: rates(300, RateSeries::DAY, 40),
             memory: vec![DeviceMemory { device: "cpu".to_owned(), used: 612 << 20, budget: Some(4 << 30) }],
             resident_bytes: Some(1_480 << 20),
+            duplicates: 317,
             device: "cpu, 2 threads".to_owned(),
             rows_per_s: 22.2,
             bytes_per_s: 22_732.0,

@@ -23,7 +23,15 @@ pub enum Action {
     Jump(Pane),
     Models,
     Log,
+    Board,
     Approvals,
+    NextSection,
+    PreviousSection,
+    OlderEpoch,
+    NewerEpoch,
+    Inspect,
+    InspectorHex,
+    CloseInspector,
     NextPane,
     PreviousPane,
     Up,
@@ -69,8 +77,26 @@ pub enum Action {
 impl Action {
     /// Moves what is looked at: of use under a finger, not in a list of things to do.
     fn is_motion(self) -> bool {
-        use Action::{Back, Bottom, Down, Left, NextPane, PageDown, PageUp, PreviousPane, Right, Top, Up};
-        matches!(self, Back | NextPane | PreviousPane | Up | Down | Left | Right | PageUp | PageDown | Top | Bottom)
+        use Action::{
+            Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PreviousPane,
+            PreviousSection, Right, Top, Up,
+        };
+        matches!(
+            self,
+            Back | CloseInspector
+                | NextSection
+                | PreviousSection
+                | NextPane
+                | PreviousPane
+                | Up
+                | Down
+                | Left
+                | Right
+                | PageUp
+                | PageDown
+                | Top
+                | Bottom
+        )
     }
 }
 
@@ -115,6 +141,7 @@ const SCREENS: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
 ];
 
 /// Where the approvals are a key away.
@@ -127,6 +154,7 @@ const NOT_APPROVALS: &[Place] = &[
     Place::Pane(Pane::Rewards),
     Place::Models,
     Place::Log,
+    Place::Board,
 ];
 
 /// Screens that are left with Esc.
@@ -139,6 +167,7 @@ const INNER: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
 ];
 
 /// Screens with something to move in.
@@ -150,9 +179,15 @@ const MOVING: &[Place] = &[
     Place::Models,
     Place::Approvals,
     Place::Log,
+    Place::Board,
+    Place::Inspector,
     Place::Help,
 ];
 
+const BOARD: &[Place] = &[Place::Board];
+const INSPECTOR: &[Place] = &[Place::Inspector];
+/// Where a target or a model lies under the cursor.
+const SUBJECTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Pane(Pane::Map), Place::Models, Place::Board];
 const DASHBOARD: &[Place] = &[Place::Dashboard];
 const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map)];
 const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
@@ -312,6 +347,48 @@ pub const ACTIONS: &[ActionInfo] = &[
         "chart samples, tokens, evaluations, hits, device use",
         THROUGHPUT,
     ),
+    plain(
+        Action::NextSection,
+        "next-section",
+        "next section",
+        &[Tab, Right, Char('l')],
+        "the board's next question",
+        BOARD,
+    ),
+    quiet(
+        Action::PreviousSection,
+        "previous-section",
+        "previous section",
+        &[BackTab, Left, Char('h')],
+        "the board's question before",
+        BOARD,
+    ),
+    plain(Action::OlderEpoch, "older-epoch", "older", &[Char('[')], "the review of the epoch before", BOARD),
+    plain(Action::NewerEpoch, "newer-epoch", "newer", &[Char(']')], "the review of the epoch after", BOARD),
+    plain(
+        Action::Inspect,
+        "inspect",
+        "what lands here",
+        &[Char('i')],
+        "fetch and show public submissions near this target or model",
+        SUBJECTS,
+    ),
+    plain(
+        Action::InspectorHex,
+        "inspector-hex",
+        "text/hex",
+        &[Char('x')],
+        "show the data as text or as hex",
+        INSPECTOR,
+    ),
+    plain(
+        Action::CloseInspector,
+        "close-inspector",
+        "close",
+        &[Esc, Key::Backspace, Char('q'), Char('i')],
+        "close this; what is still on its way is given up",
+        INSPECTOR,
+    ),
     // Ways in and out.
     plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
     plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
@@ -357,7 +434,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "quit",
         &[Ctrl('c')],
         "settle what is in flight, then leave",
-        &[Place::Help, Place::Confirm, Place::Export],
+        &[Place::Help, Place::Inspector, Place::Confirm, Place::Export],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
     quiet(Action::Copy, "copy", "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
@@ -375,6 +452,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     ),
     quiet(Action::Jump(Pane::Rewards), "rewards", "rewards", &[Char('5')], "reward history, full screen", SCREENS),
     quiet(Action::Models, "models", "models", &[Char('6')], "the models in play", SCREENS),
+    quiet(Action::Board, "board", "board", &[Char('8')], "the board: who plays, gaps, who fills, reviews", SCREENS),
     quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", SCREENS),
     // Moving.
     quiet(Action::NextPane, "next-pane", "next", &[Tab], "focus the next pane", DASHBOARD),
@@ -418,7 +496,9 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_at_one_place() {
-        for place in SCREENS.iter().chain(&[Place::Help, Place::Confirm, Place::Export, Place::Settling]) {
+        for place in
+            SCREENS.iter().chain(&[Place::Help, Place::Inspector, Place::Confirm, Place::Export, Place::Settling])
+        {
             let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");

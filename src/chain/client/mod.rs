@@ -9,6 +9,7 @@ mod checks;
 mod claimable;
 mod clock;
 mod execution;
+mod filled;
 mod history;
 mod pages;
 mod preflight;
@@ -18,6 +19,7 @@ mod transport;
 
 pub use auxiliary::{advance_epoch, request_faucet, scoring_health};
 pub use claimable::ClaimableTarget;
+pub use filled::FilledTarget;
 pub use history::PastTransaction;
 pub use preflight::Preflight;
 pub use protocol::KNOWN_PROTOCOL;

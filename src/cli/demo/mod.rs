@@ -41,7 +41,7 @@ use crate::{
 #[derive(Args)]
 #[command(after_help = format!("Examples:\n  somascope demo\n  somascope demo --auto --data ~/notes\n  \
     somascope demo --headless --auto --epochs 4 --json\n\n{DATA_HELP}\n\n\
-    JSON of --headless --json, at the end: samples_scored, model_evaluations, hits, submitted, filled, claimed, balance_start_shannons, \
+    JSON of --headless --json, at the end: samples_scored, model_evaluations, duplicates, hits, submitted, filled, claimed, balance_start_shannons, \
     balance_end_shannons, rewards_shannons, fees_shannons, bonds_locked_start_shannons, bonds_locked_shannons, \
     bonds_forfeited_shannons, epochs, elapsed_s.\n\n\
     Exit codes: 0 ended as asked, everything settled; 1 cut short; 2 a file or option will not do; 4 a submission's outcome is not known \

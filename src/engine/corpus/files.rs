@@ -174,3 +174,54 @@ pub(super) fn read_at(path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8
     file.read_exact(&mut bytes)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, fs, os::unix::fs::symlink};
+
+    use super::*;
+    use crate::engine::corpus::Sampling;
+
+    #[test]
+    fn what_vanishes_or_shrinks_after_it_was_listed_is_told_once_and_the_rest_goes_on() {
+        const LEN: u64 = 40 << 10;
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["gone", "kept", "linked", "replaced", "short"];
+        let path = |name: &str| dir.path().join(name);
+        let listed = names.map(|name| {
+            fs::write(path(name), vec![name.as_bytes()[0]; LEN as usize]).unwrap();
+            ListedFile { path: path(name).into(), len: LEN, modified: (0, 0) }
+        });
+        let mut stream = FileStream::new(listed.into(), Rule::of(&Sampling::default()), Shelf::default());
+        for name in ["gone", "linked", "replaced"] {
+            fs::remove_file(path(name)).unwrap();
+        }
+        symlink("nowhere", path("linked")).unwrap();
+        // Nobody can read it as a file, whoever they are.
+        fs::create_dir(path("replaced")).unwrap();
+        File::options().write(true).open(path("short")).unwrap().set_len(20 << 10).unwrap();
+
+        let (mut report, mut read, mut counted) = (Report::default(), BTreeMap::new(), 0);
+        while let Next::Chunk(chunk) = stream.next(&mut report) {
+            counted += chunk.counted;
+            for (piece, bytes) in chunk.samples {
+                let name = piece.origin.path.file_name().unwrap().to_string_lossy().into_owned();
+                assert_eq!((bytes.len(), bytes[0]), (WINDOW, name.as_bytes()[0]));
+                *read.entry(name).or_insert(0) += 1;
+            }
+        }
+        // Spans of 16 windows, of which the short one has only the first whole.
+        assert_eq!(read, BTreeMap::from([("kept".into(), 40), ("short".into(), 16)]));
+        assert_eq!((counted, stream.remaining()), (5 * 40, 0), "nothing is waited for that does not come");
+        assert_eq!((report.skipped.unreadable, report.notices.len()), (4, 4), "each file once: {:?}", report.notices);
+        for (name, why) in [
+            ("gone", "it has gone since it was listed"),
+            ("linked", "it has gone since it was listed"),
+            ("replaced", "directory"),
+            ("short", "it has become shorter while it was read"),
+        ] {
+            let told = report.notices.iter().find(|told| told.contains(&format!("/{name}: ")));
+            assert!(told.is_some_and(|told| told.contains(why)), "{name}: {told:?}");
+        }
+    }
+}

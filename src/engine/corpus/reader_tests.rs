@@ -1,7 +1,7 @@
 use std::{fs, path::Path};
 
 use super::*;
-use crate::engine::corpus::{Format, SourceKind};
+use crate::engine::corpus::{Format, Pieces, SourceKind};
 
 /// Text in which no two windows are alike.
 fn noise(seed: u32, len: u32) -> Vec<u8> {
@@ -82,6 +82,26 @@ async fn near_duplicates_are_left_out_and_counted_unless_they_are_wanted() {
     let keep = Sampling { keep_near_duplicates: true, ..Sampling::default() };
     let pass = whole_pass(&mut spawn_with(vec![dir.path().into()], keep, Path::new("/nowhere"))).await;
     assert_eq!((pass.samples.len(), pass.skipped.near_duplicates), (5, 0));
+}
+
+#[tokio::test]
+async fn data_of_no_bytes_or_of_too_many_is_counted_and_data_up_to_the_limit_is_read() {
+    const MOST: u32 = 1 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    for len in [0, 1, 4999, 5000, 5001, MOST, MOST + 1] {
+        fs::write(dir.path().join(len.to_string()), noise(len, len)).unwrap();
+    }
+    for (max_bytes, lens, large) in
+        [(None, &[1, 4999, 5000, 5001, MOST][..], 1), (Some(5000), &[1, 4999, 5000], 3), (Some(1), &[1], 5)]
+    {
+        let keep = true;
+        let whole = Sampling { pieces: Pieces::Whole, max_bytes, keep_near_duplicates: keep, ..Sampling::default() };
+        let pass = whole_pass(&mut spawn_with(vec![dir.path().into()], whole, Path::new("/nowhere"))).await;
+        let mut found: Vec<u32> = pass.samples.iter().map(|sample| sample.bytes.len() as u32).collect();
+        found.sort_unstable();
+        assert_eq!(found, lens, "at most {max_bytes:?}");
+        assert_eq!((pass.skipped.empty, pass.skipped.large, pass.skipped.total()), (1, large, 1 + large));
+    }
 }
 
 #[tokio::test]

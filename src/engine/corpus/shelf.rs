@@ -52,6 +52,11 @@ impl Shelf {
         Self(Arc::new(Inner { allowed, stack: Some((dir.join("spool"), stack)), runtime, ..Inner::default() }))
     }
 
+    /// For one file that may become public whatever it looks like; `path`: canonical.
+    pub fn allowing(path: PathBuf) -> Self {
+        Self(Arc::new(Inner { allowed: vec![path], ..Inner::default() }))
+    }
+
     /// The objects of the Software Heritage archive. The error is for people.
     pub(super) fn archive(&self) -> Result<Arc<Archive>, String> {
         let (dir, spec) = self.0.stack.as_ref().ok_or("there is no place for contents from the network")?;

@@ -24,7 +24,7 @@ use crate::{
 };
 
 pub use claims::{Claimable, ClaimableKind, Whose};
-pub use submit::{Offer, check_data};
+pub use submit::{Offer, Secrets, check_data};
 
 /// Bounds every call to the node but the sending of transactions.
 const CALL: Duration = Duration::from_secs(20);

@@ -72,8 +72,16 @@ impl Offer {
     }
 }
 
+/// What becomes of a file that looks like a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrets {
+    Refused,
+    /// Somebody has said that this file may become public.
+    Allowed,
+}
+
 /// The bytes of a file that may become public: not empty, not too large, no key. Nothing is sent anywhere.
-pub fn check_data(path: &Path, max_size: u64) -> Result<(), DeskError> {
+pub fn check_data(path: &Path, max_size: u64, secrets: Secrets) -> Result<(), DeskError> {
     let refused = |why: String| DeskError::Data { path: path.into(), why };
     let about = std::fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     if !about.is_file() {
@@ -85,9 +93,10 @@ pub fn check_data(path: &Path, max_size: u64) -> Result<(), DeskError> {
     if about.len() > max_size {
         return Err(refused(format!("its {} bytes are more than the network's limit of {max_size}", about.len())));
     }
-    if corpus::looks_secret(path).map_err(|e| refused(e.to_string()))? {
+    if secrets == Secrets::Refused && corpus::looks_secret(path).map_err(|e| refused(e.to_string()))? {
         return Err(refused(
-            "it looks like a secret, by its name or because it holds a key or is packed, and an upload is public"
+            "it looks like a secret, by its name or because it holds a key or is packed, and an upload is public \
+             (`submit --allow-secret` overrules)"
                 .into(),
         ));
     }
@@ -101,12 +110,13 @@ impl Desk {
         &mut self,
         target: ObjectId,
         path: &Path,
+        secrets: Secrets,
         mut progress: impl FnMut(&str),
     ) -> Result<Offer, DeskError> {
         let client = &self.wallet.client;
         let (state, object, balance) =
             tokio::try_join!(client.epoch_state(), client.target(target), client.balance(self.address))?;
-        check_data(path, state.parameters.max_submission_data_size)?;
+        check_data(path, state.parameters.max_submission_data_size, secrets)?;
         let closed = |why: String| DeskError::Closed { target, why };
         match self.journal.live_row(target).await?.map(|submission| submission.row) {
             Some(row) if matches!(row.state, State::Filled | State::Claimable | State::Claimed | State::Forfeited) => {
@@ -153,12 +163,17 @@ impl Desk {
         let data = std::fs::read(path).map_err(refused)?;
         let len = u32::try_from(data.len())
             .map_err(|_| DeskError::Data { path: path.into(), why: "it is too large".into() })?;
-        let source = Source::file(path.canonicalize().map_err(refused)?.into(), 0, len, false);
+        let real = path.canonicalize().map_err(refused)?;
+        let shelf = match secrets {
+            Secrets::Refused => Shelf::default(),
+            Secrets::Allowed => Shelf::allowing(real.clone()),
+        };
+        let source = Source::file(real.into(), 0, len, false);
         progress(&format!("scoring {len} bytes with {} models", models.len()));
         let job = ConfirmJob {
             submission: SubmissionId(0),
             source: source.clone(),
-            shelf: Shelf::default(),
+            shelf,
             checksum: model::checksum(&data),
             target,
             epoch: object.generation_epoch,

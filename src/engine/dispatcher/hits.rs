@@ -31,9 +31,16 @@ pub(super) const UNSIGNED: [State; 5] =
     [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
 
 impl Dispatcher {
-    /// Lets rows go whose target is no longer open; nothing was signed for them.
+    /// Lets rows go whose target is no longer open, or whose data the network does not take (any more); nothing was signed for them.
     pub(super) async fn expire_rows(&mut self) -> Result<(), Halt> {
-        let Some(_) = self.chain.state else { return Ok(()) };
+        let Some(most) = self.most_bytes() else { return Ok(()) };
+        for id in self.rows.ids(&UNSIGNED, |live| live.submission.row.size_bytes > most) {
+            let Some(live) = self.rows.live.get(&id) else { continue };
+            let why =
+                format!("its {} bytes are more than the network's limit of {most}", live.submission.row.size_bytes);
+            self.candidates_due = true;
+            self.advance(id, Step::new(live.state(), State::Failed).noting(why)).await?;
+        }
         let chain = &self.chain;
         let gone = self.rows.ids(&UNSIGNED, |live| !chain.open.contains_key(&live.submission.row.target));
         for id in gone {
@@ -49,12 +56,17 @@ impl Dispatcher {
         Ok(())
     }
 
+    /// What a submission may have (`protocol.md §7.4`), once the chain has said it.
+    pub(super) fn most_bytes(&self) -> Option<u64> {
+        Some(self.chain.state.as_ref()?.parameters.max_submission_data_size)
+    }
+
     /// Journals the best candidates as rows, within the limits of what may wait.
     pub(super) async fn find_hits(&mut self) -> Result<(), Halt> {
         if !self.candidates_due || self.mode == Mode::ReadOnly || self.stopping.is_some() {
             return Ok(());
         }
-        let Some(state) = &self.chain.state else { return Ok(()) };
+        let (Some(state), Some(most)) = (&self.chain.state, self.most_bytes()) else { return Ok(()) };
         let found = self.rows.count(&[State::Found]);
         let waiting = self.rows.count(&[State::Found, State::Confirmed, State::AwaitingApproval]);
         let ahead = self.rows.count(&UNSIGNED);
@@ -70,7 +82,9 @@ impl Dispatcher {
         let mut choice: Vec<(i128, Costs, ObjectId, Candidate)> = Vec::new();
         for (id, standing) in &self.standings {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
-            let candidate = standing.candidates.iter().find(|c| !self.rows.has_failed(*id, c.checksum));
+            let is_wanted =
+                |c: &&Candidate| u64::from(c.source.len()) <= most && !self.rows.has_failed(*id, c.checksum);
+            let candidate = standing.candidates.iter().find(is_wanted);
             let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id)) else { continue };
             let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), target.reward);
             match self.policy.judge(&costs, self.committed) {

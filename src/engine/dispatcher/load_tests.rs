@@ -9,7 +9,13 @@ use crate::{
         types::{SomaTensor, TargetStatus},
     },
     devnet::GenesisOptions,
-    engine::EngineConfig,
+    engine::{
+        EngineConfig,
+        corpus::{Reading, Sample, Source},
+        matching::Candidate,
+        scoring::{Fault, NotConfirmed, Scored},
+    },
+    model::Score,
 };
 
 const DIM: usize = 64;
@@ -76,11 +82,15 @@ fn state() -> EpochState {
 }
 
 async fn dispatcher(dir: &std::path::Path) -> Dispatcher {
+    dispatcher_with(dir, None).await
+}
+
+async fn dispatcher_with(dir: &std::path::Path, keypair: Option<Keypair>) -> Dispatcher {
     let config = EngineConfig {
         dir: dir.join("engine"),
         network_name: "devnet".into(),
         rpc_url: "http://127.0.0.1:9".into(),
-        keypair: None,
+        keypair,
         chain: None,
         policy: Policy::default(),
         store: None,
@@ -184,6 +194,115 @@ async fn a_copy_that_names_a_bad_place_does_not_keep_the_weights_away() {
     assert_eq!((first.url.as_str(), second.url.as_str()), ("http://127.0.0.1:9/bad", "http://127.0.0.1:9/none"));
     assert_eq!((first.id(), second.id()), (id, id));
     assert_eq!(dispatcher.chain.source(&MODEL, Some(&second)), Some(first));
+}
+
+fn sample(bytes: &[u8]) -> Sample {
+    let source = Source::file(std::path::Path::new("sample").into(), 0, bytes.len() as u32, false);
+    Sample { checksum: crate::model::checksum(bytes), source, bytes: bytes.into() }
+}
+
+fn candidate(sample: &Sample) -> Candidate {
+    let (checksum, source) = (sample.checksum, sample.source.clone());
+    Candidate { checksum, source, model: MODEL, distance: 0.1, z: 1.0, losses: vec![(MODEL, 1.0)] }
+}
+
+/// A dispatcher with one open target, whose one model is here, in its first pass.
+async fn in_a_pass(dir: &std::path::Path, state: EpochState, keypair: Option<Keypair>) -> (Dispatcher, Digest) {
+    let mut dispatcher = dispatcher_with(dir, keypair).await;
+    dispatcher.refreshed(refresh(state, vec![listed(1)])).await.unwrap();
+    let weights = dispatcher.pipeline.in_play[&MODEL];
+    dispatcher.pipeline.residents.insert(weights, pipeline::Residency::Ready);
+    // Nothing is read but what the test says, and nothing is scored.
+    dispatcher.scorers.pause(true);
+    dispatcher.scores_known(weights, vec![], vec![]);
+    (dispatcher, weights)
+}
+
+async fn read(dispatcher: &mut Dispatcher, sample: &Sample) {
+    dispatcher.reading(Reading::Sample { pass: 1, position: 1, sample: sample.clone() }).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sample_is_scored_once_while_the_library_holds_it_and_again_when_it_comes_by_after_it_has_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut dispatcher, weights) = in_a_pass(dir.path(), state(), None).await;
+    let (kept, unkept, failed) = (sample(b"kept"), sample(b"not kept"), sample(b"failed"));
+    let score = || Ok(Arc::new(Score { loss: 1.0, embedding: embedding(1) }));
+    let fault = || Err(Fault::Sample("too strange".into()));
+    for (sample, result) in [(&kept, score()), (&unkept, score()), (&failed, fault())] {
+        read(&mut dispatcher, sample).await;
+        assert_eq!(dispatcher.pipeline.in_scoring, 1);
+        read(&mut dispatcher, sample).await;
+        assert_eq!(dispatcher.pipeline.in_scoring, 1, "it is being scored");
+        let (checksum, source) = (sample.checksum, sample.source.clone());
+        let results = vec![(weights, result)];
+        dispatcher.scored(Scored::Sample { checksum, source, tokens: 1, results }).await.unwrap();
+        read(&mut dispatcher, sample).await;
+        assert_eq!(dispatcher.pipeline.in_scoring, 0, "it has been scored");
+    }
+    let (gone, unkept_pairs) = (vec![(weights, kept.checksum)], vec![(weights, unkept.checksum)]);
+    dispatcher.matched(Reply::Left { gone, unkept: unkept_pairs }).await.unwrap();
+    for (sample, again) in [(&unkept, 0), (&failed, 0), (&kept, 1)] {
+        read(&mut dispatcher, sample).await;
+        assert_eq!(dispatcher.pipeline.in_scoring, again);
+    }
+}
+
+#[tokio::test]
+async fn what_the_network_does_not_take_is_neither_scored_nor_offered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut state = state();
+    state.parameters.max_submission_data_size = 1000;
+    let (mut dispatcher, _) = in_a_pass(dir.path(), state.clone(), Some(Keypair::generate())).await;
+    let (large, most) = (sample(&[1; 1001]), sample(&[2; 1000]));
+    read(&mut dispatcher, &large).await;
+    assert_eq!((dispatcher.pipeline.in_scoring, dispatcher.pipeline.skipped()), (0, 1));
+    assert!(dispatcher.lines.iter().any(|line| line.text.contains("1000 bytes")), "it says why");
+    read(&mut dispatcher, &most).await;
+    assert_eq!(dispatcher.pipeline.in_scoring, 1);
+
+    // In the library since the network took more.
+    let standing = Standing { best_distance: Some(0.1), candidates: vec![candidate(&large), candidate(&most)] };
+    dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    let offered: Vec<_> =
+        dispatcher.rows.in_states(&[State::Found]).map(|(_, live)| live.submission.row.size_bytes).collect();
+    assert_eq!(offered, [1000]);
+
+    // And now it takes less.
+    state.parameters.max_submission_data_size = 999;
+    dispatcher.refreshed(refresh(state, vec![listed(1)])).await.unwrap();
+    dispatcher.expire_rows().await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    assert_eq!(dispatcher.rows.in_states(&hits::UNSIGNED).count(), 0);
+    let row = dispatcher.rows.recent().next().unwrap();
+    assert_eq!(row.state, State::Failed);
+    assert!(row.note.as_deref().is_some_and(|note| note.contains("limit of 999")), "{:?}", row.note);
+}
+
+#[tokio::test]
+async fn a_hit_whose_file_has_gone_fails_with_a_word_and_the_next_candidate_takes_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut dispatcher, _) = in_a_pass(dir.path(), state(), Some(Keypair::generate())).await;
+    let both = [sample(b"gone"), sample(b"still there")];
+    let candidates = both.each_ref().map(candidate).to_vec();
+    let standing = Standing { best_distance: Some(0.1), candidates };
+    dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    let found = |dispatcher: &Dispatcher| {
+        let rows = dispatcher.rows.in_states(&[State::Found]);
+        rows.map(|(id, live)| (id, live.submission.row.checksum)).collect::<Vec<_>>()
+    };
+    let first = found(&dispatcher);
+    assert_eq!(first.iter().map(|(_, of)| *of).collect::<Vec<_>>(), [both[0].checksum]);
+    let cause = std::io::ErrorKind::NotFound.into();
+    let gone = NotConfirmed::Unreadable { file: "sample".into(), cause };
+    dispatcher.confirmation(first[0].0, Err(gone)).await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    assert_eq!(found(&dispatcher).iter().map(|(_, of)| *of).collect::<Vec<_>>(), [both[1].checksum]);
+    let row = dispatcher.rows.recent().find(|row| row.id == first[0].0).unwrap();
+    assert_eq!(row.state, State::Failed);
+    assert!(row.note.as_deref().is_some_and(|note| note.contains("cannot be read again")), "{:?}", row.note);
 }
 
 #[tokio::test]

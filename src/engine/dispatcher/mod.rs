@@ -4,11 +4,13 @@
 //! does everything that has become possible ([`Dispatcher::act`]). Executors are told what to do and report back; nobody
 //! else writes to the journal, and nothing is decided elsewhere.
 
+mod board;
 mod chain_view;
 mod claims;
 mod files;
 mod health;
 mod hits;
+mod known;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
@@ -37,6 +39,7 @@ use tokio::{
 use super::{
     Policy,
     backoff::Backoff,
+    board::{Board, Fact, Inspector},
     corpus::{Reader, Shelf},
     journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
@@ -49,7 +52,8 @@ use super::{
 };
 use crate::{
     api::{
-        Command, Event, Level, LogLine, Mode, RewardsView, ServerName, Snapshot, SubmissionId, SubmissionState as State,
+        BoardView, Command, Event, Finds, Inspection, Level, LogLine, Mode, MoneyLeft, RewardsView, ServerName,
+        Snapshot, SubmissionId, SubmissionState as State,
     },
     chain::{
         client::{CheckpointInfo, Client, ClientError},
@@ -92,6 +96,7 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Exported(Result<String, String>),
+    Inspected { number: u64, inspection: Inspection },
     Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
 }
 
@@ -123,6 +128,7 @@ struct Dispatcher {
     shelf: Shelf,
     scorers: Scorers,
     matcher: Matcher,
+    board: Board,
     weights: Residents,
     /// For scoring services, which must be told it.
     dim: EmbeddingDim,
@@ -160,6 +166,12 @@ struct Dispatcher {
     survey_due: bool,
     survey: Survey,
     map: Map,
+    board_view: Arc<BoardView>,
+    money_left: MoneyLeft,
+    /// What others left to be claimed, when the list was last read.
+    finds: Option<Finds>,
+    inspector: Inspector,
+    inspection: Option<Arc<Inspection>>,
     meter: Meter,
     /// `None`: the history of throughput is not kept, which was told.
     meter_file: Option<meter::Store>,
@@ -195,6 +207,7 @@ impl Dispatcher {
             // An error would only say that the thread panicked.
             let _ = tokio::task::spawn_blocking(|| file.close()).await;
         }
+        self.board.close().await;
         self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
     }
@@ -220,6 +233,7 @@ impl Dispatcher {
                 Some(news) = self.watch.news.recv() => self.news(news).await?,
                 1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
+                Some(news) = self.board.news.recv() => self.board_news(news).await?,
                 _ = tick.tick() => self.on_tick().await?,
                 _ = second.tick() => self.on_second().await?,
                 Some(reading) = self.reader.readings.recv(), if wants_samples => self.reading(reading).await?,
@@ -275,8 +289,13 @@ impl Dispatcher {
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
             Command::History { before } => self.tell_history(before).await,
             Command::Export { what, format } => self.export(what, format).await,
+            Command::Inspect(of) => {
+                self.inspect(of);
+                Ok(())
+            }
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
+                self.inspector.stop();
                 self.scorers.pause(true);
                 // Models take long: what they have said of samples that are not done is kept.
                 let known = self.scorers.clear_search();
@@ -295,6 +314,10 @@ impl Dispatcher {
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
             Done::Exported(result) => self.exported(result).await,
+            Done::Inspected { number, inspection } => {
+                self.inspected(number, inspection);
+                Ok(())
+            }
             Done::Fitted { projection, weights, epoch, points } => {
                 self.map.fitted(projection, weights, epoch, points);
                 self.place_samples();
@@ -348,6 +371,7 @@ impl Dispatcher {
             return Ok(());
         }
         self.heard(ServerName::Checkpoints);
+        self.board_checkpoint(&checkpoint);
         let changes = self.chain.checkpoint(&checkpoint);
         self.targets_gone(&changes.deleted, &checkpoint.transactions);
         self.apply(changes).await
@@ -380,14 +404,20 @@ impl Dispatcher {
             self.committed_due = true;
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
+        if changes.models || changes.new_epoch.is_some() {
+            self.board_epoch().await?;
+        }
         if !changes.closed.is_empty() {
             for id in &changes.closed {
                 self.standings.remove(id);
             }
+            let (targets, newest_epoch) = (changes.closed.clone(), self.chain.newest_epoch);
+            self.board.tell(Fact::Closed { targets, newest_epoch });
             self.matcher.ask(Ask::Closed(changes.closed));
             self.candidates_due = true;
             self.dirty = true;
         }
+        self.board_opened(&changes.opened);
         let spec = |id: &ObjectId| self.chain.spec(id);
         let opened: Vec<_> = match changes.models {
             true => self.chain.open.keys().filter_map(spec).collect(),
@@ -409,6 +439,8 @@ impl Dispatcher {
     async fn matched(&mut self, reply: Reply) -> Result<(), Halt> {
         match reply {
             Reply::Standings(standings) => {
+                let nearest = standings.iter().map(|(id, standing)| (*id, standing.nearest.clone()));
+                self.board.tell(Fact::Nearest(nearest.collect()));
                 for (id, standing) in standings {
                     let Some(target) = self.chain.open.get(&id) else { continue };
                     let is_hit = standing.best_distance.is_some_and(|distance| distance <= target.threshold);
@@ -422,9 +454,11 @@ impl Dispatcher {
             }
             Reply::Survey { weights, wins, chosen } => {
                 self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
+                self.board_wins();
                 self.place_samples();
             }
-            Reply::Known { weights, samples } => self.scores_known(weights, samples),
+            Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
+            Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Trouble(text) => self.log(Level::Warning, text).await?,
         }
         Ok(())
@@ -434,6 +468,7 @@ impl Dispatcher {
         if self.rewards_due {
             self.rewards_due = false;
             self.rewards = Arc::new(self.journal.rewards().await?);
+            self.board_sums(self.rewards.clone()).await?;
             self.dirty = true;
         }
         let heard_since = self.published_at.is_none_or(|at| at.elapsed() >= HEARTBEAT)
@@ -465,6 +500,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;
         Ok(())

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Done, Halt, chain_view::id_of};
+use super::{Dispatcher, Done, Halt, chain_view::id_of, known::Known};
 use crate::{
     api::Level,
     engine::{
@@ -16,6 +16,7 @@ use crate::{
         corpus::{Reading, Skipped, Source},
         matching::{Ask, ScoredSample},
         scoring::{Fault, ScoreJob, Scored, WeightsSpec},
+        snapshot::halved,
     },
     model::{Placement, Score},
     primitives::{Digest, ObjectId},
@@ -43,8 +44,7 @@ pub(super) struct Pipeline {
     specs: HashMap<Digest, Arc<WeightsSpec>>,
     /// Of weights that are here and that no device can use.
     broken: HashMap<Digest, Backoff>,
-    /// Weights → samples scored with them, failures included.
-    scored: HashMap<Digest, HashSet<Digest>>,
+    pub known: Known,
     pass: Option<Pass>,
     /// Since when there is something to score with that the pass at work does not use.
     held_back: Option<Instant>,
@@ -65,20 +65,21 @@ struct Pass {
     samples: Option<u64>,
     position: u64,
     skipped: Skipped,
+    /// Samples that the network would not take.
+    too_large: u64,
 }
 
 impl Pipeline {
     /// Ready to score: weights are here, and earlier scores known.
     fn ready(&self) -> Vec<Arc<WeightsSpec>> {
         let weights: HashSet<&Digest> = self.in_play.values().collect();
-        let known = weights.into_iter().filter(|weights| self.scored.contains_key(*weights));
+        let known = weights.into_iter().filter(|weights| self.known.is_told(weights));
         known.filter_map(|weights| self.resident(weights)).collect()
     }
 
     /// Whether a sample is neither scored with these weights nor about to be.
     fn lacks(&self, sample: Digest, weights: Digest) -> bool {
-        let scored = self.scored.get(&weights).is_some_and(|scored| scored.contains(&sample));
-        !scored && !self.asked.contains(&(sample, weights))
+        !self.known.has(weights, sample) && !self.asked.contains(&(sample, weights))
     }
 
     pub fn resident(&self, weights: &Digest) -> Option<Arc<WeightsSpec>> {
@@ -99,7 +100,12 @@ impl Pipeline {
     }
 
     pub fn skipped(&self) -> u64 {
-        self.pass.as_ref().map_or(0, |pass| pass.skipped.total())
+        self.pass.as_ref().map_or(0, |pass| pass.skipped.total() + pass.too_large)
+    }
+
+    /// Samples that the reading at work has left out because they, or nearly they, came before.
+    pub fn duplicates(&self) -> u64 {
+        self.pass.as_ref().map_or(0, |pass| pass.skipped.duplicates + pass.skipped.near_duplicates)
     }
 
     pub fn remaining(&self) -> Option<u64> {
@@ -142,7 +148,7 @@ impl Dispatcher {
         self.pipeline.in_play = in_play;
         let registered: Vec<Digest> = active.values().copied().collect();
         self.pipeline.residents.retain(|weights, _| registered.contains(weights));
-        self.pipeline.scored.retain(|weights, _| registered.contains(weights));
+        self.pipeline.known.keep_weights(&registered);
         self.pipeline.specs.retain(|weights, _| registered.contains(weights));
         self.pipeline.asked.retain(|(_, weights)| registered.contains(weights));
         let done = self.scorers.forget(|weights| !registered.contains(weights));
@@ -206,10 +212,16 @@ impl Dispatcher {
     }
 
     /// What need not be scored under these weights.
-    pub(super) fn scores_known(&mut self, weights: Digest, scored: Vec<Digest>) {
-        self.pipeline.scored.entry(weights).or_default().extend(scored);
+    pub(super) fn scores_known(&mut self, weights: Digest, held: Vec<Digest>, failed: Vec<Digest>) {
+        self.pipeline.known.tell(weights, held, failed);
         self.survey_due = true;
         self.start_pass_if_due();
+    }
+
+    /// What made room in the library is scored again if it comes by again; what found none there is not.
+    pub(super) fn scores_left(&mut self, gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)>) {
+        gone.into_iter().for_each(|(weights, sample)| self.pipeline.known.leave(weights, sample));
+        unkept.into_iter().for_each(|(weights, sample)| self.pipeline.known.pass_over(weights, sample));
     }
 
     /// Reads the corpus (again) when every model in play is either here or known to fail, and one is here that the pass
@@ -219,7 +231,7 @@ impl Dispatcher {
         let pipeline = &mut self.pipeline;
         let undecided = |weights: &Digest| match pipeline.residents.get(weights) {
             None | Some(Residency::Loading) => true,
-            Some(Residency::Ready) => !pipeline.scored.contains_key(weights),
+            Some(Residency::Ready) => !pipeline.known.is_told(weights),
             Some(Residency::Failed { .. }) => false,
         };
         let is_undecided = pipeline.in_play.values().any(undecided);
@@ -233,10 +245,12 @@ impl Dispatcher {
         }
         pipeline.held_back = None;
         let number = self.reader.start_pass();
-        pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped: Skipped::default() });
+        let skipped = Skipped::default();
+        pipeline.pass = Some(Pass { number, weights: ready, samples: None, position: 0, skipped, too_large: 0 });
     }
 
     pub(super) async fn reading(&mut self, reading: Reading) -> Result<(), Halt> {
+        let most = self.most_bytes().unwrap_or(u64::MAX);
         let Some(pass) = &mut self.pipeline.pass else { return Ok(()) };
         match reading {
             Reading::Listed { pass: number, samples, skipped } if number == pass.number => {
@@ -248,6 +262,12 @@ impl Dispatcher {
             }
             Reading::Sample { pass: number, position, sample } if number == pass.number => {
                 pass.position = position;
+                self.dirty = true;
+                if sample.bytes.len() as u64 > most {
+                    pass.too_large += 1;
+                    let text = format!("samples of more than {most} bytes are passed over: the network takes no more");
+                    return self.log_quietly(Level::Warning, text).await;
+                }
                 let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.id());
                 let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
                 if !models.is_empty() {
@@ -301,6 +321,16 @@ impl Dispatcher {
         self.log_quietly(level, text).await
     }
 
+    async fn scorer_limit(&mut self, name: String, before: Option<usize>, rows: Option<usize>) -> Result<(), Halt> {
+        self.dirty = true;
+        let (level, text) = match rows {
+            Some(rows) if before.is_none_or(|before| rows < before) => (Level::Warning, halved(rows)),
+            Some(rows) => (Level::Info, format!("batch of {rows} rows again")),
+            None => (Level::Info, "batches of full size again: there is memory".to_owned()),
+        };
+        self.log_quietly(level, format!("{name}: {text}")).await
+    }
+
     /// A sample without a score: what weights are to blame for is told once for them, not for each sample.
     async fn sample_failed(&mut self, weights: Digest, source: &Source, why: Fault) -> Result<(), Halt> {
         self.pipeline.failures += 1;
@@ -316,21 +346,26 @@ impl Dispatcher {
         match scored {
             Scored::Confirmation { submission, result } => self.confirmation(submission, result).await,
             Scored::Broken { weights, why } => self.weights_broken(weights, why).await,
+            Scored::Limit { name, before, rows } => self.scorer_limit(name, before, rows).await,
             Scored::Scorer { name, trouble } => self.scorer_news(name, trouble).await,
             Scored::Sample { checksum, source, tokens, results } => {
                 self.pipeline.in_scoring = self.pipeline.in_scoring.saturating_sub(1);
-                self.meter.count(results.len() as u64, tokens);
+                // Without results it was let go: nobody could score it.
+                if !results.is_empty() {
+                    self.meter.count(results.len() as u64, tokens);
+                }
                 let mut scores: Vec<(Digest, Arc<Score>)> = Vec::with_capacity(results.len());
                 let mut failures = Vec::new();
                 for (weights, result) in results {
                     self.pipeline.asked.remove(&(checksum, weights));
-                    // Also what failed: it would fail again.
-                    if let Some(scored) = self.pipeline.scored.get_mut(&weights) {
-                        scored.insert(checksum);
-                    }
                     match result {
-                        Ok(score) => scores.push((weights, score)),
+                        Ok(score) => {
+                            self.pipeline.known.hold(weights, checksum);
+                            scores.push((weights, score));
+                        }
                         Err(why) => {
+                            // It would fail again.
+                            self.pipeline.known.pass_over(weights, checksum);
                             // What the device or the weights are to blame for may go well another time.
                             if let Fault::Sample(why) = &why {
                                 failures.push((weights, why.clone()));

@@ -67,6 +67,8 @@ impl Dispatcher {
             network: self.network_view(),
             wallet: self.wallet_view(),
             map: share(&last.map, self.map_view(&targets, &colours)),
+            board: self.board_view.clone(),
+            inspection: self.inspection.clone(),
             targets: share(&last.targets, targets),
             models: share(&last.models, models),
             throughput: self.throughput_view(),
@@ -236,6 +238,7 @@ impl Dispatcher {
             day: self.meter.day.clone(),
             memory: self.memory(),
             resident_bytes: self.meter.resident_bytes,
+            duplicates: self.pipeline.duplicates(),
             rows_per_s: scorers.iter().map(|scorer| scorer.rows_per_s).sum(),
             bytes_per_s: scorers.iter().map(|scorer| scorer.bytes_per_s).sum(),
             stages: Stages {

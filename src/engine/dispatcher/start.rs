@@ -25,13 +25,14 @@ use super::{
 };
 use crate::{
     api::{
-        EngineHandle, Level, MapView, Mode, NetworkView, RewardsView, ServerName, Snapshot, SubmissionState as State,
-        ThroughputView, WalletView,
+        BoardView, EngineHandle, Level, MapView, Mode, MoneyLeft, NetworkView, RewardsView, ServerName, Snapshot,
+        SubmissionState as State, ThroughputView, WalletView,
     },
     chain::client::Client,
     engine::{
         EngineConfig, EngineError,
         backoff::Backoff,
+        board::{Board, Inspector},
         corpus::{self, Reader, Shelf},
         journal::{Journal, Outcome},
         matching::Matcher,
@@ -139,6 +140,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
             config.library_bytes,
         )
         .map_err(EngineError::Thread)?,
+        board: Board::spawn(&config.dir, address).map_err(EngineError::Thread)?,
         shelf,
         weights,
         dim,
@@ -150,6 +152,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         rewards: Arc::new(journal.rewards().await?),
         keypair,
         address,
+        inspector: Inspector::new(client.clone(), is_here(&rpc_url)),
         client,
         journal,
         done,
@@ -182,6 +185,10 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         meter: Meter::new(rollup),
         meter_file,
         devices,
+        board_view: Arc::new(BoardView::default()),
+        money_left: MoneyLeft::default(),
+        finds: None,
+        inspection: None,
         quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
@@ -333,6 +340,8 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
         targets: Arc::default(),
         models: Arc::default(),
         map: Arc::new(MapView::default()),
+        board: Arc::default(),
+        inspection: None,
         throughput: ThroughputView::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),

@@ -1,9 +1,11 @@
 //! What was rebuilt from the chain, kept so that a node which forgets takes nothing from us.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 
-use super::{Journal, JournalError, Submission};
-use crate::engine::history::Past;
+use super::{Journal, JournalError, Submission, submissions::amount};
+use crate::{engine::history::Past, primitives::Shannons};
 
 impl Journal {
     /// Every transaction that an earlier walk has found. One of another version of this program that is not understood is
@@ -35,6 +37,19 @@ impl Journal {
             }
             disk.commit()?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Bonds that were put on the targets that we filled in each epoch, whatever became of them.
+    pub async fn bonds_by_epoch(&self) -> Result<BTreeMap<u64, Shannons>, JournalError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT epoch, sum(bond) FROM submissions
+                 WHERE state IN ('filled', 'claimable', 'claimed', 'forfeited') GROUP BY epoch",
+            )?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, amount(row, 1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

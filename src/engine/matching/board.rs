@@ -16,7 +16,7 @@ use super::{
     Library, Standing, TargetSpec,
     library::ScoredSample,
     shelf::Shelf,
-    standing::{CANDIDATES_KEPT, Candidate, Rank, is_hit},
+    standing::{CANDIDATES_KEPT, Candidate, Nearest, Rank, is_hit},
 };
 use crate::{
     model,
@@ -91,7 +91,9 @@ impl Board {
         if standing.candidates.iter().any(|held| held.checksum == candidate.checksum) {
             return false;
         }
-        standing.add(candidate.rank(), spec, self.min_margin, || Some(candidate))
+        let nearest =
+            || Nearest { distance: candidate.distance, model: candidate.model, source: candidate.source.clone() };
+        standing.add(candidate.rank(), spec, self.min_margin, nearest, || Some(candidate.clone()))
     }
 
     pub fn close(&mut self, target: &ObjectId) {
@@ -150,7 +152,8 @@ impl Board {
                     let rank = entry.rank(model::cosine_distance(&entry.embedding, &open.spec.embedding));
                     let spec = &open.spec;
                     let candidate = || Some(entry.candidate(spec, rank.distance));
-                    if open.standing.add(rank, spec, self.min_margin, candidate) {
+                    let nearest = || entry.nearest(spec, rank.distance);
+                    if open.standing.add(rank, spec, self.min_margin, nearest, candidate) {
                         changed.insert(*id);
                     }
                 }
@@ -247,6 +250,10 @@ impl<'a> Entry<'a> {
         Rank { len: self.sample.source.len(), distance, checksum: self.sample.checksum }
     }
 
+    fn nearest(&self, target: &TargetSpec, distance: f32) -> Nearest {
+        Nearest { distance, model: target.models[self.winner].0, source: self.sample.source.clone() }
+    }
+
     fn candidate(&self, target: &TargetSpec, distance: f32) -> Candidate {
         Candidate {
             checksum: self.sample.checksum,
@@ -312,7 +319,11 @@ fn survey(
     let standing = |(at, target): (usize, &TargetSpec)| {
         let seen: Vec<(f32, Seen)> =
             rows.iter().enumerate().map(|(row, seen)| (distances[row * targets.len() + at], *seen)).collect();
-        let best_distance = least(&seen, band, |row| exact(row, target));
+        let best = least(&seen, band, |row| exact(row, target));
+        let nearest = best.and_then(|(distance, row)| {
+            let source = library.source(row.number)?;
+            Some(Nearest { distance, model: target.models[row.winner].0, source })
+        });
         let mut candidates: Vec<(Rank, Seen)> = Vec::new();
         for (rank, row) in in_order(library, &seen, target.threshold - min_margin + 2.0 * band) {
             let best_case = Rank { distance: rank.distance - band, ..rank };
@@ -341,20 +352,21 @@ fn survey(
                 losses: losses.collect(),
             })
         });
-        Standing { best_distance, candidates: candidates.collect() }
+        Standing { best_distance: best.map(|(distance, _)| distance), nearest, candidates: candidates.collect() }
     };
     targets.iter().enumerate().map(standing).collect()
 }
 
-/// The least exact distance. Only rows that could have it are asked for theirs.
-fn least(seen: &[(f32, Seen)], band: f32, mut exact: impl FnMut(Seen) -> Option<f32>) -> Option<f32> {
+/// The least exact distance, and whose it is. Only rows that could have it are asked for theirs.
+fn least(seen: &[(f32, Seen)], band: f32, mut exact: impl FnMut(Seen) -> Option<f32>) -> Option<(f32, Seen)> {
     let mut floor = f32::NEG_INFINITY;
     loop {
         let above = || seen.iter().filter(|(distance, _)| *distance > floor);
         let nearest = above().map(|(distance, _)| *distance).min_by(f32::total_cmp)?;
         let reach = nearest + 2.0 * band;
-        let exact = above().filter(|(distance, _)| *distance <= reach).filter_map(|(_, row)| exact(*row));
-        if let Some(best) = exact.min_by(f32::total_cmp) {
+        let near = above().filter(|(distance, _)| *distance <= reach);
+        let exact = near.filter_map(|(_, row)| Some((exact(*row)?, *row)));
+        if let Some(best) = exact.min_by(|a, b| a.0.total_cmp(&b.0)) {
             return Some(best);
         }
         // All of them were damaged.

@@ -31,6 +31,10 @@ const ROW_OVERHEAD: u64 = 256;
 const GROWTH: usize = 64;
 /// Samples that leave together when the library is full, and rows that are moved together.
 const BATCH: usize = 64;
+/// Bytes of the limit for each failure that is remembered; one takes about 150.
+const BYTES_A_FAILURE: u64 = 32 << 10;
+const LEAST_FAILURES: u64 = 64;
+const MOST_FAILURES: u64 = 64 << 10;
 /// Weights that are in no registry for so long are not coming back. A node that lags or flaps brings them back sooner.
 const GRACE_MS: u64 = 3600 * 1000;
 
@@ -88,6 +92,8 @@ pub(in crate::engine) struct Library {
     synced: u64,
     /// What somebody should know.
     troubles: Vec<String>,
+    /// (weights, sample) of rows that are no longer here.
+    left: Vec<(Digest, Digest)>,
     _lock: File,
 }
 
@@ -115,11 +121,16 @@ impl Library {
             written: 0,
             synced: 0,
             troubles: aside.into_iter().collect(),
+            left: Vec::new(),
             _lock: lock,
         };
         library.take_up(contents)?;
         library.remove_strays();
         library.fit()?;
+        let most = library.most_failures();
+        library.store.change(|change| change.bound_failures(most))?;
+        // Nobody knew that they were here.
+        library.left.clear();
         Ok(library)
     }
 
@@ -203,6 +214,16 @@ impl Library {
         std::mem::take(&mut self.troubles)
     }
 
+    /// What was here and no longer is since the last call: (weights, sample).
+    pub fn left(&mut self) -> Vec<(Digest, Digest)> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Failures that are remembered: their part of the disk is small beside that of the rows.
+    fn most_failures(&self) -> u64 {
+        (self.limit_bytes / BYTES_A_FAILURE).clamp(LEAST_FAILURES, MOST_FAILURES)
+    }
+
     /// Keeps new scores of new or known samples, and their failures. What is not admitted (an embedding that half precision cannot hold)
     /// counts as a failure. An error keeps none of them.
     pub fn add(&mut self, scored: &[ScoredSample]) -> Outcome {
@@ -259,6 +280,7 @@ impl Library {
         };
         let touches: BTreeMap<usize, u64> = kept.iter().map(|at| (*at, self.written + 1 + *at as u64)).collect();
         self.written += scored.len() as u64;
+        let most_failures = self.most_failures();
         let ids = self.store.change(|change| {
             let mut ids = HashMap::new();
             for (at, touched) in &touches {
@@ -271,6 +293,9 @@ impl Library {
             }
             for (weights, checksum, why) in &failures {
                 change.failure(*weights, *checksum, why)?;
+            }
+            if !failures.is_empty() {
+                change.bound_failures(most_failures)?;
             }
             Ok(ids)
         })?;
@@ -434,6 +459,8 @@ impl Library {
         self.store.change(|change| ids.iter().try_for_each(|id| change.drop_sample(*id)))?;
         for number in numbers {
             if let Some(sample) = self.samples[*number as usize].take() {
+                let held = self.shelves.values().filter(|shelf| shelf.slot(*number).is_some());
+                self.left.extend(held.map(|shelf| (shelf.weights, sample.checksum)));
                 self.by_checksum.remove(&sample.checksum);
                 self.order.remove(&sample.touched);
                 self.unused.push(*number);
@@ -471,6 +498,8 @@ impl Library {
                 shelf.gone_at_ms = gone;
             }
         }
+        let shelved = |weights: &Digest| self.shelves.contains_key(weights);
+        self.store.change(|change| change.drop_failures(|weights| !kept.contains(weights) && !shelved(weights)))?;
         self.remove_gone(now_ms)
     }
 
@@ -494,14 +523,21 @@ impl Library {
         Ok(())
     }
 
-    /// Samples that need not be scored under these weights: they are here, or have failed.
-    pub fn known(&self, weights: Digest) -> Outcome<Vec<Digest>> {
-        let mut known = self.store.failed(weights)?;
-        if let Some(shelf) = self.shelves.get(&weights) {
-            let held = self.order.values().filter(|number| shelf.slot(**number).is_some());
-            known.extend(held.filter_map(|number| Some(self.sample(*number)?.checksum)));
-        }
-        Ok(known)
+    /// Samples that have scores under these weights.
+    pub fn held(&self, weights: Digest) -> Vec<Digest> {
+        let Some(shelf) = self.shelves.get(&weights) else { return Vec::new() };
+        let held = self.order.values().filter(|number| shelf.slot(**number).is_some());
+        held.filter_map(|number| Some(self.sample(*number)?.checksum)).collect()
+    }
+
+    pub fn holds(&self, weights: &Digest, sample: &Digest) -> bool {
+        let shelf = self.shelves.get(weights);
+        shelf.zip(self.find(sample)).is_some_and(|(shelf, number)| shelf.slot(number).is_some())
+    }
+
+    /// Samples that would fail again under these weights, as far as they are remembered.
+    pub fn failed(&self, weights: Digest) -> Outcome<Vec<Digest>> {
+        Ok(self.store.failed(weights)?)
     }
 
     #[cfg(test)]
@@ -552,15 +588,16 @@ impl Library {
 
     /// A row that is not what was written: its sample is scored again.
     pub fn forget_row(&mut self, weights: Digest, number: u32) -> Outcome {
-        let (Some(id), Some(shelf)) = (self.sample(number).map(|sample| sample.id), self.shelves.get(&weights)) else {
+        let (Some(sample), Some(shelf)) = (self.sample(number), self.shelves.get(&weights)) else {
             return Ok(());
         };
-        let shelf_id = shelf.id;
+        let (id, checksum, shelf_id) = (sample.id, sample.checksum, shelf.id);
         self.store.change(|change| change.drop_row(id, shelf_id))?;
         if let Some(shelf) = self.shelves.get_mut(&weights) {
             shelf.remove(number);
+            self.left.push((weights, checksum));
         }
-        self.troubles.push("a row of the library was damaged; its sample is scored again".into());
+        self.troubles.push("a row of the library was damaged; its sample is scored again when it comes by".into());
         Ok(())
     }
 }

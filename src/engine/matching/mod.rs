@@ -21,7 +21,7 @@ use crate::primitives::{Digest, ObjectId};
 pub(super) use board::Board;
 pub use compose::Compose;
 pub(super) use library::{Library, ScoredSample};
-pub(super) use standing::{Candidate, Standing};
+pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};
 
 /// Where the library is, below an engine's directory.

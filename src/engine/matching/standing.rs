@@ -1,7 +1,9 @@
 //! What our samples are worth for one target: the least distance, and the few that hit.
 
+use std::path::Path;
+
 use crate::{
-    engine::corpus::Source,
+    engine::corpus::{Record, Source},
     primitives::{Digest, ObjectId},
 };
 
@@ -23,11 +25,43 @@ pub(in crate::engine) struct Candidate {
     pub losses: Vec<(ObjectId, f32)>,
 }
 
+/// The sample of ours that is nearest to a target, under the model that wins for it.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::engine) struct Nearest {
+    pub distance: f32,
+    pub model: ObjectId,
+    pub source: Source,
+}
+
+impl Nearest {
+    /// What kind of data it is, by the ending of its file's name.
+    pub fn kind(&self) -> String {
+        let [piece] = self.source.pieces() else { return "composition".into() };
+        match piece.origin.path.extension().and_then(|ending| ending.to_str()) {
+            Some(ending) if ending.len() <= LONGEST_ENDING => ending.to_lowercase(),
+            _ => "no ending".into(),
+        }
+    }
+
+    /// Where it is from: the file of a record, the folder of a file.
+    pub fn place(&self) -> String {
+        let Some(origin) = self.source.pieces().first().map(|piece| &piece.origin) else { return String::new() };
+        let of_records = matches!(origin.record, Some(Record::Line { .. } | Record::Row { .. }));
+        let named = if of_records { Some(&*origin.path) } else { origin.path.parent() };
+        named.and_then(Path::file_name).map_or_else(|| ".".into(), |name| name.to_string_lossy().into_owned())
+    }
+}
+
+/// Longer ones are parts of names.
+const LONGEST_ENDING: usize = 12;
+
 /// What the library has for a target.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::engine) struct Standing {
     /// Least distance among our samples.
     pub best_distance: Option<f32>,
+    /// The sample that has it.
+    pub nearest: Option<Nearest>,
     /// Best first.
     pub candidates: Vec<Candidate>,
 }
@@ -84,6 +118,7 @@ impl Standing {
         rank: Rank,
         target: &TargetSpec,
         min_margin: f32,
+        nearest: impl FnOnce() -> Nearest,
         candidate: impl FnOnce() -> Option<Candidate>,
     ) -> bool {
         if !rank.distance.is_finite() {
@@ -92,6 +127,7 @@ impl Standing {
         let nearer = self.best_distance.is_none_or(|best| rank.distance < best);
         if nearer {
             self.best_distance = Some(rank.distance);
+            self.nearest = Some(nearest());
         }
         if !is_hit(rank.distance, target.threshold, min_margin) || !self.has_place_for(&rank) {
             return nearer;

@@ -14,6 +14,8 @@ const FILE: &str = "library.sqlite";
 /// `SLIB` in ASCII.
 const APPLICATION_ID: i64 = 0x534c_4942;
 const VERSION: i64 = 1;
+/// Characters of a failure's reason that are kept.
+const WHY: usize = 200;
 const SCHEMA: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE weights (
@@ -225,7 +227,27 @@ impl Change<'_> {
 
     pub fn failure(&self, weights: Digest, checksum: Digest, why: &str) -> Sql {
         let text = "INSERT OR REPLACE INTO failures (weights, checksum, why) VALUES (?1, ?2, ?3)";
+        let why: String = why.chars().take(WHY).collect();
         self.0.prepare_cached(text)?.execute(params![weights.0, checksum.0, why]).map(drop)
+    }
+
+    /// Forgets what is too many. By checksum, so that of a corpus with more the same ones stay known, and they do not push each other out.
+    pub fn bound_failures(&self, most: u64) -> Sql {
+        let count: u64 = self.0.query_row("SELECT count(*) FROM failures", [], |row| row.get(0))?;
+        if count <= most {
+            return Ok(());
+        }
+        let text = "DELETE FROM failures WHERE (weights, checksum) IN
+            (SELECT weights, checksum FROM failures ORDER BY checksum LIMIT ?1)";
+        self.0.execute(text, [count - most]).map(drop)
+    }
+
+    /// Forgets all failures under weights that are gone.
+    pub fn drop_failures(&self, gone: impl Fn(&Digest) -> bool) -> Sql {
+        let mut statement = self.0.prepare_cached("SELECT DISTINCT weights FROM failures")?;
+        let all: Vec<Digest> = statement.query_map([], |row| Ok(Digest(row.get(0)?)))?.collect::<Sql<_>>()?;
+        let mut gone = all.iter().filter(|weights| gone(weights));
+        gone.try_for_each(|w| self.0.execute("DELETE FROM failures WHERE weights = ?1", [w.0]).map(drop))
     }
 }
 

@@ -60,7 +60,7 @@ fn open(board: &mut Board, specs: Vec<TargetSpec>, library: &Library) -> Damaged
 }
 
 fn held(library: &Library, model: u8) -> Vec<Digest> {
-    library.known(weights(model)).unwrap()
+    library.held(weights(model))
 }
 
 prop_compose! {
@@ -344,14 +344,94 @@ fn what_failed_and_what_half_precision_cannot_hold_is_remembered_and_not_scored_
     library.add(&[huge, failed]).unwrap();
     drop(library);
     let library = Library::open(dir.path(), u64::MAX).unwrap();
-    let mut known = held(&library, 0);
-    known.sort_unstable();
+    let mut failed = library.failed(weights(0)).unwrap();
+    failed.sort_unstable();
     let mut wanted = [checksum(1), checksum(2)];
     wanted.sort_unstable();
-    assert_eq!(known, wanted);
-    assert_eq!((held(&library, 1), held(&library, 2)), (vec![checksum(1)], vec![checksum(1)]));
+    assert_eq!((failed, held(&library, 0)), (wanted.to_vec(), vec![]));
+    assert_eq!((library.failed(weights(1)).unwrap(), held(&library, 2)), (vec![checksum(1)], vec![checksum(1)]));
     let won: usize = library.winners(&[weights(0), weights(2)]).iter().map(Vec::len).sum();
     assert_eq!(won, 0);
+}
+
+#[test]
+fn failures_are_remembered_up_to_a_number_and_go_with_their_weights() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut library = Library::open(dir.path(), 100 * (32 << 10)).unwrap();
+    let failed = |n: usize, model: u8| {
+        let failures = vec![(weights(model), "too strange".repeat(100))];
+        ScoredSample { failures, ..sample(n, 1, &[]) }
+    };
+    let count = |library: &Library, model: u8| library.failed(weights(model)).unwrap().len();
+    library.add(&(0..90).map(|n| failed(n, 0)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(count(&library, 0), 90);
+    library.add(&(0..90).map(|n| failed(n, 1)).collect::<Vec<_>>()).unwrap();
+    assert_eq!(count(&library, 0) + count(&library, 1), 100);
+    drop(library);
+    // A limit that was lowered counts for what is there already.
+    let mut library = Library::open(dir.path(), 0).unwrap();
+    assert_eq!(count(&library, 0) + count(&library, 1), 64);
+    library.keep_weights(&[weights(1)], 1).unwrap();
+    assert_eq!(count(&library, 0), 0, "though it never had a score, and so no file");
+    assert!(count(&library, 1) > 0);
+}
+
+/// What a matcher with so much room says of so many samples under two models, twenty at a time.
+async fn told(limit_bytes: u64, samples: usize, dim: usize) -> (Pairs, Pairs) {
+    let dir = tempfile::tempdir().unwrap();
+    let shelf = crate::engine::corpus::Shelf::default();
+    let mut matcher = Matcher::spawn(0.0, Compose::Off, shelf, dir.path(), limit_bytes).unwrap();
+    let (mut gone, mut unkept, mut given) = (Vec::new(), Vec::new(), 0);
+    loop {
+        for n in (given..samples).take(20) {
+            let scores = [(0, 1.0, embedding(n, dim)), (1, 2.0, embedding(n + 1, dim))];
+            matcher.ask(Ask::Scored(vec![sample(n, 1, &scores)]));
+            given = n + 1;
+        }
+        matcher.ask(Ask::Known(weights(0)));
+        let held = known(&mut matcher, &mut gone, &mut unkept).await;
+        let left = gone.iter().chain(&unkept).filter(|(model, _)| *model == weights(0));
+        let mut all: Vec<Digest> = left.map(|(_, sample)| *sample).chain(held).collect();
+        all.sort_unstable();
+        let mut wanted: Vec<Digest> = (0..given).map(checksum).collect();
+        wanted.sort_unstable();
+        assert_eq!(all, wanted, "each is held, has left, or was never kept: one of them");
+        if given == samples {
+            return (gone, unkept);
+        }
+    }
+}
+
+type Pairs = Vec<(Digest, Digest)>;
+
+/// What the library holds, once the matcher says so; what leaves it until then.
+async fn known(matcher: &mut Matcher, gone: &mut Pairs, unkept: &mut Pairs) -> Vec<Digest> {
+    loop {
+        match matcher.replies.recv().await.expect("it answers") {
+            Reply::Left { gone: more, unkept: also } => {
+                gone.extend(more);
+                unkept.extend(also);
+            }
+            Reply::Known { held, .. } => return held,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_makes_room_in_the_library_is_told_under_each_of_its_weights() {
+    let (gone, unkept) = told(2 * 100 * (4 * 256 + 256), 300, 256).await;
+    assert_eq!(unkept, []);
+    // The oldest first, and each under both.
+    assert!((400..=2 * 264).contains(&gone.len()), "{}", gone.len());
+    assert!(gone.contains(&(weights(0), checksum(0))) && gone.contains(&(weights(1), checksum(0))));
+    assert!(!gone.iter().any(|(_, sample)| *sample == checksum(299)));
+}
+
+#[tokio::test]
+async fn what_a_library_without_room_was_given_is_told_as_not_kept() {
+    let (gone, unkept) = told(0, 3, 256).await;
+    assert_eq!((gone.len(), unkept.len()), (0, 6));
 }
 
 #[test]
@@ -428,6 +508,7 @@ fn a_row_that_rots_later_is_neither_claimed_nor_kept() {
     assert!(found.contains(&(weights(0), number)));
     library.forget_row(weights(0), number).unwrap();
     assert!(!held(&library, 0).contains(&checksum(4)) && held(&library, 1).contains(&checksum(4)));
+    assert_eq!(library.left(), [(weights(0), checksum(4))]);
 }
 
 #[test]

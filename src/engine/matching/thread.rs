@@ -56,9 +56,16 @@ pub(in crate::engine) enum Ask {
 pub(in crate::engine) enum Reply {
     /// Only targets whose standing changed.
     Standings(Vec<(ObjectId, Standing)>),
+    /// What need not be scored under these weights: samples that the library holds, and samples that failed.
     Known {
         weights: Digest,
-        samples: Vec<Digest>,
+        held: Vec<Digest>,
+        failed: Vec<Digest>,
+    },
+    /// (weights, sample): what the library held and no longer does, and what it was given and has not kept.
+    Left {
+        gone: Vec<(Digest, Digest)>,
+        unkept: Vec<(Digest, Digest)>,
     },
     Survey {
         weights: Vec<Digest>,
@@ -212,6 +219,7 @@ impl Work {
                     samples.extend(more);
                 }
                 self.keep(|library| library.add(&samples));
+                self.tell_left(&samples);
                 let mut damaged = Damaged::new();
                 let changed = self.board.offer(&samples, self.library.as_ref(), &mut damaged);
                 self.forget(damaged);
@@ -219,12 +227,13 @@ impl Work {
                 self.tell(changed);
             }
             Ask::Known(weights) => {
-                let mut samples = Vec::new();
+                let held = self.library.as_ref().map(|library| library.held(weights)).unwrap_or_default();
+                let mut failed = Vec::new();
                 self.keep(|library| {
-                    samples = library.known(weights)?;
+                    failed = library.failed(weights)?;
                     Ok(())
                 });
-                self.send(Reply::Known { weights, samples });
+                self.send(Reply::Known { weights, held, failed });
             }
             Ask::Opened(mut targets) => {
                 let rest = targets.split_off(targets.len().min(OPENED_AT_ONCE));
@@ -314,6 +323,23 @@ impl Work {
         let damaged: HashSet<_> = damaged.into_iter().collect();
         for (weights, number) in damaged {
             self.keep(|library| library.forget_row(weights, number));
+        }
+        self.tell_left(&[]);
+    }
+
+    /// What has left the library since the last call, and what of these new scores is not there.
+    fn tell_left(&mut self, new: &[ScoredSample]) {
+        let gone = self.library.as_mut().map(Library::left).unwrap_or_default();
+        let is_kept = |weights: &Digest, sample: &Digest| {
+            self.library.as_ref().is_some_and(|library| library.holds(weights, sample))
+        };
+        let pairs = |sample: &ScoredSample| {
+            let checksum = sample.checksum;
+            sample.scores.iter().map(|(weights, _)| (*weights, checksum)).collect::<Vec<_>>()
+        };
+        let unkept: Vec<_> = new.iter().flat_map(pairs).filter(|(weights, sample)| !is_kept(weights, sample)).collect();
+        if !(gone.is_empty() && unkept.is_empty()) {
+            self.send(Reply::Left { gone, unkept });
         }
     }
 

@@ -129,6 +129,12 @@ impl Purse {
         self.ahead
     }
 
+    /// Coins that hold less than `unit`, and their sum.
+    pub fn below(&self, unit: Shannons) -> (u64, Shannons) {
+        let below = || self.coins.values().map(|held| Shannons(held.coin.balance)).filter(|balance| *balance < unit);
+        (below().count() as u64, below().sum())
+    }
+
     /// Coins that alone can pay `unit`, whether or not they are in use now.
     pub fn able(&self, unit: Shannons) -> usize {
         let able = |held: &&Held| Shannons(held.coin.balance) >= unit && !self.is_aside(&held.coin);

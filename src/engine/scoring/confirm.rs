@@ -257,6 +257,45 @@ mod tests {
     }
 
     #[test]
+    fn a_sample_whose_file_is_not_what_was_scored_is_not_confirmed_and_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("found");
+        let text = vec![b'a'; 3000];
+        let job = ConfirmJob {
+            submission: SubmissionId(1),
+            source: Source::file(path.as_path().into(), 1024, 1024, true),
+            shelf: Shelf::default(),
+            checksum: model::checksum(&text[1024..2048]),
+            target: ObjectId([1; 32]),
+            epoch: 1,
+            embedding: vec![],
+            threshold: 2.0,
+            models: vec![],
+        };
+        let outcome = || confirm(&job, &Evaluations::default(), &|_, _| None).err().unwrap();
+        let refused = |why: NotConfirmed, words: &str| {
+            assert!(!why.is_passing(), "{why}");
+            assert!(why.to_string().contains("found") && why.to_string().contains(words), "{why}");
+        };
+        refused(outcome(), "cannot be read again: No such file");
+        std::fs::write(&path, &text[..2000]).unwrap();
+        refused(outcome(), "cannot be read again");
+        let mut other = text.clone();
+        other[2047] = b'b';
+        std::fs::write(&path, &other).unwrap();
+        refused(outcome(), "has changed since it was scored");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        refused(outcome(), "directory");
+        std::fs::remove_dir(&path).unwrap();
+        // What is around the sample may change.
+        other[2047] = b'a';
+        other[2048] = b'b';
+        std::fs::write(&path, &other).unwrap();
+        assert!(matches!(outcome(), NotConfirmed::NoWinner), "it came as far as the models");
+    }
+
+    #[test]
     fn a_score_under_one_key_is_not_taken_for_another_keys_though_the_file_is_the_same() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"found").unwrap();

@@ -6,7 +6,7 @@
 //! is confirmed on the processor.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -32,6 +32,7 @@ pub(in crate::engine) struct LocalDevice {
     runtime: Handle,
     batch_rows: usize,
     swaps: Swaps,
+    limits: Limits,
 }
 
 impl LocalDevice {
@@ -42,7 +43,7 @@ impl LocalDevice {
             Device::Cpu => ROWS_A_CORE * cores,
             Device::Cuda(_) | Device::Metal(_) => ROWS_A_CARD,
         };
-        Self { placement, residents, runtime, batch_rows, swaps: Swaps::default() }
+        Self { placement, residents, runtime, batch_rows, swaps: Swaps::default(), limits: Limits::default() }
     }
 
     fn model(&mut self, weights: &WeightsSpec) -> Result<Arc<Model>, Setback> {
@@ -78,6 +79,7 @@ impl Scorer for LocalDevice {
         let started = Instant::now();
         let results = model.score_batch(&data, SEED);
         self.swaps.evaluated(samples.iter().map(rows).sum(), started.elapsed());
+        self.limits.note(weights.id(), model.row_limit());
         for result in &results {
             match result {
                 Err(error @ ModelError::OutOfMemory { .. }) => return Err(Setback::OutOfMemory(error.to_string())),
@@ -86,6 +88,10 @@ impl Scorer for LocalDevice {
             }
         }
         Ok(results.into_iter().map(|result| result.map_err(fault)).collect())
+    }
+
+    fn row_limit(&self) -> Option<usize> {
+        self.limits.least()
     }
 
     fn exact(&self) -> Option<Arc<Exact<'static>>> {
@@ -121,6 +127,32 @@ fn fault(error: ModelError) -> Fault {
 pub(super) fn is_of_device(error: &ModelError) -> bool {
     use ModelError::{Backend, NoDevice, OutOfMemory, Precision};
     matches!(error, Backend(_) | NoDevice { .. } | OutOfMemory { .. } | Precision { .. })
+}
+
+/// Rows that there is room for under each of the models that were used lately. They take turns, so the least is what is told.
+#[derive(Default)]
+struct Limits {
+    /// With the evaluation that said so.
+    known: HashMap<Digest, (usize, u64)>,
+    evaluations: u64,
+}
+
+impl Limits {
+    /// Evaluations for which a model that is not used any more counts.
+    const LATELY: u64 = 1024;
+
+    fn note(&mut self, weights: Digest, limit: Option<usize>) {
+        self.evaluations += 1;
+        match limit {
+            Some(rows) => self.known.insert(weights, (rows, self.evaluations)),
+            None => self.known.remove(&weights),
+        };
+        self.known.retain(|_, (_, at)| *at + Self::LATELY > self.evaluations);
+    }
+
+    fn least(&self) -> Option<usize> {
+        self.known.values().map(|(rows, _)| *rows).min()
+    }
 }
 
 /// How often weights are loaded again, and what that costs against the evaluations between.
@@ -186,6 +218,20 @@ mod tests {
         assert!((1990..=2010).contains(&swaps.appetite(128)), "{}", swaps.appetite(128));
         swaps.evaluated(4 * Swaps::MOST, Duration::from_secs(164));
         assert_eq!(swaps.appetite(128), 128, "nothing was loaded for long");
+    }
+
+    #[test]
+    fn the_model_with_the_least_room_counts_until_it_has_more_or_is_not_used() {
+        let (mut limits, one, other) = (Limits::default(), Digest([1; 32]), Digest([2; 32]));
+        limits.note(one, None);
+        assert_eq!(limits.least(), None);
+        limits.note(one, Some(8));
+        limits.note(other, Some(4));
+        assert_eq!(limits.least(), Some(4));
+        limits.note(other, Some(16));
+        assert_eq!(limits.least(), Some(8));
+        (0..Limits::LATELY).for_each(|_| limits.note(other, None));
+        assert_eq!(limits.least(), None);
     }
 
     #[test]

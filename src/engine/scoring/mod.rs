@@ -86,6 +86,11 @@ pub(super) trait Scorer: Send {
     /// `Err`, the samples are given back and scored elsewhere or later, unless it says otherwise.
     fn evaluate(&mut self, weights: &WeightsSpec, samples: &[Sample]) -> Result<Vec<Result<Score, Fault>>, Setback>;
 
+    /// Rows that it takes at a time, if its memory has no room for as many as it should. Must not block.
+    fn row_limit(&self) -> Option<usize> {
+        None
+    }
+
     /// Where confirmations get their models; `None`: this scorer confirms nothing.
     fn exact(&self) -> Option<Arc<Exact<'static>>> {
         None
@@ -147,6 +152,12 @@ pub(super) enum Scored {
     Broken {
         weights: Digest,
         why: String,
+    },
+    /// So many rows fit a scorer's memory now (`None`: as many as it is given), and `before`.
+    Limit {
+        name: String,
+        before: Option<usize>,
+        rows: Option<usize>,
     },
     /// Trouble of a scorer, or (`None`) its end.
     Scorer {

@@ -41,6 +41,8 @@ pub(in crate::engine) struct Gauge {
     pub bytes: u64,
     pub busy: Duration,
     pub trouble: Option<String>,
+    /// Rows that its memory has room for, if that is less than there should be.
+    pub row_limit: Option<usize>,
 }
 
 #[derive(Default)]
@@ -274,6 +276,11 @@ impl Queue {
         if rows > 0 {
             gauge.trouble = None;
         }
+    }
+
+    /// Books how many rows a scorer's memory has room for.
+    pub fn limit(&self, seat: usize, rows: Option<usize>) {
+        self.lock().seats[seat].gauge.row_limit = rows;
     }
 
     pub fn forget(&self, gone: impl Fn(&Digest) -> bool) -> Vec<Scored> {

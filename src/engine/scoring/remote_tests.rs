@@ -114,6 +114,7 @@ fn when_a_service_dies_every_sample_is_still_scored_once_and_as_here() {
             Scored::Scorer { name, trouble } => troubles.push((name, trouble)),
             Scored::Broken { why, .. } => panic!("{why}"),
             Scored::Confirmation { .. } => panic!("nothing was to be confirmed"),
+            Scored::Limit { .. } => panic!("a service has its own memory"),
         }
         // In the middle of its work.
         let has_worked = scorers.gauges().iter().any(|gauge| gauge.name == dying_url && gauge.rows > 4);

@@ -24,6 +24,7 @@ struct Fake {
     loads: Arc<Mutex<Vec<Digest>>>,
     answer: Box<Answer>,
     confirms: bool,
+    row_limit: Arc<Mutex<Option<usize>>>,
     /// Hangs up when the thread ends.
     _alive: Option<blocking::Sender<()>>,
 }
@@ -39,6 +40,7 @@ impl Fake {
             loads: Arc::default(),
             answer: Box::new(|weights, samples| Ok(samples.iter().map(|sample| Ok(score(weights, sample))).collect())),
             confirms: false,
+            row_limit: Arc::default(),
             _alive: None,
         }
     }
@@ -72,6 +74,9 @@ impl Scorer for Fake {
             lock(&self.batches).push((weights.checksum, samples.iter().map(|sample| sample.checksum).collect()));
         }
         results
+    }
+    fn row_limit(&self) -> Option<usize> {
+        *lock(&self.row_limit)
     }
     fn exact(&self) -> Option<Arc<Exact<'static>>> {
         self.confirms.then(|| Arc::new(|_: &WeightsSpec, _| None) as Arc<Exact<'static>>)
@@ -283,7 +288,16 @@ fn a_device_without_memory_gets_half_and_half_again_and_what_does_not_fit_alone_
     let mut scorers = spawn(vec![fake]);
     let mut samples: Vec<_> = (0..40).map(|n| sample(n, 1)).collect();
     samples.push(sample(1000, FITS + 1));
-    let (told, _) = run(&mut scorers, &samples, &[spec(1)]);
+    // The first batch is a whole one.
+    scorers.pause(true);
+    for sample in &samples {
+        scorers.score(ScoreJob { sample: sample.clone(), models: vec![spec(1)] });
+    }
+    scorers.pause(false);
+    let mut told = Vec::new();
+    while told.iter().filter(|told| matches!(told, Scored::Sample { .. })).count() < samples.len() {
+        told.push(scorers.results.blocking_recv().expect("scorers are at work"));
+    }
     let results = results(&told);
     for sample in &samples {
         let result = &results[&sample.checksum][&spec(1).checksum];
@@ -294,6 +308,39 @@ fn a_device_without_memory_gets_half_and_half_again_and_what_does_not_fit_alone_
     }
     assert!(lock(&batches).iter().all(|(_, samples)| samples.len() <= FITS));
     assert_eq!(scorers.gauges()[0].batch_rows, 2, "it is not asked for more again at once");
+    assert_eq!(scorers.gauges()[0].row_limit, Some(2));
+    assert_eq!(limits(&told), [(None, Some(2))], "told once, after the batch that was too large");
+}
+
+/// What was told of scorers' memory.
+fn limits(told: &[Scored]) -> Vec<(Option<usize>, Option<usize>)> {
+    told.iter()
+        .filter_map(|told| match told {
+            Scored::Limit { before, rows, .. } => Some((*before, *rows)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_device_that_cuts_its_own_batches_says_so_once_for_each_change() {
+    let limit = Arc::new(Mutex::new(None));
+    let said = [Some(8), Some(8), Some(4), Some(4), Some(8), None, None];
+    let (mut at, given) = (0, limit.clone());
+    let fake = Fake { row_limit: limit, ..Fake::new(1, 64, 1) }.answering(move |weights, samples| {
+        *lock(&given) = said[at];
+        at += 1;
+        Ok(samples.iter().map(|sample| Ok(score(weights, sample))).collect())
+    });
+    let mut scorers = spawn(vec![fake]);
+    let samples: Vec<_> = (0..said.len() as u32).map(|n| sample(n, 1)).collect();
+    let (mut told, _) = run(&mut scorers, &samples, &[spec(1)]);
+    while limits(&told).len() < 4 {
+        told.push(scorers.results.blocking_recv().expect("scorers are at work"));
+    }
+    let changes = [(None, Some(8)), (Some(8), Some(4)), (Some(4), Some(8)), (Some(8), None)];
+    assert_eq!(limits(&told), changes);
+    assert_eq!(scorers.gauges()[0].row_limit, None);
 }
 
 #[test]

@@ -14,12 +14,13 @@ use super::{
     queue::{Batch, Queue, Work},
     rows,
 };
-use crate::{engine::corpus::Sample, model::Score};
+use crate::{
+    engine::corpus::Sample,
+    model::{Room, Score},
+};
 
 /// Samples that a device may fail at, one after the other, before it counts as gone.
 const LAST_STRAW: u32 = 16;
-/// Batches that must succeed before a batch that was halved grows again.
-const PROBATION: u32 = 64;
 
 /// The listener is gone.
 struct Deaf;
@@ -32,8 +33,9 @@ pub(super) fn work(
     evaluations: &Evaluations,
     told: &mpsc::Sender<Scored>,
 ) {
-    let mut worker =
-        Worker { queue, seat, told, evaluations, rows: RowLimit::default(), failures: 0, searches: true, scorer };
+    // How many are wanted is the scorer's to say, and changes.
+    let room = Room::new(usize::MAX);
+    let mut worker = Worker { queue, seat, told, evaluations, room, limit: None, failures: 0, searches: true, scorer };
     while let Some(work) = worker.queue.next(seat, &*worker.scorer, worker.batch_rows(), worker.searches) {
         let done = match work {
             Work::Confirm(job) => worker.confirm(job),
@@ -51,7 +53,10 @@ struct Worker<'a> {
     seat: usize,
     told: &'a mpsc::Sender<Scored>,
     evaluations: &'a Evaluations,
-    rows: RowLimit,
+    /// Rows of a batch that fit.
+    room: Room,
+    /// Rows that fit, as it was told last.
+    limit: Option<usize>,
     /// Of the device, in a row.
     failures: u32,
     searches: bool,
@@ -67,7 +72,7 @@ struct Outcome {
 
 impl Worker<'_> {
     fn batch_rows(&self) -> usize {
-        self.rows.within(self.scorer.batch_rows())
+        self.room.rows().min(self.scorer.batch_rows()).max(1)
     }
 
     fn tell(&self, scored: impl IntoIterator<Item = Scored>) -> Result<(), Deaf> {
@@ -111,6 +116,7 @@ impl Worker<'_> {
             self.queue.give_back(&weights, left);
         }
         self.tell(finished)?;
+        self.tell_limit()?;
         match (setback, last) {
             (None, Some(why)) if self.failures >= LAST_STRAW => self.leave(why),
             (None | Some(Setback::OutOfMemory(_)), _) => Ok(()),
@@ -122,6 +128,18 @@ impl Worker<'_> {
             }
             (Some(Setback::Gone(why)), _) => self.leave(why),
         }
+    }
+
+    /// Once for each change: a device whose memory is short is slower than it could be, and somebody may free some.
+    fn tell_limit(&mut self) -> Result<(), Deaf> {
+        let of_batches = self.room.limit().filter(|limit| *limit < self.scorer.batch_rows());
+        let limit = of_batches.into_iter().chain(self.scorer.row_limit()).min();
+        if limit == self.limit {
+            return Ok(());
+        }
+        let before = std::mem::replace(&mut self.limit, limit);
+        self.queue.limit(self.seat, limit);
+        self.tell([Scored::Limit { name: self.scorer.name(), before, rows: limit }])
     }
 
     fn leave(&mut self, why: String) -> Result<(), Deaf> {
@@ -145,13 +163,13 @@ impl Worker<'_> {
                 Ok(Ok(results)) => {
                     let got = results.len().min(part.len());
                     outcome.done.extend(numbers[part.clone()].iter().copied().zip(results));
-                    outcome.left.extend(&numbers[part][got..]);
-                    self.rows.succeeded();
+                    outcome.left.extend(&numbers[part.clone()][got..]);
+                    self.room.fit(samples[part].iter().map(rows).sum());
                     continue;
                 }
                 Ok(Err(Setback::OutOfMemory(why))) => {
                     let rows = samples[part.clone()].iter().map(rows).sum();
-                    self.rows.halve(rows);
+                    self.room.short(rows);
                     let text = format!("{} has not the memory for it: {why}", self.scorer.name());
                     if rows > 1 { Fault::Sample(text) } else { Fault::Device(text) }
                 }
@@ -173,32 +191,6 @@ impl Worker<'_> {
             }
         }
         outcome
-    }
-}
-
-/// Rows that fit the device, as far as it has said.
-#[derive(Default)]
-struct RowLimit {
-    most: Option<usize>,
-    succeeded: u32,
-}
-
-impl RowLimit {
-    fn within(&self, wanted: usize) -> usize {
-        self.most.map_or(wanted, |most| most.min(wanted)).max(1)
-    }
-
-    /// So many were too many.
-    fn halve(&mut self, rows: usize) {
-        *self = Self { most: Some((rows / 2).max(1)), succeeded: 0 };
-    }
-
-    /// Somebody else may have used the memory, and be gone: after a while it is tried with more again.
-    fn succeeded(&mut self) {
-        self.succeeded += 1;
-        if self.succeeded >= PROBATION {
-            *self = Self { most: self.most.map(|most| most.saturating_mul(2)), succeeded: 0 };
-        }
     }
 }
 

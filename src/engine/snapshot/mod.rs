@@ -8,4 +8,4 @@ mod throughput;
 
 pub(super) use map::{Map, Place, Survey, fit};
 pub(super) use projection::Projection;
-pub(super) use throughput::Meter;
+pub(super) use throughput::{Meter, halved};

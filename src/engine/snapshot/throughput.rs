@@ -150,6 +150,11 @@ fn resident_bytes() -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
+/// What is said of a scorer whose memory has room for so many rows only.
+pub(in crate::engine) fn halved(rows: usize) -> String {
+    format!("batch halved to {rows} {}: out of memory", if rows == 1 { "row" } else { "rows" })
+}
+
 /// A scorer, `seconds` after it was as `before`.
 fn scorer(before: &Gauge, now: &Gauge, seconds: usize) -> ScorerView {
     let a_second = |counted: f64| if seconds == 0 { 0.0 } else { (counted / seconds as f64) as f32 };
@@ -164,12 +169,12 @@ fn scorer(before: &Gauge, now: &Gauge, seconds: usize) -> ScorerView {
             Doing::Resting => ScorerState::Resting,
             Doing::Gone => ScorerState::Gone,
         },
-        batch_rows: now.batch_rows as u64,
+        batch_rows: now.row_limit.map_or(now.batch_rows, |limit| limit.min(now.batch_rows)) as u64,
         rows_per_s: a_second(rows as f64),
         bytes_per_s: a_second(bytes as f64),
         // A batch is booked when it ends, so one that was long may be more than the window.
         busy: a_second(busy.as_secs_f64()).min(1.0),
-        trouble: now.trouble.clone(),
+        trouble: now.trouble.clone().or_else(|| now.row_limit.map(halved)),
     }
 }
 
@@ -206,6 +211,17 @@ mod tests {
         assert_eq!((view.rows_per_s, view.bytes_per_s, view.busy), (8.0, 800.0, 0.5));
         assert_eq!(view.state, ScorerState::Scoring);
         assert_eq!(meter.day.buckets.last().unwrap().map(|rates| rates.busy > 0.4), Some(true));
+    }
+
+    #[test]
+    fn a_scorer_that_is_short_of_memory_says_so_unless_something_worse_is_wrong() {
+        let mut meter = Meter::default();
+        let short = Gauge { batch_rows: 64, row_limit: Some(8), ..Gauge::default() };
+        meter.gauge(std::slice::from_ref(&short));
+        let view = &meter.scorers()[0];
+        assert_eq!((view.batch_rows, view.trouble.as_deref()), (8, Some("batch halved to 8 rows: out of memory")));
+        meter.gauge(&[Gauge { trouble: Some("unplugged".into()), ..short }]);
+        assert_eq!(meter.scorers()[0].trouble.as_deref(), Some("unplugged"));
     }
 
     #[test]

@@ -1,0 +1,181 @@
+//! What the board is told, and what it says back.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::{Dispatcher, Done, Halt, chain_view::id_of};
+use crate::{
+    api::{Inspect, Inspection, Level, MoneyLeft, RewardsView, SubmissionState as State},
+    chain::{client::CheckpointInfo, types::TargetStatus},
+    engine::{
+        board::{EpochFacts, Fact, Fill, ModelFacts, News, Question, Sums, TargetFacts},
+        money::Costs,
+    },
+    primitives::{ObjectId, Shannons},
+};
+
+/// A submission's size that coins are measured by: one window.
+const USUAL_BYTES: u64 = 1024;
+
+impl Dispatcher {
+    /// The epoch with its registry. Sums first: the epoch that is over is reviewed with them.
+    pub(super) async fn board_epoch(&mut self) -> Result<(), Halt> {
+        let rewards = Arc::new(self.journal.rewards().await?);
+        self.board_sums(rewards).await?;
+        let Some(state) = &self.chain.state else { return Ok(()) };
+        let model = |model: &crate::chain::client::ActiveModelInfo| ModelFacts {
+            id: model.id,
+            stake: Shannons(model.stake),
+            commission_bps: model.commission_bps,
+            embedding: model.embedding.as_slice().into(),
+        };
+        self.board.tell(Fact::Epoch(EpochFacts {
+            epoch: state.epoch,
+            dim: usize::try_from(state.parameters.target_embedding_dim).unwrap_or(0),
+            threshold: state.distance_threshold,
+            reward: Shannons(state.reward_per_target),
+            models: Arc::new(state.models.iter().map(model).collect()),
+        }));
+        Ok(())
+    }
+
+    pub(super) async fn board_sums(&self, rewards: Arc<RewardsView>) -> Result<(), Halt> {
+        let bonds = self.journal.bonds_by_epoch().await?;
+        self.board.tell(Fact::Sums(Sums { rewards, bonds }));
+        Ok(())
+    }
+
+    pub(super) fn board_opened(&self, targets: &[ObjectId]) {
+        let facts = |id: &ObjectId| {
+            let target = self.chain.open.get(id)?;
+            Some(TargetFacts {
+                id: *id,
+                epoch: target.epoch,
+                embedding: target.embedding.clone(),
+                models: target.models.clone(),
+                threshold: target.threshold,
+                reward: target.reward,
+            })
+        };
+        let opened: Vec<TargetFacts> = targets.iter().filter_map(facts).collect();
+        if !opened.is_empty() {
+            self.board.tell(Fact::Opened(opened));
+        }
+    }
+
+    /// Targets that appear and fills that happen; the chain's time is the measure.
+    pub(super) fn board_checkpoint(&self, checkpoint: &CheckpointInfo) {
+        let (mut appeared, mut fills) = (Vec::new(), Vec::new());
+        for (id, target) in &checkpoint.targets {
+            match (target.status, target.submitter) {
+                (TargetStatus::Open, _) => appeared.push((*id, target.generation_epoch)),
+                (TargetStatus::Filled { fill_epoch }, Some(submitter)) => fills.push(Fill {
+                    target: *id,
+                    epoch: fill_epoch,
+                    submitter,
+                    model: target.winning_model_id,
+                    opened_at_ms: None,
+                    filled_at_ms: checkpoint.timestamp_ms,
+                    distance: target.winning_distance_score.as_ref().and_then(|tensor| tensor.scalar_value().ok()),
+                    size_bytes: target.winning_data_manifest.as_ref().map(|manifest| manifest.size()),
+                    reward: Shannons(target.reward_pool),
+                }),
+                _ => {}
+            }
+        }
+        if !appeared.is_empty() {
+            self.board.tell(Fact::Appeared { targets: appeared, at_ms: checkpoint.timestamp_ms });
+        }
+        if !fills.is_empty() {
+            self.board.tell(Fact::Filled(fills));
+        }
+    }
+
+    pub(super) fn board_wins(&self) {
+        let Some(state) = &self.chain.state else { return };
+        let wins = state.models.iter().filter_map(|model| {
+            let at = self.survey.weights.iter().position(|weights| *weights == id_of(model))?;
+            Some((model.id, *self.survey.wins.get(at)?))
+        });
+        self.board.tell(Fact::Wins(wins.collect()));
+    }
+
+    /// Told when it is different.
+    pub(super) fn review_money_left(&mut self) {
+        let Some(state) = &self.chain.state else { return };
+        let unit = Costs::estimate(&state.parameters, USUAL_BYTES, Shannons(state.reward_per_target));
+        let (dust, dust_holds) = self.purse.below(unit.bond.saturating_add(unit.fee));
+        let left = MoneyLeft {
+            mine: self.rows.count(&[State::Claimable]) as u64,
+            mine_pays: self.rows.sum(&[State::Claimable], |row| row.expected_reward),
+            others: self.finds,
+            dust,
+            dust_holds,
+        };
+        if left != self.money_left {
+            self.money_left = left.clone();
+            self.board.tell(Fact::Money(left));
+        }
+    }
+
+    pub(super) async fn board_news(&mut self, news: News) -> Result<(), Halt> {
+        match news {
+            News::View(view) => {
+                self.board_view = view;
+                self.dirty = true;
+                Ok(())
+            }
+            News::Reviewed(line) => self.log(Level::Info, line).await,
+            News::Trouble(text) => self.log(Level::Warning, text).await,
+        }
+    }
+
+    /// Looks at public submissions. Nothing is fetched that nobody asked for.
+    pub(super) fn inspect(&mut self, of: Inspect) {
+        let Some(state) = self.chain.state.as_ref().filter(|_| of != Inspect::Close) else {
+            self.inspector.stop();
+            self.inspection = None;
+            return;
+        };
+        let mut question = Question {
+            of: of.clone(),
+            points: Vec::new(),
+            models: HashSet::new(),
+            unknown: None,
+            epoch: state.epoch,
+            dim: usize::try_from(state.parameters.target_embedding_dim).unwrap_or(0),
+            most_bytes: state.parameters.max_submission_data_size,
+        };
+        let targets = match of {
+            Inspect::Target(id) => vec![id],
+            Inspect::Near { targets } => targets,
+            Inspect::Model(id) => {
+                question.points.extend(self.chain.model(&id).map(|model| model.embedding.as_slice().into()));
+                question.models.insert(id);
+                Vec::new()
+            }
+            Inspect::Close => return,
+        };
+        for id in &targets {
+            match self.chain.open.get(id) {
+                Some(target) => {
+                    question.points.push(target.embedding.clone());
+                    question.models.extend(&target.models);
+                }
+                None if targets.len() == 1 => question.unknown = Some(*id),
+                None => {}
+            }
+        }
+        let done = self.done.clone();
+        self.inspector.start(question, move |number, inspection| {
+            // Nobody listens after the end.
+            let _ = done.send(Done::Inspected { number, inspection });
+        });
+    }
+
+    pub(super) fn inspected(&mut self, number: u64, inspection: Inspection) {
+        if self.inspector.is_current(number) {
+            self.inspection = Some(Arc::new(inspection));
+            self.dirty = true;
+        }
+    }
+}
