@@ -7,9 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use fixture::{NOW_MS, empty, id, submission};
 use somascope::{
-    api::{Command, Event, Level, LogLine, Mode, Snapshot, SubmissionId, SubmissionState},
+    api::{Command, Event, Level, LogLine, Mode, Snapshot, SubmissionId, SubmissionState, TargetStage},
     app::{
-        AppEvent, Dialog, Effect, Key, Leave, Life, Look, Mouse, Pane, Purpose, Screen, SortKey, State, Verdict,
+        AppEvent, Dialog, Effect, Key, Leave, Life, Look, Mouse, Near, Pane, Purpose, Screen, SortKey, State, Verdict,
         layout::Size, update,
     },
 };
@@ -269,12 +269,12 @@ fn the_map_stays_put_while_points_come_and_starts_over_with_a_new_basis() {
     let mut state = state(busy());
     let before = state.map.visible();
     let mut snapshot = busy();
-    Arc::make_mut(&mut snapshot.map).samples.truncate(10);
+    Arc::make_mut(&mut Arc::make_mut(&mut snapshot.map).samples).truncate(10);
     update(&mut state, AppEvent::Snapshot(Arc::new(snapshot.clone())));
     assert_eq!(state.map.visible(), before);
     let map = Arc::make_mut(&mut snapshot.map);
     map.basis = 2;
-    map.targets.clear();
+    map.targets = Arc::default();
     update(&mut state, AppEvent::Snapshot(Arc::new(snapshot)));
     assert_ne!(state.map.visible(), before);
 }
@@ -283,23 +283,24 @@ fn the_map_stays_put_while_points_come_and_starts_over_with_a_new_basis() {
 fn the_maps_cursor_finds_hits_first_and_zooms_where_it_stands() {
     let mut state = state(busy());
     keys(&mut state, "3t");
-    let near = state.map.near(&state.snapshot.map).expect("the map is not empty");
-    assert!(near.point.hit);
+    let Some(Near::Target(at)) = state.map.near() else { panic!("{:?}", state.map.near()) };
+    let near = state.snapshot.map.targets[at];
+    assert_eq!(state.snapshot.targets[near.row as usize].stage, TargetStage::Hit);
     let wide = state.map.visible().expect("the map is not empty").width();
     keys(&mut state, "++");
     let close = state.map.visible().expect("the map is not empty");
     assert!((close.width() - wide / 4.0).abs() < 1e-3);
-    assert!(close.min.0 <= near.point.x && near.point.x <= close.max.0);
+    assert!(close.min.0 <= near.x && near.x <= close.max.0);
     keys(&mut state, "--------");
-    assert_eq!(state.map.zoom, 0);
+    assert_eq!(state.map.zoom(), 0);
 }
 
 #[test]
 fn points_that_are_no_numbers_do_no_harm() {
     let mut snapshot = busy();
     let map = Arc::make_mut(&mut snapshot.map);
-    map.samples[0].x = f32::NAN;
-    map.targets[0].y = f32::INFINITY;
+    Arc::make_mut(&mut map.samples)[0].x = f32::NAN;
+    Arc::make_mut(&mut map.targets)[0].y = f32::INFINITY;
     map.models[0].x = f32::NEG_INFINITY;
     let mut state = state(snapshot);
     keys(&mut state, "3tt+hjkl");

@@ -44,6 +44,28 @@ pub enum Command {
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
     AcceptProtocol(u64),
+    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
+    Inspect(Inspect),
+    /// Put these open targets first, or no longer. A pin ends with its target's epoch; what replaces a target inherits none.
+    Pin {
+        targets: Vec<ObjectId>,
+        on: bool,
+    },
+    /// Pin a niche: every target that this model serves, those that are still to come included.
+    PinModel {
+        model: ObjectId,
+        on: bool,
+    },
+    /// Offer for approval, and approve by policy, only what is for pinned targets.
+    OnlyPinned(bool),
+    /// Show everything about this target in [`Snapshot::looked_at`]; `None`: no longer.
+    Look(Option<ObjectId>),
+    /// Fit the map's basis again, on what is in the library now.
+    RefitMap,
+    /// Lay the map out in this way.
+    LayMapOut(MapLayout),
+    /// Draw the map into a file in the state directory; answered by [`Event::Exported`].
+    ExportMap(MapColour),
     /// Submissions older than this one, or the newest; answered by [`Event::History`].
     History {
         before: Option<SubmissionId>,
@@ -53,8 +75,6 @@ pub enum Command {
         what: Export,
         format: ExportFormat,
     },
-    /// Fetch and show public submissions ([`Snapshot::inspection`]): nothing is fetched without this.
-    Inspect(Inspect),
     /// Stop finding and approving; settle what is in flight, then end.
     Shutdown,
 }

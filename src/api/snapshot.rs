@@ -15,10 +15,14 @@ pub struct Snapshot {
     pub at_ms: u64,
     pub mode: Mode,
     pub scoring_paused: bool,
+    /// Only candidates for pinned targets are offered and approved.
+    pub only_pinned: bool,
     pub network: NetworkView,
     pub wallet: WalletView,
     /// Open targets, best margin first.
     pub targets: Arc<Vec<TargetRow>>,
+    /// The target of [`Command::Look`](super::Command::Look), in full.
+    pub looked_at: Option<Arc<TargetDetail>>,
     pub models: Arc<Vec<ModelRow>>,
     pub map: Arc<MapView>,
     /// Who plays where, and what changed.
@@ -146,12 +150,66 @@ pub struct TargetRow {
     pub best_distance: Option<f32>,
     /// When this program first saw it.
     pub seen_at_ms: u64,
+    /// By itself, or because one of its models is pinned.
+    pub pinned: bool,
 }
 
 impl TargetRow {
     pub fn margin(&self) -> Option<f32> {
         self.best_distance.map(|distance| self.threshold - distance)
     }
+}
+
+/// One target in full: what is ours about it, and why nothing is submitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetDetail {
+    pub target: TargetRow,
+    /// Why it is not open any more.
+    pub gone: Option<String>,
+    /// Dimension of its embedding; distances of random directions to it scatter by 1/√dim.
+    pub dim: u64,
+    /// In the target's order.
+    pub models: Vec<TargetModel>,
+    /// How our best distance fell, oldest first (bounded). Since this program started; the first step is what was there then.
+    pub history: Vec<Improvement>,
+    /// Our nearest samples, the nearest first (bounded).
+    pub nearest: Vec<NearSample>,
+    /// Samples that all of its models have scored; `None` while that is being asked.
+    pub scored: Option<u64>,
+    /// Our submission for it, or the candidate that is on its way to one.
+    pub submission: Option<Arc<SubmissionRow>>,
+    /// Why nothing of ours fills it, or how far that has come: the nearest reason first, never empty.
+    pub reasons: Vec<String>,
+}
+
+/// A model that a target lists.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TargetModel {
+    pub id: ObjectId,
+    /// Samples of ours for which it has the lowest loss of the target's models.
+    pub wins: u64,
+    /// The least distance among those.
+    pub best_distance: Option<f32>,
+}
+
+/// A step of our best distance to a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Improvement {
+    pub at_ms: u64,
+    pub distance: f32,
+    pub source: String,
+}
+
+/// One of our samples as a target sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NearSample {
+    pub source: String,
+    /// Of the target's models the one with the lowest loss.
+    pub model: ObjectId,
+    pub distance: f32,
+    pub size_bytes: u64,
+    /// Windows that it is put together from; 1: a single sample.
+    pub pieces: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -171,31 +229,145 @@ pub struct ModelRow {
     pub wins: u64,
     /// Open targets that list it.
     pub targets: u64,
+    /// Every target that it serves is pinned.
+    pub pinned: bool,
+    /// Other models within a cosine distance of 0.3.
+    pub crowd: u64,
+    /// The nearest other model and the cosine distance to it.
+    pub nearest: Option<(ObjectId, f32)>,
 }
 
-/// Two dimensions of embedding space. The basis is fixed until `basis` changes, so points do not jump.
+/// How the map lays out embeddings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapLayout {
+    /// The two directions in which models and samples differ most.
+    #[default]
+    Principal,
+    /// Neighbours stay together; distances between groups say little.
+    Neighbours,
+}
+
+/// What the colour of a sample on the map says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MapColour {
+    /// The model with the lowest loss.
+    #[default]
+    Model,
+    /// Where our data comes from.
+    Source,
+    /// How near it comes to an open target.
+    Margin,
+}
+
+/// Two dimensions of embedding space. The basis is fixed until `basis` changes, so points do not jump. Lists are shared, not copied.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MapView {
-    /// Grows when the projection was fitted again.
+    /// Grows when the basis was fitted again.
     pub basis: u64,
-    /// Share of the samples' variance on each axis.
+    pub layout: MapLayout,
+    /// Another basis or layout is being computed.
+    pub fitting: bool,
+    /// Share of the samples' variance on each axis; of the principal layout only.
     pub explained: [f32; 2],
-    /// Bounded: a uniform choice of our samples, each under its winning model.
-    pub samples: Vec<MapPoint>,
-    pub models: Vec<MapPoint>,
-    pub targets: Vec<MapPoint>,
+    /// At most 100,000 of our samples, a uniform choice, each under its winning model.
+    pub samples: Arc<Vec<MapPoint>>,
+    /// Samples of which that is a choice.
+    pub scored: u64,
+    /// What [`MapPoint::source`] counts: folders of our data, or kinds of files.
+    pub sources: Arc<Vec<String>>,
+    /// What [`MapPoint::nearest`] counts: open targets.
+    pub reached: Arc<Vec<ObjectId>>,
+    pub models: Vec<MapModel>,
+    pub targets: Arc<Vec<MapTarget>>,
+    pub coverage: Arc<Coverage>,
 }
 
+/// One of our samples.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapPoint {
     pub x: f32,
     pub y: f32,
-    /// Index into [`Snapshot::models`] of the model that wins (samples), is (models), or comes first (targets).
+    /// Index into [`Snapshot::models`] of the model with the lowest loss.
     pub model: u16,
-    /// The target or the model; samples have none.
-    pub id: Option<ObjectId>,
-    /// For targets: one of our samples is within the threshold.
-    pub hit: bool,
+    /// Index into [`MapView::sources`].
+    pub source: u16,
+    /// Under that model.
+    pub loss: f32,
+    /// The best of its margins to open targets, each under the target's winner; `None`: it has met none.
+    pub margin: Option<f32>,
+    /// Index into [`MapView::reached`] of the target with that margin.
+    pub nearest: u32,
+}
+
+impl MapPoint {
+    /// Classes of [`MapColour::Margin`]: a hit, short of one by up to 1, 2, 3 σ, by more, never measured.
+    pub const MARGINS: u16 = 6;
+
+    /// What its colour says. `dim`: of embeddings; distances to a random target scatter by σ = 1/√dim.
+    pub fn class(&self, colour: MapColour, dim: u64) -> u16 {
+        match (colour, self.margin) {
+            (MapColour::Model, _) => self.model,
+            (MapColour::Source, _) => self.source,
+            (MapColour::Margin, Some(margin)) if margin.is_finite() => {
+                let short = -margin * (dim as f32).sqrt();
+                if short <= 0.0 { 0 } else { (short.ceil() as u16).min(Self::MARGINS - 2) }
+            }
+            (MapColour::Margin, _) => Self::MARGINS - 1,
+        }
+    }
+}
+
+/// A model's own embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapModel {
+    pub x: f32,
+    pub y: f32,
+    /// Index into [`Snapshot::models`].
+    pub model: u16,
+}
+
+/// A target, where our data comes closest to it: at our nearest sample under the model that wins it for the target, a quarter of the way
+/// towards the target's models. Its own embedding is a random direction, which no two dimensions show. Without a sample: amid its models.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MapTarget {
+    pub x: f32,
+    pub y: f32,
+    /// Index into [`Snapshot::targets`].
+    pub row: u32,
+}
+
+/// The map in regions: what of our library lies there, against what could be earned there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    pub columns: u16,
+    pub rows: u16,
+    /// The corners of the grid; what lies beyond counts to the regions at its edge.
+    pub min: (f32, f32),
+    pub max: (f32, f32),
+    /// Regions with anything in them; the most underserved first, those with nothing to earn last.
+    pub regions: Vec<Region>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// From the left and from the bottom.
+    pub column: u16,
+    pub row: u16,
+    pub samples: u32,
+    /// Open targets that nothing of ours hits.
+    pub open: u32,
+    /// Open targets that something of ours hits.
+    pub hit: u32,
+    /// What the former pay in all.
+    pub reward: Shannons,
+    /// Margins of our best samples to the former: the best and the mean.
+    pub best_margin: Option<f32>,
+    pub mean_margin: Option<f32>,
+    /// Reward per sample of ours, against the whole map's: 1 is served like the rest, 3 has three times the reward for what we have
+    /// there. 0: nothing to earn.
+    pub need: f32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

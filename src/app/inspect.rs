@@ -1,6 +1,6 @@
 //! The inspector: what was asked about, and which of the submissions that came back is looked at.
 
-use super::{Dialog, Effect, NearKind, Pane, Screen, State, actions::Action};
+use super::{Dialog, Effect, Near, Pane, Screen, State, actions::Action};
 use crate::api::{Command, Inspect, Inspection, Snapshot};
 
 #[derive(Clone, Debug, Default)]
@@ -37,12 +37,15 @@ fn subject(state: &State) -> Option<Inspect> {
         Screen::Models => snapshot.models.get(state.model_selected).map(|model| Inspect::Model(model.id)),
         Screen::Pane(Pane::Targets) => state.targets.selected.map(Inspect::Target),
         Screen::Pane(Pane::Map) => {
-            let near = state.map.near(&snapshot.map)?;
-            match (near.kind, near.point.id) {
-                (NearKind::Target, Some(id)) => Some(Inspect::Target(id)),
-                (NearKind::Model, Some(id)) => Some(Inspect::Model(id)),
+            let map = &snapshot.map;
+            let model = |index: u16| snapshot.models.get(usize::from(index)).map(|model| Inspect::Model(model.id));
+            match state.map.near()? {
+                Near::Target(at) => {
+                    snapshot.targets.get(map.targets.get(at)?.row as usize).map(|row| Inspect::Target(row.id))
+                }
+                Near::Model(at) => model(map.models.get(at)?.model),
                 // A sample lies where its model puts it.
-                _ => snapshot.models.get(usize::from(near.point.model)).map(|model| Inspect::Model(model.id)),
+                Near::Sample(at) => model(map.samples.get(at)?.model),
             }
         }
         _ => None,

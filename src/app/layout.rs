@@ -39,6 +39,16 @@ impl Area {
     }
 }
 
+/// The inside of a framed box: without its border, and with a column of air on both sides where there is room. Too small for a box: all
+/// of it.
+pub fn inner(area: Area) -> Area {
+    if area.width < 4 || area.height < 3 {
+        return area;
+    }
+    let (x, y, width, height) = (area.x + 1, area.y + 1, area.width - 2, area.height - 2);
+    if width > 12 { Area { x: x + 1, y, width: width - 2, height } } else { Area { x, y, width, height } }
+}
+
 /// The bands that every screen has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame {

@@ -6,6 +6,7 @@ use super::{
     Approvals, BoardScreen, Chart, Inspector, MapWindow, Submissions, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
+    map,
 };
 use crate::{
     api::{Level, Snapshot},
@@ -247,6 +248,7 @@ impl State {
             life: Life::Running,
         };
         state.take(snapshot);
+        map::settle(&mut state);
         state
     }
 

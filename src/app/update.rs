@@ -16,6 +16,7 @@ const PAGE: isize = 10;
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     let mut effects = take(state, event);
+    map::settle(state);
     effects.extend(rewards::ask(state));
     effects
 }
@@ -126,6 +127,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             let search = state.help_search.clone();
             type_for(state, Purpose::HelpSearch, search);
         }
+        Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
             if state.dialog.take().is_none() && !std::mem::take(&mut state.rewards.detail) {
@@ -209,7 +211,7 @@ fn step(state: &mut State, dx: i32, dy: i32) {
     match (state.dialog, state.screen) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
-        (None, Screen::Pane(Pane::Map)) => state.map.step(dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
         _ => scroll(state, dy as isize),
     }
 }
@@ -221,7 +223,7 @@ fn scroll(state: &mut State, by: isize) {
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
             state.targets.step(&snapshot.targets, by)
         }
-        (None, Screen::Pane(Pane::Map)) => state.map.step(0.0, by.clamp(-PAGE, PAGE) as f32 * -0.5),
+        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
             state.rewards.step(by);
         }
@@ -315,6 +317,9 @@ fn typed_into(state: &mut State, purpose: Purpose) {
 fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
     if matches!(state.place(), Place::Settling | Place::Confirm | Place::Export | Place::Typing) {
         return Vec::new();
+    }
+    if let Some(effects) = map::mouse(state, mouse) {
+        return effects;
     }
     match mouse {
         Mouse::WheelUp { .. } => scroll(state, -3),

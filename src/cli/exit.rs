@@ -7,6 +7,7 @@ use crate::{
     engine::{
         EngineError,
         desk::{DeskError, Trouble},
+        niches::NichesError,
     },
     primitives::clean,
     terminal::TerminalError,
@@ -60,6 +61,9 @@ impl Exit {
             return Some(Self::of_client(client));
         }
         // Transparent: their chains begin behind what they hold.
+        if let Some(NichesError::Client(client)) = cause.downcast_ref() {
+            return Some(Self::of_client(client));
+        }
         if let Some(EngineError::Client(client)) = cause.downcast_ref() {
             return Some(Self::of_client(client));
         }

@@ -15,6 +15,7 @@ mod epoch;
 mod exit;
 mod headless;
 mod library;
+mod map;
 mod models;
 mod near;
 mod network;
@@ -72,6 +73,7 @@ enum Command {
     Submit(submit::Submit),
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
+    Map(map::MapCommand),
     Doctor(doctor::Doctor),
 }
 
@@ -95,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Submit(command) => command.run(),
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
+        Command::Map(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),

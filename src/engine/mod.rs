@@ -20,6 +20,7 @@ mod meter;
 pub mod models;
 mod money;
 pub mod nearest;
+pub mod niches;
 mod scoring;
 mod snapshot;
 mod watch;

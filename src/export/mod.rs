@@ -7,6 +7,7 @@ mod canvas;
 pub mod chart;
 pub mod csv;
 mod letters;
+pub mod map;
 pub mod picture;
 pub mod records;
 

@@ -114,6 +114,10 @@ impl Theme {
         if self.colour { Style::new().fg(colour) } else { Style::new() }
     }
 
+    pub fn is_ascii(self) -> bool {
+        self.glyphs.ellipsis.is_ascii()
+    }
+
     pub fn has_colour(self) -> bool {
         self.colour
     }

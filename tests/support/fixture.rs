@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        DeviceMemory, EpochRewards, Level, LogLine, MapPoint, MapView, Mode, ModelRow, NetworkView, RateSeries, Rates,
-        RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, SubmissionId, SubmissionRow,
-        SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, Upstream, WalletView,
+        Coverage, DeviceMemory, EpochRewards, Level, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode,
+        ModelRow, NetworkView, RateSeries, Rates, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot,
+        Stage, Stages, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
+        Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -55,6 +56,9 @@ fn models() -> Vec<ModelRow> {
             trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
             wins,
             targets: 75 - n * 6,
+            pinned: false,
+            crowd: u64::from(n < 2),
+            nearest: Some((id("model", [1, 0, 3, 2][n as usize]), [0.21, 0.21, 0.74, 0.74][n as usize])),
         })
         .collect()
 }
@@ -77,6 +81,7 @@ fn targets() -> Vec<TargetRow> {
             best_distance: (n < 90)
                 .then(|| 1.025 + n as f32 * 0.002 + noise(n) * 0.002 + if n < 5 { 0.0 } else { 0.02 }),
             seen_at_ms: NOW_MS - 1000 * (5 + n * n),
+            pinned: n == 1 || n == 17,
         })
         .collect()
 }
@@ -91,26 +96,52 @@ fn map(targets: &[TargetRow]) -> MapView {
     let samples = (0..900_u64).map(|n| {
         let model = (n % 7).min(4) / 2;
         let (x, y) = around(n, centres[model as usize], 0.45);
-        MapPoint { x, y, model: model as u16, id: None, hit: false }
+        MapPoint {
+            x,
+            y,
+            model: model as u16,
+            source: (n % 5) as u16 / 2,
+            loss: 2.3 + noise(n) * 0.4,
+            margin: (n % 11 > 0).then(|| 0.01 - noise(n + 5_000) * 0.1),
+            nearest: (n % 3) as u32,
+        }
     });
-    let models = centres.iter().zip(0..).map(|(&(x, y), n)| MapPoint {
-        x,
-        y,
-        model: n,
-        id: Some(id("model", n.into())),
-        hit: false,
+    let models = centres.iter().zip(0..).map(|(&(x, y), model)| MapModel { x, y, model });
+    let points = targets.iter().zip(10_000_u64..).zip(0..).map(|((_, n), row)| {
+        let (x, y) = around(n, centres[(n % 3) as usize], 0.9);
+        MapTarget { x, y, row }
     });
-    let points = targets.iter().zip(10_000_u64..).map(|(target, n)| {
-        let model = (n % 3) as u16;
-        let (x, y) = around(n, centres[usize::from(model)], 0.9);
-        MapPoint { x, y, model, id: Some(target.id), hit: target.stage == TargetStage::Hit }
+    let regions =
+        [((9, 5), 20, 24, 2, 3.4), ((3, 6), 310, 38, 1, 1.6), ((6, 1), 570, 33, 0, 0.7), ((0, 0), 4, 0, 0, 0.0)];
+    let regions = regions.map(|((column, row), samples, open, hit, need)| Region {
+        column,
+        row,
+        samples,
+        open,
+        hit,
+        reward: Shannons(12_685_185 * u64::from(open)),
+        best_margin: (open > 0).then_some(-0.011),
+        mean_margin: (open > 0).then_some(-0.011 - need * 0.01),
+        need,
     });
     MapView {
         basis: 1,
+        layout: MapLayout::Principal,
+        fitting: false,
         explained: [0.42, 0.17],
-        samples: samples.collect(),
+        samples: Arc::new(samples.collect()),
+        scored: 900,
+        sources: Arc::new(["code", "prose", "logs"].map(String::from).to_vec()),
+        reached: Arc::new(targets.iter().take(3).map(|target| target.id).collect()),
         models: models.collect(),
-        targets: points.collect(),
+        targets: Arc::new(points.collect()),
+        coverage: Arc::new(Coverage {
+            columns: 12,
+            rows: 8,
+            min: (-1.3, -1.3),
+            max: (1.3, 1.3),
+            regions: regions.to_vec(),
+        }),
     }
 }
 
@@ -217,6 +248,7 @@ pub fn busy() -> Snapshot {
         at_ms: NOW_MS,
         mode: Mode::Manual,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -248,7 +280,10 @@ pub fn busy() -> Snapshot {
             ),
         },
         map: Arc::new(map(&targets)),
+        board: Arc::default(),
+        inspection: None,
         targets: Arc::new(targets),
+        looked_at: None,
         models: Arc::new(models()),
         throughput: ThroughputView {
             samples_scored: 1_845,
@@ -324,6 +359,7 @@ pub fn empty() -> Snapshot {
         at_ms: NOW_MS,
         mode: Mode::Manual,
         scoring_paused: false,
+        only_pinned: false,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -348,8 +384,11 @@ pub fn empty() -> Snapshot {
             history: Arc::default(),
         },
         targets: Arc::default(),
+        looked_at: None,
         models: Arc::default(),
         map: Arc::default(),
+        board: Arc::default(),
+        inspection: None,
         throughput: ThroughputView::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),

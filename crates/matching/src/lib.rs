@@ -8,6 +8,7 @@ pub mod compose;
 mod halves;
 mod lanes;
 mod matrix;
+pub mod picture;
 mod scan;
 
 pub use halves::{NotAdmitted, band, cosine, norm};

@@ -55,6 +55,11 @@ pub enum Action {
     SearchHelp,
     ZoomIn,
     ZoomOut,
+    WholeMap,
+    PanLeft,
+    PanDown,
+    PanUp,
+    PanRight,
     NextTarget,
     SortSubmissions,
     FilterSubmissions,
@@ -69,6 +74,14 @@ pub enum Action {
     ChartShorter,
     ChartLonger,
     ChartMeasure,
+    NextRegion,
+    Box,
+    MapColour,
+    Coverage,
+    HideOpen,
+    Layout,
+    Refit,
+    ExportMap,
     Copy,
     Mouse,
     Confirm,
@@ -78,8 +91,8 @@ impl Action {
     /// Moves what is looked at: of use under a finger, not in a list of things to do.
     fn is_motion(self) -> bool {
         use Action::{
-            Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PreviousPane,
-            PreviousSection, Right, Top, Up,
+            Back, Bottom, CloseInspector, Down, Left, NextPane, NextSection, PageDown, PageUp, PanDown, PanLeft,
+            PanRight, PanUp, PreviousPane, PreviousSection, Right, Top, Up,
         };
         matches!(
             self,
@@ -92,6 +105,10 @@ impl Action {
                 | Down
                 | Left
                 | Right
+                | PanUp
+                | PanDown
+                | PanLeft
+                | PanRight
                 | PageUp
                 | PageDown
                 | Top
@@ -136,6 +153,19 @@ const SCREENS: &[Place] = &[
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
     Place::Pane(Pane::Map),
+    Place::Pane(Pane::Throughput),
+    Place::Pane(Pane::Rewards),
+    Place::Models,
+    Place::Approvals,
+    Place::Log,
+    Place::Board,
+];
+
+/// Where letters need not pan.
+const NOT_MAP: &[Place] = &[
+    Place::Dashboard,
+    Place::Pane(Pane::Wallet),
+    Place::Pane(Pane::Targets),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
     Place::Models,
@@ -295,8 +325,17 @@ pub const ACTIONS: &[ActionInfo] = &[
         "show only targets whose id, stage or models contain a text",
         TARGETS,
     ),
-    plain(Action::ZoomIn, "zoom-in", "closer", &[Char('+'), Char('=')], "zoom into the map at the cursor", MAP),
-    plain(Action::ZoomOut, "zoom-out", "farther", &[Char('-')], "zoom out of the map", MAP),
+    plain(
+        Action::Box,
+        "box",
+        "box",
+        &[Char('b')],
+        "begin a box at the cursor; again (or drag the mouse): pin the targets in it",
+        MAP,
+    ),
+    plain(Action::MapColour, "map-colour", "colour", &[Char('c')], "colour samples by model, source or margin", MAP),
+    plain(Action::Coverage, "coverage", "coverage", &[Char('u')], "show which regions our data underserves", MAP),
+    plain(Action::NextRegion, "next-region", "next gap", &[Char('n')], "cursor to the next underserved region", MAP),
     plain(
         Action::NextTarget,
         "next-target",
@@ -389,6 +428,34 @@ pub const ACTIONS: &[ActionInfo] = &[
         "close this; what is still on its way is given up",
         INSPECTOR,
     ),
+    plain(
+        Action::ZoomIn,
+        "zoom-in",
+        "closer",
+        &[Char('+'), Char('=')],
+        "zoom into the map at the cursor (or turn the wheel)",
+        MAP,
+    ),
+    plain(Action::ZoomOut, "zoom-out", "farther", &[Char('-')], "zoom out of the map", MAP),
+    quiet(Action::WholeMap, "whole-map", "whole", &[Char('0')], "the whole map", MAP),
+    plain(
+        Action::Layout,
+        "map-layout",
+        "layout",
+        &[Char('f')],
+        "lay the map out by principal axes, or so that neighbours stay together",
+        MAP,
+    ),
+    quiet(Action::Refit, "map-refit", "refit", &[Char('r')], "fit the map again on what is in the library now", MAP),
+    quiet(Action::ExportMap, "map-export", "export", &[Char('e')], "draw the map into a file (SVG)", MAP),
+    quiet(
+        Action::HideOpen,
+        "map-open",
+        "open targets",
+        &[Char('o')],
+        "leave out targets that nothing of ours hits",
+        MAP,
+    ),
     // Ways in and out.
     plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
     plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
@@ -453,7 +520,8 @@ pub const ACTIONS: &[ActionInfo] = &[
     quiet(Action::Jump(Pane::Rewards), "rewards", "rewards", &[Char('5')], "reward history, full screen", SCREENS),
     quiet(Action::Models, "models", "models", &[Char('6')], "the models in play", SCREENS),
     quiet(Action::Board, "board", "board", &[Char('8')], "the board: who plays, gaps, who fills, reviews", SCREENS),
-    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", SCREENS),
+    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", NOT_MAP),
+    quiet(Action::Log, "log-from-map", "log", &[Char('7')], "activity log", MAP),
     // Moving.
     quiet(Action::NextPane, "next-pane", "next", &[Tab], "focus the next pane", DASHBOARD),
     quiet(Action::PreviousPane, "previous-pane", "previous", &[BackTab], "focus the previous pane", DASHBOARD),
@@ -461,6 +529,10 @@ pub const ACTIONS: &[ActionInfo] = &[
     quiet(Action::Down, "down", "down", &[Down, Char('j')], "focus, select or scroll down", MOVING),
     quiet(Action::Left, "left", "left", &[Left, Char('h')], "focus or cursor to the left", SIDEWAYS),
     quiet(Action::Right, "right", "right", &[Right, Char('l')], "focus or cursor to the right", SIDEWAYS),
+    quiet(Action::PanLeft, "pan-left", "pan left", &[Char('H')], "move the map's window to the left", MAP),
+    quiet(Action::PanDown, "pan-down", "pan down", &[Char('J')], "move the map's window down", MAP),
+    quiet(Action::PanUp, "pan-up", "pan up", &[Char('K')], "move the map's window up", MAP),
+    quiet(Action::PanRight, "pan-right", "pan right", &[Char('L')], "move the map's window to the right", MAP),
     quiet(Action::PageUp, "page-up", "page up", &[PageUp], "a page up", MOVING),
     quiet(Action::PageDown, "page-down", "page down", &[PageDown], "a page down", MOVING),
     quiet(Action::Top, "top", "top", &[Home, Char('g')], "to the first line", MOVING),

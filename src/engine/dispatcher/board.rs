@@ -93,8 +93,8 @@ impl Dispatcher {
     pub(super) fn board_wins(&self) {
         let Some(state) = &self.chain.state else { return };
         let wins = state.models.iter().filter_map(|model| {
-            let at = self.survey.weights.iter().position(|weights| *weights == id_of(model))?;
-            Some((model.id, *self.survey.wins.get(at)?))
+            let at = self.map.weights.iter().position(|weights| *weights == id_of(model))?;
+            Some((model.id, *self.map.picture.wins.get(at)?))
         });
         self.board.tell(Fact::Wins(wins.collect()));
     }

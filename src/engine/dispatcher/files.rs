@@ -11,10 +11,10 @@ use std::{
 use super::{Dispatcher, Done, Halt};
 use crate::{
     api::{
-        EpochRewards, Event, Export, ExportFormat, HistoryPage, Level, SubmissionId, SubmissionRow,
+        EpochRewards, Event, Export, ExportFormat, HistoryPage, Level, MapColour, SubmissionId, SubmissionRow,
         SubmissionState as State,
     },
-    engine::now_ms,
+    engine::{now_ms, snapshot::figure},
     export::{EpochRecord, Format, PictureSize, StepRecord, SubmissionRecord, chart::RewardsChart, csv, render},
     primitives::compact_utc,
 };
@@ -64,6 +64,28 @@ impl Dispatcher {
             let _ = done.send(Done::Exported(written.map(|path| path.display().to_string())));
         });
         Ok(())
+    }
+
+    /// As the last snapshot shows it.
+    pub(super) fn export_map(&self, colour: MapColour) {
+        let snapshot = self.snapshot.borrow().clone();
+        let title = format!("Niches of {}, epoch {}", snapshot.network.name, snapshot.network.epoch);
+        let (dir, done) = (self.dir.join(EXPORTS), self.done.clone());
+        tokio::task::spawn_blocking(move || {
+            let models: Vec<_> = snapshot.models.iter().map(|model| model.id).collect();
+            let dim = snapshot.network.embedding_dim;
+            let chart = figure(&snapshot.map, &models, &snapshot.targets, colour, dim, title);
+            let written = match snapshot.map.basis {
+                0 => Err("there is no map yet: it needs a few scored samples".to_owned()),
+                _ => render(&chart, Format::Svg, PictureSize::default()).map_err(|e| e.to_string()),
+            };
+            let written = written.and_then(|bytes| {
+                let stem = format!("map-{}", compact_utc(now_ms()));
+                write_new(&dir, &stem, "svg", &bytes).map_err(|error| format!("{}: {error}", dir.display()))
+            });
+            // The engine may have ended meanwhile.
+            let _ = done.send(Done::Exported(written.map(|path| path.display().to_string())));
+        });
     }
 
     pub(super) async fn exported(&mut self, result: Result<String, String>) -> Result<(), Halt> {

@@ -65,6 +65,7 @@ impl Known {
     }
 
     pub fn keep_weights(&mut self, kept: &[Digest]) {
+        let kept: HashSet<&Digest> = kept.iter().collect();
         self.held.retain(|weights, _| kept.contains(weights));
         self.passed_over.retain(|(weights, _)| kept.contains(weights));
         self.order.retain(|(weights, _)| kept.contains(weights));

@@ -262,7 +262,8 @@ async fn what_the_network_does_not_take_is_neither_scored_nor_offered() {
     assert_eq!(dispatcher.pipeline.in_scoring, 1);
 
     // In the library since the network took more.
-    let standing = Standing { best_distance: Some(0.1), candidates: vec![candidate(&large), candidate(&most)] };
+    let standing =
+        Standing { best_distance: Some(0.1), candidates: vec![candidate(&large), candidate(&most)], nearest: None };
     dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
     dispatcher.find_hits().await.unwrap();
     let offered: Vec<_> =
@@ -286,7 +287,7 @@ async fn a_hit_whose_file_has_gone_fails_with_a_word_and_the_next_candidate_take
     let (mut dispatcher, _) = in_a_pass(dir.path(), state(), Some(Keypair::generate())).await;
     let both = [sample(b"gone"), sample(b"still there")];
     let candidates = both.each_ref().map(candidate).to_vec();
-    let standing = Standing { best_distance: Some(0.1), candidates };
+    let standing = Standing { best_distance: Some(0.1), candidates, nearest: None };
     dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
     dispatcher.find_hits().await.unwrap();
     let found = |dispatcher: &Dispatcher| {

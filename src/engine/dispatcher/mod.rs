@@ -47,7 +47,7 @@ use super::{
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     scoring::{EmbeddingDim, Residents, Scorers},
-    snapshot::{Map, Meter, Projection, Survey},
+    snapshot::{Fitted, Map, Meter},
     watch::{News, Refresh, Watch, look},
 };
 use crate::{
@@ -95,9 +95,9 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
-    Exported(Result<String, String>),
     Inspected { number: u64, inspection: Inspection },
-    Fitted { projection: Option<Projection>, weights: Vec<Digest>, epoch: u64, points: usize },
+    Fitted(Box<Fitted>),
+    Exported(Result<String, String>),
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.
@@ -164,7 +164,8 @@ struct Dispatcher {
     committed_due: bool,
     candidates_due: bool,
     survey_due: bool,
-    survey: Survey,
+    /// The matcher looks through the library for the map.
+    is_surveying: bool,
     map: Map,
     board_view: Arc<BoardView>,
     money_left: MoneyLeft,
@@ -287,12 +288,28 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
-            Command::History { before } => self.tell_history(before).await,
-            Command::Export { what, format } => self.export(what, format).await,
             Command::Inspect(of) => {
                 self.inspect(of);
                 Ok(())
             }
+            Command::RefitMap => {
+                self.map.refit();
+                self.review_map();
+                Ok(())
+            }
+            Command::LayMapOut(layout) => {
+                self.map.lay_out(layout);
+                self.review_map();
+                Ok(())
+            }
+            // Nothing is pinned or looked at yet.
+            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
+            Command::ExportMap(colour) => {
+                self.export_map(colour);
+                Ok(())
+            }
+            Command::History { before } => self.tell_history(before).await,
+            Command::Export { what, format } => self.export(what, format).await,
             Command::Shutdown => {
                 self.stopping = Some(Instant::now() + SETTLING);
                 self.inspector.stop();
@@ -313,14 +330,16 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
-            Done::Exported(result) => self.exported(result).await,
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
             }
-            Done::Fitted { projection, weights, epoch, points } => {
-                self.map.fitted(projection, weights, epoch, points);
-                self.place_samples();
+            Done::Exported(result) => self.exported(result).await,
+            Done::Fitted(fitted) => {
+                self.map.fitted(*fitted);
+                self.survey_due = true;
+                self.dirty = true;
+                self.review_map();
                 Ok(())
             }
         }
@@ -414,6 +433,7 @@ impl Dispatcher {
             let (targets, newest_epoch) = (changes.closed.clone(), self.chain.newest_epoch);
             self.board.tell(Fact::Closed { targets, newest_epoch });
             self.matcher.ask(Ask::Closed(changes.closed));
+            self.survey_due = true;
             self.candidates_due = true;
             self.dirty = true;
         }
@@ -428,6 +448,7 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
+            self.survey_due = true;
             self.drop_stale_hits();
         }
         if changes.models || self.lists_new_models(&changes.opened) {
@@ -448,14 +469,17 @@ impl Dispatcher {
                         self.hits += 1;
                     }
                     self.standings.insert(id, standing);
+                    self.survey_due = true;
                     self.candidates_due = true;
                     self.dirty = true;
                 }
             }
-            Reply::Survey { weights, wins, chosen } => {
-                self.survey = Survey { weights, wins, chosen: Arc::new(chosen) };
+            Reply::Survey { weights, picture } => {
+                self.is_surveying = false;
+                self.survey_due |= picture.is_unfinished;
+                self.map.surveyed(weights, picture);
                 self.board_wins();
-                self.place_samples();
+                self.dirty = true;
             }
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),

@@ -15,7 +15,6 @@ use crate::{
         matching::{Ask, MOST_UNKEPT},
         now_ms,
         scoring::{Activity, WeightsState},
-        snapshot::{Place, fit},
     },
     model::Placement,
     primitives::{ObjectId, Shannons},
@@ -26,50 +25,47 @@ pub(super) const BALANCES: usize = 600;
 pub(super) const LINES: usize = 500;
 
 impl Dispatcher {
-    /// Builds the map's basis anew on another thread, if its time has come.
+    /// Asks for another look at the library, and fits the map's basis on another thread, if the time of either has come.
     pub(super) fn review_map(&mut self) {
-        if std::mem::take(&mut self.survey_due) {
-            let weights: Vec<_> = self.pipeline.in_play.values().copied().collect();
-            self.matcher.ask(Ask::Survey(weights));
+        if self.survey_due && !self.is_surveying {
+            self.survey_due = false;
+            self.is_surveying = true;
+            let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);
+            let number = |weights| models.iter().zip(0u16..).find(|(m, _)| id_of(m) == weights).map_or(0, |(_, n)| n);
+            let weights = self.pipeline.in_play.values().map(|weights| (*weights, number(*weights))).collect();
+            self.matcher.ask(Ask::Survey { weights, basis: self.map.basis() });
         }
         let Some(state) = &self.chain.state else { return };
-        if !self.map.wants_fit(&self.survey, state.epoch) {
-            return;
+        let models = || state.models.iter().map(|model| model.embedding.clone()).collect();
+        if let Some(job) = self.map.job(state.epoch, models) {
+            let done = self.done.clone();
+            self.dirty = true;
+            tokio::task::spawn_blocking(move || {
+                // Nobody listens after the end.
+                let _ = done.send(Done::Fitted(Box::new(job.run())));
+            });
         }
-        self.map.fitting = true;
-        let models: Vec<Vec<f32>> = state.models.iter().map(|model| model.embedding.clone()).collect();
-        let (survey, epoch, done) = (self.survey.clone(), state.epoch, self.done.clone());
-        tokio::task::spawn_blocking(move || {
-            let projection = fit(&survey, &models);
-            let _ = done.send(Done::Fitted { projection, weights: survey.weights, epoch, points: survey.chosen.len() });
-        });
-    }
-
-    pub(super) fn place_samples(&mut self) {
-        let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);
-        let colour = |weights| models.iter().zip(0u16..).find(|(m, _)| id_of(m) == weights).map_or(0, |(_, n)| n);
-        let colours: Vec<u16> = self.survey.weights.iter().map(|weights| colour(*weights)).collect();
-        self.map.place(&self.survey, &colours);
-        self.dirty = true;
     }
 
     pub(super) fn publish(&mut self) {
         self.version += 1;
         let last = self.snapshot.borrow().clone();
         let models = self.model_rows();
-        let colours: HashMap<ObjectId, u16> = models.iter().map(|model| model.id).zip(0..).collect();
         let targets = self.target_rows();
+        let map = self.map_view(&targets);
         let view = Snapshot {
             version: self.version,
             at_ms: now_ms(),
             mode: self.mode,
             scoring_paused: self.pipeline.paused,
+            only_pinned: false,
             network: self.network_view(),
             wallet: self.wallet_view(),
-            map: share(&last.map, self.map_view(&targets, &colours)),
+            map: share(&last.map, map),
             board: self.board_view.clone(),
             inspection: self.inspection.clone(),
             targets: share(&last.targets, targets),
+            looked_at: None,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
             approvals: share(&last.approvals, self.approvals()),
@@ -142,6 +138,7 @@ impl Dispatcher {
                     models: target.models.clone(),
                     best_distance,
                     seen_at_ms: target.seen_at_ms,
+                    pinned: false,
                 }
             })
             .collect();
@@ -157,6 +154,7 @@ impl Dispatcher {
             models: ours.row.losses.iter().map(|(model, _)| *model).collect(),
             best_distance: Some(ours.row.distance),
             seen_at_ms: ours.row.changed_at_ms,
+            pinned: false,
         }));
         rows
     }
@@ -174,7 +172,7 @@ impl Dispatcher {
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let id = id_of(model);
             let residency = self.pipeline.residents.get(&id);
-            let won = self.survey.weights.iter().position(|weights| *weights == id);
+            let won = self.map.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
                 stake: Shannons(model.stake),
@@ -186,34 +184,20 @@ impl Dispatcher {
                     Some(Residency::Failed { why, .. }) => Some(why.clone()),
                     _ => None,
                 },
-                wins: won.and_then(|index| self.survey.wins.get(index)).copied().unwrap_or(0),
+                wins: won.and_then(|index| self.map.picture.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
+                pinned: false,
+                crowd: 0,
+                nearest: None,
             }
         });
         rows.collect()
     }
 
-    fn map_view(&self, targets: &[TargetRow], colours: &HashMap<ObjectId, u16>) -> MapView {
+    fn map_view(&mut self, targets: &[TargetRow]) -> MapView {
         let Some(state) = &self.chain.state else { return MapView::default() };
-        let models: Vec<Place<'_>> = state
-            .models
-            .iter()
-            .zip(0..)
-            .map(|(model, colour)| Place { id: model.id, model: colour, embedding: &model.embedding, hit: false })
-            .collect();
-        let targets: Vec<Place<'_>> = targets
-            .iter()
-            .filter_map(|row| {
-                let target = self.chain.open.get(&row.id)?;
-                Some(Place {
-                    id: row.id,
-                    model: row.models.first().and_then(|model| colours.get(model)).copied().unwrap_or(0),
-                    embedding: &target.embedding,
-                    hit: row.margin().is_some_and(|margin| margin >= 0.0),
-                })
-            })
-            .collect();
-        self.map.view(&models, &targets)
+        let models = state.models.iter().map(|model| (model.id, model.embedding.as_slice()));
+        self.map.view(state.epoch, models, targets)
     }
 
     fn throughput_view(&self) -> ThroughputView {

@@ -15,6 +15,7 @@ use somascope_matching::{band, cosine, norm, products, products_of_rows};
 use super::{
     Library, Standing, TargetSpec,
     library::ScoredSample,
+    reach::{Met, Reach, mark},
     shelf::Shelf,
     standing::{CANDIDATES_KEPT, Candidate, Nearest, Rank, is_hit},
 };
@@ -45,12 +46,14 @@ struct Group {
     /// `[ids, dim]`
     embeddings: Vec<f32>,
     norms: Vec<f32>,
+    thresholds: Vec<f32>,
 }
 
 pub(in crate::engine) struct Board {
     min_margin: f32,
     targets: HashMap<ObjectId, Open>,
     groups: HashMap<GroupKey, Group>,
+    reach: Reach,
 }
 
 /// `None`: a model is not in the registry, or there is none.
@@ -71,7 +74,12 @@ pub(super) fn z(margin: f32, dim: usize) -> f32 {
 
 impl Board {
     pub fn new(min_margin: f32) -> Self {
-        Self { min_margin: min_margin.max(0.0), targets: HashMap::new(), groups: HashMap::new() }
+        Self {
+            min_margin: min_margin.max(0.0),
+            targets: HashMap::new(),
+            groups: HashMap::new(),
+            reach: Reach::default(),
+        }
     }
 
     pub fn standing(&self, target: &ObjectId) -> Option<&Standing> {
@@ -96,12 +104,19 @@ impl Board {
         standing.add(candidate.rank(), spec, self.min_margin, nearest, || Some(candidate.clone()))
     }
 
+    /// What the map asks.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     pub fn close(&mut self, target: &ObjectId) {
+        self.reach.close(target);
         let Some(Open { spec, place: Some(place), .. }) = self.targets.remove(target) else { return };
         let Some(key) = group_of(&spec) else { return };
         let Some(group) = self.groups.get_mut(&key) else { return };
         group.ids.swap_remove(place);
         group.norms.swap_remove(place);
+        group.thresholds.swap_remove(place);
         // The last row takes its place.
         let (dim, last) = (key.1, group.ids.len());
         group.embeddings.copy_within(last * dim.., place * dim);
@@ -142,6 +157,7 @@ impl Board {
             let mut out = vec![0.0; won.len() * group.ids.len()];
             products(&embeddings, &group.embeddings, *dim, &mut out);
             let band = band(*dim);
+            meet(&mut self.reach, &won, group, out.clone(), library);
             for (entry, products) in won.iter().zip(out.chunks_exact(group.ids.len().max(1))) {
                 for ((id, product), norm) in group.ids.iter().zip(products).zip(&group.norms) {
                     let Some(open) = self.targets.get_mut(id) else { continue };
@@ -179,17 +195,21 @@ impl Board {
             fresh.entry(group_of(&spec)).or_default().push(spec);
         }
         for (key, specs) in fresh {
+            for spec in &specs {
+                self.close(&spec.id);
+                self.reach.open(spec.id);
+            }
             let standings = match (&key, library) {
-                (Some(key), Some(library)) => survey(key, &specs, library, self.min_margin, damaged),
+                (Some(key), Some(library)) => survey(key, &specs, library, self.min_margin, damaged, &mut self.reach),
                 _ => vec![Standing::default(); specs.len()],
             };
             for (spec, standing) in specs.into_iter().zip(standings) {
-                self.close(&spec.id);
                 let place = key.as_ref().map(|key| {
                     let group = self.groups.entry(key.clone()).or_default();
                     group.ids.push(spec.id);
                     group.embeddings.extend_from_slice(&spec.embedding);
                     group.norms.push(norm(&spec.embedding));
+                    group.thresholds.push(spec.threshold);
                     group.ids.len() - 1
                 });
                 self.targets.insert(spec.id, Open { spec, standing, place });
@@ -197,6 +217,55 @@ impl Board {
         }
         ids
     }
+
+    /// Lets samples of the library meet every open target again, for [`reach`](Self::reach): the targets that they came closest to are
+    /// closed.
+    pub(super) fn meet_again(&mut self, numbers: &[u32], library: &Library) {
+        for (GroupKey(weights, dim), group) in &self.groups {
+            let shelves: Option<Vec<&Shelf>> = weights.iter().map(|weights| library.shelf(weights)).collect();
+            let Some(shelves) = shelves else { continue };
+            let mut won: Vec<(Vec<u32>, Vec<Met>)> = vec![Default::default(); shelves.len()];
+            for number in numbers {
+                let slots: Option<Vec<u32>> = shelves.iter().map(|shelf| shelf.slot(*number)).collect();
+                let (Some(slots), Some(sample)) = (slots, library.sample(*number)) else { continue };
+                let losses: Vec<f32> =
+                    shelves.iter().zip(&slots).map(|(shelf, slot)| shelf.losses()[*slot as usize]).collect();
+                let Some(winner) = model::winner(&losses) else { continue };
+                won[winner].0.push(slots[winner]);
+                won[winner].1.push(Met { number: *number, mark: mark(&sample.checksum), winner: weights[winner] });
+            }
+            for (shelf, (slots, met)) in shelves.iter().zip(&won) {
+                if shelf.dim() != *dim || slots.is_empty() {
+                    continue;
+                }
+                let mut distances = vec![0.0; slots.len() * group.ids.len()];
+                products_of_rows(shelf.embeddings(), *dim, slots, &group.embeddings, &mut distances);
+                for (slot, products) in slots.iter().zip(distances.chunks_exact_mut(group.ids.len().max(1))) {
+                    let row_norm = shelf.norms()[*slot as usize];
+                    for (product, norm) in products.iter_mut().zip(&group.norms) {
+                        *product = distance(*product, (row_norm, *norm));
+                    }
+                }
+                self.reach.meet(met, &group.ids, &group.thresholds, &distances);
+            }
+        }
+    }
+}
+
+/// Lets new samples that are in the library meet a group, by their products with it `[samples, targets]`.
+fn meet(reach: &mut Reach, won: &[Entry<'_>], group: &Group, mut products: Vec<f32>, library: Option<&Library>) {
+    let Some(library) = library else { return };
+    let mut rows = Vec::with_capacity(won.len());
+    for (entry, products) in won.iter().zip(products.chunks_exact_mut(group.ids.len().max(1))) {
+        let checksum = &entry.sample.checksum;
+        let number = library.find(checksum);
+        for (product, norm) in products.iter_mut().zip(&group.norms) {
+            // One that is not kept has no place on the map.
+            *product = if number.is_some() { distance(*product, (entry.norm, *norm)) } else { f32::NAN };
+        }
+        rows.push(Met { number: number.unwrap_or(u32::MAX), mark: mark(checksum), winner: entry.weights });
+    }
+    reach.meet(&rows, &group.ids, &group.thresholds, &products);
 }
 
 /// A sample as one group of targets sees it.
@@ -204,6 +273,8 @@ struct Entry<'a> {
     sample: &'a ScoredSample,
     losses: Vec<f32>,
     winner: usize,
+    /// Of the winner.
+    weights: Digest,
     embedding: std::borrow::Cow<'a, [f32]>,
     norm: f32,
 }
@@ -243,7 +314,7 @@ impl<'a> Entry<'a> {
             }
         };
         let norm = norm(&embedding);
-        (embedding.len() == dim).then_some(Self { sample, losses, winner, embedding, norm })
+        (embedding.len() == dim).then_some(Self { sample, losses, winner, weights: weights[winner], embedding, norm })
     }
 
     fn rank(&self, distance: f32) -> Rank {
@@ -282,6 +353,7 @@ fn survey(
     library: &Library,
     min_margin: f32,
     damaged: &mut Damaged,
+    reach: &mut Reach,
 ) -> Vec<Standing> {
     let GroupKey(weights, dim) = key;
     let shelves: Option<Vec<&Shelf>> = weights.iter().map(|weights| library.shelf(weights)).collect();
@@ -307,6 +379,18 @@ fn survey(
                 .for_each(|(product, norm)| *product = distance(*product, (row_norm, *norm)));
         }
         rows.extend(won.into_iter().map(|(slot, number)| Seen { winner, slot, number }));
+    }
+    let met: Vec<Met> = rows
+        .iter()
+        .filter_map(|row| {
+            let mark = mark(&library.sample(row.number)?.checksum);
+            Some(Met { number: row.number, mark, winner: weights[row.winner] })
+        })
+        .collect();
+    if met.len() == rows.len() {
+        let (ids, thresholds): (Vec<ObjectId>, Vec<f32>) =
+            targets.iter().map(|target| (target.id, target.threshold)).unzip();
+        reach.meet(&met, &ids, &thresholds, &distances);
     }
     let mut exact = |row: Seen, target: &TargetSpec| match shelves[row.winner].exact(row.slot) {
         Some(embedding) => Some(model::cosine_distance(&embedding, &target.embedding)).filter(|d| d.is_finite()),

@@ -71,6 +71,12 @@ pub(in crate::engine) enum LibraryError {
     Matrix(#[from] MatrixError),
 }
 
+impl LibraryError {
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::InUse(_))
+    }
+}
+
 type Outcome<T = ()> = Result<T, LibraryError>;
 
 /// Rows of one model that win, each with its sample's number.

@@ -4,9 +4,11 @@
 //! the winner is the model with the lowest loss *among the target's models*, and the distance is that of the winner's embedding. Never
 //! keeps more on disk than its limit, never blocks whoever asks, and never stops an engine: what cannot be kept is scored again.
 
+mod atlas;
 mod board;
 mod compose;
 mod library;
+mod reach;
 mod shelf;
 mod standing;
 mod store;
@@ -18,14 +20,15 @@ use std::sync::Arc;
 
 use crate::primitives::{Digest, ObjectId};
 
+pub(super) use atlas::{Atlas, Picture};
 pub(super) use board::Board;
 pub use compose::Compose;
 pub(super) use library::{Library, ScoredSample};
 pub(super) use standing::{Candidate, Nearest, Standing};
-pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, Reply};
+pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};
 
 /// Where the library is, below an engine's directory.
-const DIR: &str = "library";
+pub(super) const LIBRARY_DIR: &str = "library";
 
 /// An open target, as far as matching needs it.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 //! slow, and the dispatcher must not wait for either.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     io,
     path::Path,
     sync::{
@@ -14,20 +14,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{SeedableRng, rngs::StdRng, seq::IteratorRandom};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Board, Compose, DIR, Library, ScoredSample, Standing, TargetSpec, board::Damaged, compose::Composer};
+use super::{
+    Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Standing, TargetSpec, board::Damaged,
+    compose::Composer,
+};
 use crate::{
-    engine::{corpus, now_ms},
-    model::Score,
+    engine::{corpus, now_ms, snapshot::Basis},
     primitives::{Digest, ObjectId},
 };
 
-/// Points of the map.
-const SURVEYED: usize = 2_000;
 /// Targets that go through the library together. The first of many are told while the rest wait.
-const OPENED_AT_ONCE: usize = 64;
+pub(in crate::engine) const OPENED_AT_ONCE: usize = 64;
 /// Samples that meet the targets together.
 const SCORED_AT_ONCE: usize = 256;
 /// What a loss of power may take.
@@ -47,8 +46,11 @@ pub(in crate::engine) enum Ask {
     Closed(Vec<ObjectId>),
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
-    /// How the library looks under these weights.
-    Survey(Vec<Digest>),
+    /// How the library looks under these weights, each with the number of its model on the screen, and where it lies by a basis.
+    Survey {
+        weights: Vec<(Digest, u16)>,
+        basis: Option<Arc<Basis>>,
+    },
     /// Let the library go, then say so.
     Close(oneshot::Sender<()>),
 }
@@ -57,21 +59,11 @@ pub(in crate::engine) enum Reply {
     /// Only targets whose standing changed.
     Standings(Vec<(ObjectId, Standing)>),
     /// What need not be scored under these weights: samples that the library holds, and samples that failed.
-    Known {
-        weights: Digest,
-        held: Vec<Digest>,
-        failed: Vec<Digest>,
-    },
+    Known { weights: Digest, held: Vec<Digest>, failed: Vec<Digest> },
     /// (weights, sample): what the library held and no longer does, and what it was given and has not kept.
-    Left {
-        gone: Vec<(Digest, Digest)>,
-        unkept: Vec<(Digest, Digest)>,
-    },
-    Survey {
-        weights: Vec<Digest>,
-        wins: Vec<u64>,
-        chosen: Vec<(usize, Arc<Score>)>,
-    },
+    Left { gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)> },
+    /// Every survey has one.
+    Survey { weights: Vec<Digest>, picture: Picture },
     /// Something about the library that a person should know.
     Trouble(String),
 }
@@ -94,7 +86,7 @@ impl Matcher {
     ) -> io::Result<Self> {
         let (asks, asked) = blocking::channel();
         let (told, replies) = mpsc::unbounded_channel();
-        let dir = dir.join(DIR);
+        let dir = dir.join(LIBRARY_DIR);
         let composer = Composer::new(compose, min_margin, contents)?;
         let unkept = Arc::new(AtomicUsize::new(0));
         let counted = unkept.clone();
@@ -142,8 +134,7 @@ struct Work {
     /// The last trouble in keeping; told again only when it is another one.
     trouble: Option<String>,
     synced: Instant,
-    /// Embeddings of the last survey: the next one chooses nearly the same.
-    surveyed: HashMap<(Digest, Digest), Arc<Score>>,
+    atlas: Atlas,
 }
 
 impl Work {
@@ -171,7 +162,7 @@ impl Work {
             }
         };
         let board = Board::new(min_margin);
-        Self { library, board, composer, told, unkept, trouble: None, synced: Instant::now(), surveyed: HashMap::new() }
+        Self { library, board, composer, told, unkept, trouble: None, synced: Instant::now(), atlas: Atlas::default() }
     }
 
     fn serve(&mut self, asked: blocking::Receiver<Ask>) {
@@ -251,7 +242,14 @@ impl Work {
                 targets.iter().for_each(|id| self.board.close(id));
             }
             Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
-            Ask::Survey(weights) => self.survey(weights),
+            Ask::Survey { weights, basis } => {
+                let picture = match &self.library {
+                    Some(library) => self.atlas.survey(&weights, basis, library, &mut self.board),
+                    None => Picture::default(),
+                };
+                let weights = weights.into_iter().map(|(weights, _)| weights).collect();
+                self.send(Reply::Survey { weights, picture });
+            }
             // Served where the loop ends.
             Ask::Close(_) => {}
         }
@@ -274,32 +272,6 @@ impl Work {
         if let Some(text) = self.composer.trouble() {
             self.send(Reply::Trouble(text));
         }
-    }
-
-    /// For each of the weights, how many samples they win; and a uniform choice of samples with the index of their winner. The same library
-    /// gives the same choice.
-    fn survey(&mut self, weights: Vec<Digest>) {
-        let Some(library) = &self.library else { return };
-        let won = library.winners(&weights);
-        let wins = won.iter().map(|won| won.len() as u64).collect();
-        let all = won.iter().enumerate().flat_map(|(winner, won)| won.iter().map(move |row| (winner, *row)));
-        let chosen = all.choose_multiple(&mut StdRng::seed_from_u64(0), SURVEYED);
-        let mut surveyed = HashMap::with_capacity(chosen.len());
-        let points = chosen.into_iter().filter_map(|(winner, (slot, number))| {
-            let key = (weights[winner], library.sample(number)?.checksum);
-            let score = match self.surveyed.remove(&key) {
-                Some(score) => score,
-                None => {
-                    let shelf = library.shelf(&weights[winner])?;
-                    Arc::new(Score { loss: shelf.losses()[slot as usize], embedding: shelf.exact(slot)? })
-                }
-            };
-            surveyed.insert(key, score.clone());
-            Some((winner, score))
-        });
-        let chosen = points.collect();
-        self.surveyed = surveyed;
-        self.send(Reply::Survey { weights, wins, chosen });
     }
 
     /// Does something with the library. What goes wrong is told once, until something else does.

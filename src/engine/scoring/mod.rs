@@ -45,7 +45,7 @@ pub use budget::{Budget, available_memory};
 pub(super) use confirm::{ConfirmJob, ConfirmedHit, NotConfirmed, confirm_here};
 pub(super) use device::LocalDevice;
 use queue::Queue;
-pub(super) use queue::{Doing, Gauge};
+pub(super) use queue::{Doing, Gauge, halved};
 pub(super) use remote::{EmbeddingDim, RemoteScorer};
 pub(super) use residency::Residents;
 pub(super) use share::Share;

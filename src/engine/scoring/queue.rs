@@ -45,6 +45,11 @@ pub(in crate::engine) struct Gauge {
     pub row_limit: Option<usize>,
 }
 
+/// What is said of a scorer whose memory has room for so many rows only.
+pub(in crate::engine) fn halved(rows: usize) -> String {
+    format!("batch halved to {rows} {}: out of memory", if rows == 1 { "row" } else { "rows" })
+}
+
 #[derive(Default)]
 struct Seat {
     gauge: Gauge,

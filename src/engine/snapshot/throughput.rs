@@ -6,7 +6,7 @@ use crate::{
     api::{RateSeries, Rates, ScorerState, ScorerView},
     engine::{
         meter::{Bucket, Level, Rollup},
-        scoring::{Doing, Gauge},
+        scoring::{Doing, Gauge, halved},
     },
 };
 
@@ -148,11 +148,6 @@ fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// What is said of a scorer whose memory has room for so many rows only.
-pub(in crate::engine) fn halved(rows: usize) -> String {
-    format!("batch halved to {rows} {}: out of memory", if rows == 1 { "row" } else { "rows" })
 }
 
 /// A scorer, `seconds` after it was as `before`.

@@ -388,7 +388,8 @@ async fn a_server_that_stalls_or_drips_is_given_up() {
         }
         steps
     };
-    let bad: [(fn(&Seen, &Bytes) -> Vec<Step>, &str); 2] = [(short, "it stalls: 1000 bytes in"), (drips, "it stalls")];
+    type Answer = fn(&Seen, &Bytes) -> Vec<Step>;
+    let bad: [(Answer, &str); 2] = [(short, "it stalls: 1000 bytes in"), (drips, "it stalls")];
     for (answer, said) in bad {
         let mut error = String::new();
         // On a machine so busy that the first bytes themselves come late, with more patience.

@@ -8,7 +8,7 @@ use super::{
         table::{Column, Table, first_row, left, right},
         text::{clean, count, group, letters, soma, wrap},
     },
-    percent, quick, split, split_left, z,
+    percent, quick, split, split_left,
 };
 use crate::{
     api::{CROWD_DISTANCE, GAP_Z, NEAR_Z, ReachRow},

@@ -1,0 +1,224 @@
+//! The niche map: what part of it is seen and how, the cursor, the box, and the picture in cells that drawing copies.
+
+mod acts;
+mod raster;
+mod window;
+
+use std::sync::Arc;
+
+use super::{
+    Pane, Screen, State,
+    layout::{Area, inner},
+};
+use crate::{
+    api::{MapColour, MapTarget, MapView, Snapshot, TargetStage},
+    primitives::ObjectId,
+};
+use raster::Made;
+use window::Window;
+
+pub(super) use acts::{act, leave, mouse, move_by, page};
+pub use raster::{Cell, Raster, STAGES};
+pub use window::Bounds;
+
+/// How far a margin is beyond (or, below zero, short of) the threshold, in units of what distances to a random target scatter by.
+pub fn z(margin: f32, dim: u64) -> f32 {
+    margin * (dim as f32).sqrt()
+}
+
+/// A point of the map: index into its list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Near {
+    /// Into [`MapView::targets`].
+    Target(usize),
+    /// Into [`MapView::models`].
+    Model(usize),
+    /// Into [`MapView::samples`].
+    Sample(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct MapWindow {
+    window: Window,
+    pub colour: MapColour,
+    /// Regions are shown by what they lack, instead of the samples.
+    pub coverage: bool,
+    /// Targets that nothing of ours hits are left out.
+    pub hides_open: bool,
+    /// Where a box begins.
+    anchor: Option<(f32, f32)>,
+    /// Where the mouse was pressed.
+    pressed: Option<(f32, f32)>,
+    /// The region that was jumped to last.
+    pub region: Option<usize>,
+    raster: Option<Raster>,
+    near: Option<(Arc<MapView>, (f32, f32), Bounds, Option<Near>)>,
+}
+
+/// Where things lie on the full screen: the plot and the panel beside or below it.
+pub fn places(body: Area) -> (Area, Area) {
+    const SIDE: u16 = 32;
+    let inner = inner(body);
+    if inner.width >= 76 {
+        let (plot, rest) = inner.split_left(inner.width - SIDE - 2);
+        let (_, side) = rest.split_left(2);
+        (plot, side)
+    } else {
+        inner.split_top(inner.height - inner.height.min(7))
+    }
+}
+
+/// The plot of a pane, above its legend.
+fn pane_plot(area: Area) -> Area {
+    let inner = inner(area);
+    inner.split_top(inner.height - u16::from(inner.height > 3)).0
+}
+
+/// The plot that is on the screen.
+fn plot(state: &State) -> Option<Area> {
+    match state.screen {
+        Screen::Dashboard => state.panes().area_of(Pane::Map).map(pane_plot),
+        Screen::Pane(Pane::Map) => Some(places(state.frame().body).0),
+        _ => None,
+    }
+}
+
+/// Makes anew what drawing copies, if anything that it shows has changed.
+pub(super) fn settle(state: &mut State) {
+    let (Some(area), Some(seen)) = (plot(state), state.map.visible()) else { return };
+    let snapshot = &state.snapshot;
+    let made = Made {
+        map: snapshot.map.clone(),
+        targets: snapshot.targets.clone(),
+        seen,
+        area,
+        colour: state.map.colour,
+        regions: state.map.coverage,
+        dim: snapshot.network.embedding_dim,
+    };
+    if !state.map.raster.as_ref().is_some_and(|raster| raster.is_of(&made)) {
+        state.map.raster = Some(Raster::new(made));
+    }
+    if let (Screen::Pane(Pane::Map), Some(cursor)) = (state.screen, state.map.cursor()) {
+        let map = &state.snapshot.map;
+        let is_known = state
+            .map
+            .near
+            .as_ref()
+            .is_some_and(|(of, at, within, _)| Arc::ptr_eq(of, map) && (*at, *within) == (cursor, seen));
+        if !is_known {
+            state.map.near = Some((map.clone(), cursor, seen, nearest(map, cursor, seen)));
+        }
+    }
+}
+
+/// The point nearest to a place as the eye measures it, targets before models before samples at the same spot.
+fn nearest(map: &MapView, (x, y): (f32, f32), seen: Bounds) -> Option<Near> {
+    let (wide, high) = (1.0 / seen.width(), 1.0 / seen.height());
+    let away = |px: f32, py: f32| ((px - x) * wide).powi(2) + ((py - y) * high).powi(2);
+    let mut best = (f32::INFINITY, None);
+    let mut see = |px: f32, py: f32, near: Near| {
+        // NaN is not nearer than anything.
+        if away(px, py) < best.0 {
+            best = (away(px, py), Some(near));
+        }
+    };
+    map.targets.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Target(at)));
+    map.models.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Model(at)));
+    map.samples.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Sample(at)));
+    best.1
+}
+
+impl MapWindow {
+    pub(super) fn follow(&mut self, map: &MapView) {
+        if self.window.follow(map) {
+            (self.anchor, self.pressed, self.region) = (None, None, None);
+        }
+    }
+
+    /// What is seen. `None` while there is nothing to see.
+    pub fn visible(&self) -> Option<Bounds> {
+        self.window.visible()
+    }
+
+    /// Doublings.
+    pub fn zoom(&self) -> u8 {
+        self.window.zoom
+    }
+
+    pub fn cursor(&self) -> Option<(f32, f32)> {
+        self.window.cursor()
+    }
+
+    /// The picture, as of the last event.
+    pub fn raster(&self) -> Option<&Raster> {
+        self.raster.as_ref()
+    }
+
+    /// What is nearest to the cursor, on the full screen.
+    pub fn near(&self) -> Option<Near> {
+        self.near.as_ref().and_then(|(.., near)| *near)
+    }
+
+    /// The box from its first corner to the cursor.
+    pub fn boxed(&self) -> Option<Bounds> {
+        let (anchor, cursor) = (self.anchor?, self.cursor()?);
+        Bounds::around([anchor, cursor].into_iter())
+    }
+
+    /// The open targets in the box, and whether all of them are pinned already. A box of a single cell takes what that cell shows.
+    fn boxed_targets(&self, snapshot: &Snapshot) -> (Vec<ObjectId>, bool) {
+        let (Some(mut corners), Some(seen)) = (self.boxed(), self.visible()) else { return (Vec::new(), false) };
+        if let Some(plot) = self.raster.as_ref().map(Raster::area) {
+            // What a cell shows lies anywhere in it.
+            let (dx, dy) = (
+                0.5 * seen.width() / f32::from(plot.width.max(1)),
+                0.5 * seen.height() / f32::from(plot.height.max(1)),
+            );
+            corners.min = (corners.min.0 - dx, corners.min.1 - dy);
+            corners.max = (corners.max.0 + dx, corners.max.1 + dy);
+        }
+        let rows = snapshot.map.targets.iter().filter(|target| corners.holds((target.x, target.y)));
+        let rows = rows.filter_map(|target| snapshot.targets.get(target.row as usize));
+        let open: Vec<_> = rows.filter(|row| row.stage != TargetStage::Ours).collect();
+        (open.iter().map(|row| row.id).collect(), open.iter().all(|row| row.pinned))
+    }
+
+    /// To the target after the one under the cursor, hits first.
+    fn next_target(&mut self, snapshot: &Snapshot) {
+        let hit = |row: u32| snapshot.targets.get(row as usize).is_some_and(|row| row.stage == TargetStage::Hit);
+        let finite = snapshot.map.targets.iter().filter(|p| p.x.is_finite() && p.y.is_finite());
+        let (hits, others): (Vec<&MapTarget>, Vec<&MapTarget>) = finite.partition(|p| hit(p.row));
+        let mut order: Vec<(f32, f32)> = hits.into_iter().chain(others).map(|p| (p.x, p.y)).collect();
+        order.dedup();
+        let cursor = self.cursor();
+        let here = order.iter().position(|point| Some(*point) == cursor);
+        let next = here.map_or(0, |index| (index + 1) % order.len());
+        if let Some(point) = order.get(next) {
+            self.window.go(*point);
+        }
+    }
+
+    /// To the region after the last one that has something to earn, the most underserved first.
+    fn next_region(&mut self, map: &MapView) -> bool {
+        let coverage = &map.coverage;
+        let paying = coverage.regions.iter().take_while(|region| region.need > 0.0).count();
+        if paying == 0 {
+            return false;
+        }
+        let next = self.region.map_or(0, |last| (last + 1) % paying);
+        let region = coverage.regions[next];
+        let middle =
+            |low: f32, high: f32, at: u16, of: u16| low + (f32::from(at) + 0.5) / f32::from(of.max(1)) * (high - low);
+        self.region = Some(next);
+        self.coverage = true;
+        self.window.centre_on((
+            middle(coverage.min.0, coverage.max.0, region.column, coverage.columns),
+            middle(coverage.min.1, coverage.max.1, region.row, coverage.rows),
+        ));
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

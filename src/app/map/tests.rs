@@ -1,0 +1,114 @@
+use proptest::prelude::*;
+
+use super::{raster::Made, *};
+use crate::{
+    api::{Coverage, MapModel, MapPoint, MapTarget, Region, TargetRow},
+    primitives::Shannons,
+};
+
+fn row(stage: TargetStage) -> TargetRow {
+    TargetRow {
+        id: ObjectId([1; 32]),
+        epoch: 1,
+        stage,
+        reward: Shannons(5),
+        threshold: 1.0,
+        models: Vec::new(),
+        best_distance: None,
+        seen_at_ms: 0,
+        pinned: false,
+    }
+}
+
+fn sample(x: f32, y: f32, model: u16, margin: Option<f32>) -> MapPoint {
+    MapPoint { x, y, model, source: model, loss: 1.0, margin, nearest: 0 }
+}
+
+fn raster(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColour) -> Raster {
+    Raster::new(Made {
+        map: Arc::new(map),
+        targets: Arc::new(targets),
+        seen: Bounds { min: (0.0, 0.0), max: (4.0, 2.0) },
+        area: Area { x: 5, y: 5, width: size.0, height: size.1 },
+        colour,
+        regions: true,
+        dim: 100,
+    })
+}
+
+#[test]
+fn a_cell_shows_the_model_of_most_of_its_samples_and_the_best_of_their_margins() {
+    let samples = [
+        sample(0.1, 1.9, 2, Some(-0.35)),
+        sample(0.9, 1.1, 2, Some(-0.05)),
+        sample(0.5, 1.5, 1, None),
+        sample(2.5, 0.5, 0, Some(0.01)),
+        sample(9.0, 0.5, 0, Some(f32::NAN)),
+    ];
+    let map = MapView { samples: Arc::new(samples.to_vec()), ..MapView::default() };
+    let by_model = raster(map.clone(), Vec::new(), (4, 2), MapColour::Model);
+    assert_eq!((by_model.cells[0].samples, by_model.cells[0].class), (3, 2));
+    // Upper left and lower right of the cell, and its middle.
+    assert_eq!(by_model.cells[0].dots, 0x01 | 0x80 | 0x20);
+    assert_eq!(by_model.cells[6].samples, 1);
+    assert_eq!(by_model.counts[..3], [2, 1, 2]);
+    let by_margin = raster(map, Vec::new(), (4, 2), MapColour::Margin);
+    // σ is 0.1: half a σ short, a hit.
+    assert_eq!((by_margin.cells[0].class, by_margin.cells[6].class), (1, 0));
+    assert_eq!(by_margin.counts, [1, 1, 0, 0, 1, 2]);
+}
+
+#[test]
+fn the_most_advanced_target_of_a_cell_is_shown_and_crowds_only_where_they_are_densest() {
+    let place = |x: f32, y: f32, row: u32| MapTarget { x, y, row };
+    let targets = [place(0.5, 1.5, 0), place(0.5, 1.5, 1), place(0.6, 1.5, 9)];
+    let map = MapView { targets: Arc::new(targets.to_vec()), ..MapView::default() };
+    let rows = vec![row(TargetStage::Hit), TargetRow { pinned: true, ..row(TargetStage::Open) }];
+    let one = raster(map, rows, (4, 2), MapColour::Model);
+    assert_eq!((one.cells[0].target, one.cells[0].targets, one.cells[0].pinned), (Some(TargetStage::Hit), 2, true));
+    assert_eq!((one.stages, one.pinned, one.least), ([1, 0, 0, 1], 1, 1));
+    // One in each cell, two in the last: only that one stays.
+    let mut crowd: Vec<MapTarget> =
+        (0..12u8).map(|n| place(f32::from(n % 4) + 0.5, f32::from(n / 4) * 0.66 + 0.3, 0)).collect();
+    crowd.push(crowd[11]);
+    let map = MapView { targets: Arc::new(crowd), ..MapView::default() };
+    let crowded = raster(map, vec![row(TargetStage::Open)], (4, 3), MapColour::Model);
+    assert_eq!(crowded.least, 2);
+}
+
+prop_compose! {
+    fn any_point()(x in prop::num::f32::ANY, y in prop::num::f32::ANY, n: u16, margin in prop::option::of(prop::num::f32::ANY))
+        -> MapPoint { sample(x, y, n, margin) }
+}
+
+proptest! {
+    #[test]
+    fn anything_at_all_becomes_cells_of_any_size(
+        samples in prop::collection::vec(any_point(), 0..40),
+        size in (0u16..90, 0u16..40),
+        colour in prop::sample::select(vec![MapColour::Model, MapColour::Source, MapColour::Margin]),
+        grid in (0u16..4, 0u16..4),
+        row_number: u32,
+    ) {
+        let targets = samples.iter().map(|point| MapTarget { x: point.x, y: point.y, row: row_number % 3 }).collect();
+        let models = samples.iter().map(|point| MapModel { x: point.x, y: point.y, model: point.model }).collect();
+        let coverage = Coverage {
+            columns: grid.0,
+            rows: grid.1,
+            regions: vec![Region { column: 3, ..Region::default() }; 2],
+            ..Coverage::default()
+        };
+        let seen = samples.len() as u32;
+        let map = MapView {
+            samples: Arc::new(samples),
+            targets: Arc::new(targets),
+            models,
+            coverage: Arc::new(coverage),
+            ..MapView::default()
+        };
+        let raster = raster(map, vec![row(TargetStage::Open)], size, colour);
+        prop_assert_eq!(raster.cells.len(), usize::from(size.0) * usize::from(size.1));
+        prop_assert_eq!(raster.counts.iter().sum::<u32>(), seen);
+        prop_assert!(raster.cells.iter().map(|cell| cell.samples).sum::<u32>() <= seen);
+    }
+}
