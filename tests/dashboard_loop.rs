@@ -28,7 +28,11 @@ use somascope::{
 use tokio::sync::{mpsc, watch};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-const OPTIONS: Options = Options { look: Look { ascii: false, colour: true }, mouse: false, low_bandwidth: false };
+const LOOK: Look = Look { ascii: false, colour: true };
+
+fn options() -> Options {
+    Options { look: LOOK, ..Options::from_env(|_| None) }
+}
 
 /// A busy network on which no displayed text depends on the second: last heard hours ago, the epoch over.
 fn still() -> Snapshot {
@@ -99,6 +103,14 @@ impl Player {
 
 /// Plays `script` against the real loop on an 80×24 screen.
 fn play<F: Future<Output = ()>>(snapshot: Snapshot, script: impl FnOnce(Player) -> F) -> Result<Exit, TerminalError> {
+    play_with(options(), snapshot, script)
+}
+
+fn play_with<F: Future<Output = ()>>(
+    options: Options,
+    snapshot: Snapshot,
+    script: impl FnOnce(Player) -> F,
+) -> Result<Exit, TerminalError> {
     let (handle, engine) = engine(snapshot);
     let (inputs, mut occurrences) = mpsc::unbounded_channel();
     let (mut emulator, screen) = Emulator::new(80, 24);
@@ -106,7 +118,7 @@ fn play<F: Future<Output = ()>>(snapshot: Snapshot, script: impl FnOnce(Player) 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let player = Player { inputs, engine, screen };
-        tokio::join!(drive(&mut emulator, stream, handle, OPTIONS), script(player)).0
+        tokio::join!(drive(&mut emulator, stream, handle, options), script(player)).0
     })
 }
 
@@ -254,6 +266,71 @@ fn an_engine_that_goes_away_is_an_error() {
     assert!(matches!(end, Err(TerminalError::EngineGone)), "{end:?}");
 }
 
+#[test]
+fn a_lost_terminal_stops_approving_and_ends_when_what_is_in_flight_is_settled() {
+    for by_write in [false, true] {
+        let end = play(still(), async |mut player| {
+            player.wait_for("3 to approve: press a").await;
+            player.keys("a");
+            player.wait_for("Approving also approves claiming the reward later.").await;
+            if by_write {
+                player.screen.look().broken = true;
+                player.keys("?");
+            } else {
+                player.occur(Occurrence::Lost(std::io::ErrorKind::BrokenPipe.into()));
+            }
+            assert_eq!(player.command().await, Command::Shutdown);
+            assert!(player.screen.look().left, "the terminal is given back first");
+            // Whoever has the terminal's other end now approves nothing.
+            player.keys("y");
+            player.engine.events.send(Event::EpochStarted { epoch: 13 }).expect("it still waits");
+            player.engine.events.send(Event::Stopped).expect("it still waits");
+            player.inputs.closed().await;
+            assert!(player.engine.commands.recv().await.is_none(), "nothing but the end was commanded");
+        });
+        assert!(matches!(end, Err(TerminalError::Lost { .. })), "{end:?}");
+    }
+}
+
+#[test]
+fn a_signal_settles_and_a_second_one_does_not_wait() {
+    for hasty in [false, true] {
+        let end = play(still(), async |mut player| {
+            player.wait_for("Wallet").await;
+            player.occur(Occurrence::End { signal: 1 });
+            assert_eq!(player.command().await, Command::Shutdown);
+            assert!(player.screen.look().left);
+            if hasty {
+                player.occur(Occurrence::End { signal: 15 });
+            } else {
+                player.engine.events.send(Event::Stopped).expect("it waits");
+            }
+            player.inputs.closed().await;
+        });
+        assert!(matches!(end, Ok(Exit::Signal(1))), "{end:?}");
+    }
+}
+
+#[test]
+fn low_bandwidth_draws_at_most_twice_a_second() {
+    let options = Options { low_bandwidth: true, ..options() };
+    let end = play_with(options, still(), async |player| {
+        player.wait_for("q quit").await;
+        let (before, since) = (player.screen.look().pictures, Instant::now());
+        for n in 0..60 {
+            let line = LogLine { at_ms: 0, level: Level::Warning, text: format!("warning number {n}") };
+            player.engine.events.send(Event::Log(line)).expect("the loop runs");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        player.wait_for("warning number 59").await;
+        let pictures = player.screen.look().pictures - before;
+        let most = 2.0 * since.elapsed().as_secs_f32() + 1.0;
+        assert!(pictures as f32 <= most && pictures >= 2, "{pictures} pictures, {most} at most");
+        player.engine.events.send(Event::Stopped).expect("the loop runs");
+    });
+    assert!(matches!(end, Ok(Exit::Settled)), "{end:?}");
+}
+
 // On a real pseudo-terminal.
 
 /// The loop in a process of its own: this test's binary, started again by the tests below.
@@ -282,7 +359,7 @@ fn child() {
         Poll::Ready(Some(())) => panic!("the owner fell over"),
         Poll::Ready(None) | Poll::Pending => Poll::Pending,
     });
-    let end = run_with(handle, Options { mouse: true, ..OPTIONS }, more);
+    let end = run_with(handle, Options { mouse: true, ..options() }, more);
     println!("ended with {end:?}");
 }
 
@@ -381,7 +458,7 @@ fn without_a_terminal_the_error_says_what_to_do() {
     let (handle, _engine) = engine(still());
     // Under a test's pipe, or under `script`, at least one of the two is no terminal when this is run by a machine.
     if !std::io::IsTerminal::is_terminal(&std::io::stdout()) {
-        let error = run_with(handle, OPTIONS, stream::pending()).expect_err("there is no terminal");
+        let error = run_with(handle, options(), stream::pending()).expect_err("there is no terminal");
         assert!(error.to_string().contains("--headless"), "{error}");
     }
 }

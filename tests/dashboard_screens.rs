@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{Mode, Snapshot},
-    app::{AppEvent, Key, Look, State, layout::Size, update},
-    terminal::Screen,
+    app::{AppEvent, Key, Look, Mouse, State, actions::ACTIONS, layout::Size, update},
+    terminal::{Painter, Screen},
     views,
 };
 
@@ -219,41 +219,115 @@ fn hostile_text_cannot_reach_the_terminal() {
     }
 }
 
-/// Ways into every screen and dialog.
-fn any_keys() -> impl Strategy<Value = Vec<Key>> {
-    let key = prop_oneof![
-        proptest::sample::select("1234567ahjklz?mpsgGYynxctL+-/q".chars().map(Key::Char).collect::<Vec<_>>()),
-        proptest::sample::select(vec![Key::Enter, Key::Esc, Key::Tab, Key::PageDown, Key::PageUp, Key::End, Key::Down]),
-    ];
-    proptest::collection::vec(key, 0..6)
+/// Every key that does anything anywhere, from the registry: a new screen is drawn here without being named.
+fn registered_keys() -> Vec<Key> {
+    ACTIONS.iter().flat_map(|info| info.keys).copied().collect()
+}
+
+/// What may happen between two pictures.
+#[derive(Clone, Debug)]
+enum Move {
+    Key(Key),
+    Mouse(u16, u16, usize),
+    Paste,
+    Resize(u16, u16),
+    /// The network in full swing, or one that has told nothing.
+    Network(bool),
+    Later(u64),
+    News,
+}
+
+fn any_size() -> impl Strategy<Value = (u16, u16)> {
+    // Small ones have the most edges.
+    prop_oneof![
+        (1_u16..=300, 1_u16..=100),
+        (1_u16..=30, 1_u16..=12),
+        (1_u16..=300, 1_u16..=3),
+        (1_u16..=3, 1_u16..=100)
+    ]
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    let typed = "hi:.*!<\u{e9}\u{65e5}".chars().map(Key::Char);
+    prop_oneof![
+        8 => proptest::sample::select(registered_keys()).prop_map(Move::Key),
+        2 => proptest::sample::select(typed.collect::<Vec<_>>()).prop_map(Move::Key),
+        2 => (0_u16..310, 0_u16..110, 0_usize..5).prop_map(|(column, row, kind)| Move::Mouse(column, row, kind)),
+        1 => Just(Move::Paste),
+        2 => any_size().prop_map(|(width, height)| Move::Resize(width, height)),
+        1 => any::<bool>().prop_map(Move::Network),
+        1 => (0_u64..400_000_000).prop_map(Move::Later),
+        1 => Just(Move::News),
+    ]
+}
+
+fn event(step: Move, now_ms: u64) -> AppEvent {
+    match step {
+        Move::Key(key) => AppEvent::Key(key),
+        Move::Mouse(column, row, kind) => AppEvent::Mouse(match kind {
+            0 => Mouse::Down { column, row },
+            1 => Mouse::Drag { column, row },
+            2 => Mouse::Up { column, row },
+            3 => Mouse::WheelUp { column, row },
+            _ => Mouse::WheelDown { column, row },
+        }),
+        Move::Paste => AppEvent::Paste("pasted \u{1b}[2J text\n".to_owned()),
+        Move::Resize(width, height) => AppEvent::Resize(Size { width, height }),
+        Move::Network(full) => AppEvent::Snapshot(Arc::new(if full { busy() } else { empty() })),
+        Move::Later(by) => AppEvent::Clock { now_ms: now_ms.saturating_add(by) },
+        Move::News => {
+            let row = fixture::submission(10, somascope::api::SubmissionState::Failed);
+            AppEvent::Engine(somascope::api::Event::Submission(Arc::new(row)))
+        }
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
+    /// From 1×1 to 300×100, whatever was pressed, and whichever way it came to this size.
     #[test]
     fn every_screen_draws_at_every_size(
-        width in 1_u16..=200,
-        height in 1_u16..=60,
-        small in any::<bool>(),
-        keys in any_keys(),
+        (width, height) in any_size(),
+        moves in proptest::collection::vec(any_move(), 0..16),
         full in any::<bool>(),
         ascii in any::<bool>(),
+        low_bandwidth in any::<bool>(),
     ) {
-        let size = if small { (width % 30 + 1, height % 12 + 1) } else { (width, height) };
-        let snapshot = if full { busy() } else { empty() };
         let look = Look { ascii, colour: !ascii };
-        let _ = picture(&state(snapshot, look, size, &keys));
+        let mut state = state(if full { busy() } else { empty() }, look, (width, height), &[]);
+        state.low_bandwidth = low_bandwidth;
+        let mut painter = Painter::new(true);
+        for step in moves {
+            let event = event(step, state.now_ms);
+            update(&mut state, event);
+            painter.paint(&picture(&state));
+        }
+        let last = picture(&state);
+        painter.paint(&last);
+        prop_assert_eq!((last.area.width, last.area.height), (state.size.width, state.size.height));
+        let printable = |symbol: &str| symbol.chars().all(|c| !c.is_control());
+        prop_assert!(last.content.iter().all(|cell| printable(cell.symbol())));
     }
 }
 
 #[test]
 fn the_smallest_terminals_draw_every_screen() {
-    for width in 1..=12 {
-        for height in 1..=8 {
-            for key in ['1', '2', '3', '4', '5', '6', '7', 'a', '?', 'm', 'q', ' '] {
-                let _ = picture(&state(busy(), COLOUR, (width, height), &[Key::Char(key)]));
-            }
+    for key in registered_keys() {
+        let mut state = state(busy(), COLOUR, (80, 24), &[key]);
+        for (width, height) in (1..=12).flat_map(|width| (1..=8).map(move |height| (width, height))) {
+            state.size = Size { width, height };
+            let _ = picture(&state);
         }
+    }
+}
+
+#[test]
+fn the_dashboard_draws_at_every_width_and_at_every_height() {
+    let mut state = state(busy(), COLOUR, (80, 24), &[]);
+    let sizes = (1..=300).map(|width| (width, 24)).chain((1..=100).map(|height| (80, height)));
+    for (width, height) in sizes.chain([(300, 100)]) {
+        state.size = Size { width, height };
+        let _ = picture(&state);
     }
 }

@@ -22,7 +22,7 @@ use crate::primitives::{Digest, ObjectId, Shannons};
 pub struct SubmissionId(pub i64);
 
 /// Who approves what is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// A person approves every submission.
@@ -30,6 +30,7 @@ pub enum Mode {
     /// The policy approves within its limits.
     Auto,
     /// Nothing is signed at all.
+    #[default]
     ReadOnly,
 }
 

@@ -8,7 +8,10 @@ use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+///
+/// The default is an engine that has not told anything yet; recordings leave out what has not changed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Snapshot {
     /// Grows with every publication.
     pub version: u64,
@@ -41,7 +44,8 @@ pub struct Snapshot {
     pub log: Arc<Vec<LogLine>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct NetworkView {
     /// `testnet`, `localnet` or `devnet`.
     pub name: String,
@@ -111,7 +115,8 @@ pub struct Upstream {
     pub trouble: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WalletView {
     pub address: Option<Address>,
     pub balance: Shannons,
@@ -371,6 +376,7 @@ pub struct Region {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ThroughputView {
     pub samples_scored: u64,
     pub model_evaluations: u64,

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::layout::Size;
 use crate::{
     api::{Command, Event, Snapshot},
@@ -27,7 +29,7 @@ pub enum AppEvent {
 }
 
 /// Keys as the registry of actions names them; everything else that a terminal can send is no key of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Key {
     Char(char),
     Ctrl(char),
@@ -133,7 +135,7 @@ impl FromStr for Key {
 }
 
 /// The left button and the wheel, with where they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mouse {
     Down {
         column: u16,

@@ -215,6 +215,8 @@ pub struct State {
     pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
     pub mouse: bool,
+    /// Charts move in steps: each change costs the line to the terminal.
+    pub low_bandwidth: bool,
     pub life: Life,
 }
 
@@ -245,6 +247,7 @@ impl State {
             keymap: Arc::default(),
             notice: None,
             mouse: false,
+            low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);

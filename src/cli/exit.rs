@@ -78,7 +78,9 @@ impl Exit {
                 },
             });
         }
-        if let Some(TerminalError::Panicked { .. } | TerminalError::EngineGone) = cause.downcast_ref() {
+        if let Some(TerminalError::Panicked { .. } | TerminalError::EngineGone | TerminalError::Lost { .. }) =
+            cause.downcast_ref()
+        {
             return Some(Self::Refused);
         }
         cause.downcast_ref::<WalletError>().map(|_| Self::BadInput)

@@ -15,6 +15,7 @@ mod epoch;
 mod exit;
 mod headless;
 mod library;
+mod look;
 mod map;
 mod models;
 mod near;
@@ -24,6 +25,8 @@ mod output;
 mod pinning;
 mod place;
 mod play;
+mod relay;
+mod replay;
 mod rewards;
 mod run;
 mod score;
@@ -74,6 +77,7 @@ enum Command {
     Claim(claim::Claim),
     Rewards(rewards::RewardsCommand),
     Map(map::MapCommand),
+    Replay(replay::Replay),
     Doctor(doctor::Doctor),
 }
 
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Claim(command) => command.run(),
         Command::Rewards(command) => command.run(),
         Command::Map(command) => command.run(),
+        Command::Replay(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Wallet(command) => command.run(),
         Command::Targets(command) => command.run(),

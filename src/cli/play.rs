@@ -1,7 +1,10 @@
 //! A running engine, with the dashboard or without.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    future::Future,
+    io::{self, Write},
+    path::PathBuf,
+    pin::pin,
     sync::Arc,
     time::Instant,
 };
@@ -11,12 +14,14 @@ use clap::Args;
 use super::{
     Exit,
     headless::{self, Report},
+    look::{self, LookArgs},
     output::warn_unprinted,
+    relay,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
     primitives::Shannons,
-    terminal::{self, TerminalError},
+    terminal::{self, Options, Recorder, TerminalError},
 };
 
 /// How a run is shown.
@@ -31,41 +36,53 @@ pub struct Play {
     /// End with one JSON object on standard output (headless only).
     #[arg(long, requires = "headless")]
     json: bool,
-    /// Draw with ASCII only [default: where the locale is not UTF-8].
-    #[arg(long)]
-    ascii: bool,
-    /// Draw at most two pictures a second.
-    #[arg(long)]
-    low_bandwidth: bool,
+    #[command(flatten)]
+    look: LookArgs,
+    /// Write down what the dashboard is told, for `somascope replay FILE` and bug reports; compressed if FILE ends in .zst. No
+    /// secrets, but file names, amounts and the wallet's address are in it.
+    #[arg(long, value_name = "FILE", conflicts_with = "headless")]
+    record: Option<PathBuf>,
+    /// Keep the first bytes of your data in the recording, as the approvals show them.
+    #[arg(long, requires = "record")]
+    record_previews: bool,
+}
+
+/// An engine that has started.
+pub struct Started {
+    pub handle: EngineHandle,
+    /// What the wallet had before the engine could move it, if known.
+    pub balance_start: Option<Shannons>,
 }
 
 impl Play {
     /// Refuses before anything is started what could only fail after it.
-    pub fn check(&self) -> Result<(), TerminalError> {
-        let terminal = io::stdout().is_terminal() && io::stdin().is_terminal();
-        if self.headless || terminal { Ok(()) } else { Err(TerminalError::NoTerminal) }
+    pub fn check(&self) -> anyhow::Result<()> {
+        if !self.headless {
+            look::ensure_terminal()?;
+            self.look.options()?;
+        }
+        Ok(())
     }
 
-    /// Shows the engine until it ends. `balance_start`: what the wallet had before the engine could move it, if known.
-    pub async fn through(&self, handle: EngineHandle, balance_start: Option<Shannons>) -> anyhow::Result<Exit> {
-        let started = Instant::now();
+    /// Whether the dashboard has the terminal, and standard error is not for progress.
+    pub fn has_dashboard(&self) -> bool {
+        !self.headless
+    }
+
+    /// Starts the engine and shows it until it ends. The dashboard is there at once, with `starting` until the engine tells more.
+    pub async fn through(
+        &self,
+        starting: Snapshot,
+        start: impl Future<Output = anyhow::Result<Started>>,
+    ) -> anyhow::Result<Exit> {
+        let began = Instant::now();
         if !self.headless {
-            let from_env = terminal::Options::from_env(|name| std::env::var_os(name));
-            let look = crate::app::Look { ascii: self.ascii || from_env.look.ascii, ..from_env.look };
-            let options = terminal::Options { look, low_bandwidth: self.low_bandwidth, ..from_env };
-            let known = handle.snapshot.clone();
-            let ended = tokio::task::spawn_blocking(move || terminal::run(handle, options)).await??;
-            let exit = match ended {
-                terminal::Exit::Settled => Exit::Ok,
-                terminal::Exit::Unsettled => Exit::Unknown,
-                terminal::Exit::Signal(_) => Exit::Refused,
-            };
-            let unknown = in_flight(&known.borrow());
-            return Ok(settling(exit, unknown));
+            return self.show(starting, start).await;
         }
+        let Started { handle, balance_start } = start.await?;
         let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;
         let balance_start = balance_start.unwrap_or(run.first.wallet.balance);
-        let report = Report::new(&run.first, &run.last, balance_start, started.elapsed());
+        let report = Report::new(&run.first, &run.last, balance_start, began.elapsed());
         let mut out = io::stdout().lock();
         let printed = match self.json {
             true => serde_json::to_string(&report).map_err(io::Error::from).and_then(|json| writeln!(out, "{json}")),
@@ -85,6 +102,38 @@ impl Play {
         }
         let _ = writeln!(io::stderr(), "error: {}", TerminalError::EngineGone);
         Ok(settling(Exit::Refused, unknown))
+    }
+
+    async fn show(
+        &self,
+        starting: Snapshot,
+        start: impl Future<Output = anyhow::Result<Started>>,
+    ) -> anyhow::Result<Exit> {
+        let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
+        let options = Options { recorder, ..self.look.options()? };
+        let (front, back) = relay::socket(starting);
+        let known = front.snapshot.clone();
+        let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));
+        let mut engine = pin!(async {
+            back.join(start.await?.handle).await;
+            anyhow::Ok(())
+        });
+        let ended = tokio::select! {
+            ended = &mut shown => ended,
+            joined = &mut engine => {
+                // Either way the interface hears of it, and gives the terminal back first.
+                let ended = shown.await;
+                joined?;
+                ended
+            }
+        };
+        let exit = match ended?? {
+            terminal::Exit::Settled => Exit::Ok,
+            terminal::Exit::Unsettled => Exit::Unknown,
+            terminal::Exit::Signal(_) => Exit::Refused,
+        };
+        let unknown = in_flight(&known.borrow());
+        Ok(settling(exit, unknown))
     }
 }
 

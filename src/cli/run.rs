@@ -18,7 +18,8 @@ use super::{
     network::NetworkArgs,
     pinning::AcceptArgs,
     place,
-    play::Play,
+    play::{Play, Started},
+    relay,
     signer::WalletArgs,
 };
 use crate::{
@@ -129,60 +130,71 @@ impl Run {
         }
         let keypair = found.map(|found| found.unlock(&environment)).transpose()?;
         super::block_on(async {
-            // A closed standard error must not stop the work.
-            let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
             let client = Client::new(&network.rpc_url, PATIENCE)?;
-            let (mut balance_start, mut accepted_protocol) = (None, None);
-            // A node that is away is no reason not to start: the engine says so and keeps trying.
-            let chain = match &keypair {
+            // Questions are asked before the dashboard takes the terminal.
+            let allowed = match &keypair {
                 Some(keypair) => {
-                    let start = self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?;
-                    accepted_protocol = start.accepted_protocol;
-                    balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
-                    Some(start.chain_id)
+                    // A closed standard error must not stop the work.
+                    let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+                    Some(self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?)
                 }
-                None => client.service_info().await.ok().map(|service| service.chain_id),
+                None => None,
             };
-            let dir = match self.dir {
-                Some(dir) => {
-                    place::make_private(&dir)?;
-                    dir
-                }
-                None => match &keypair {
-                    Some(keypair) => place::state_dir(&network, keypair.address())?,
-                    None => place::read_only_dir(&network, chain.as_deref())?,
-                },
+            let (play, title) = (self.play.clone(), network.title());
+            let doing = format!("connecting to {} …", network.rpc_url);
+            let starting = relay::starting(&title, &network.rpc_url, mode, &doing);
+            let start = async {
+                // A node that is away is no reason not to start: the engine says so and keeps trying.
+                let mut balance_start = None;
+                let chain = match (&keypair, &allowed) {
+                    (Some(keypair), Some(allowed)) => {
+                        balance_start = client.balance(keypair.address()).await.ok().map(Shannons);
+                        Some(allowed.chain_id.clone())
+                    }
+                    _ => client.service_info().await.ok().map(|service| service.chain_id),
+                };
+                let dir = match self.dir {
+                    Some(dir) => {
+                        place::make_private(&dir)?;
+                        dir
+                    }
+                    None => match &keypair {
+                        Some(keypair) => place::state_dir(&network, keypair.address())?,
+                        None => place::read_only_dir(&network, chain.as_deref())?,
+                    },
+                };
+                super::log_to(&dir.join("somascope.log"))?;
+                let defaults = Policy::default();
+                let config = EngineConfig {
+                    dir,
+                    network_name: title,
+                    rpc_url: network.rpc_url.clone(),
+                    keypair,
+                    chain,
+                    policy: Policy {
+                        mode,
+                        max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
+                        max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
+                        ..defaults
+                    },
+                    store,
+                    corpus: sources,
+                    sampling,
+                    heads: self.heads,
+                    devices,
+                    memory_budget: self.device.memory_bytes(),
+                    scorers: self.scorer,
+                    share_data: self.share_data,
+                    library_bytes: self.library.bytes(),
+                    compose: self.library.compose(),
+                    refresh: Duration::from_secs(15),
+                    coins_ahead: self.at_once.into(),
+                    accepted_protocol: allowed.and_then(|allowed| allowed.accepted_protocol),
+                    die_at: None,
+                };
+                Ok(Started { handle: engine::start(config).await?, balance_start })
             };
-            super::log_to(&dir.join("somascope.log"))?;
-            let defaults = Policy::default();
-            let config = EngineConfig {
-                dir,
-                network_name: network.title(),
-                rpc_url: network.rpc_url.clone(),
-                keypair,
-                chain,
-                policy: Policy {
-                    mode,
-                    max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                    max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                    ..defaults
-                },
-                store,
-                corpus: sources,
-                sampling,
-                heads: self.heads,
-                devices,
-                memory_budget: self.device.memory_bytes(),
-                scorers: self.scorer,
-                share_data: self.share_data,
-                library_bytes: self.library.bytes(),
-                compose: self.library.compose(),
-                refresh: Duration::from_secs(15),
-                coins_ahead: self.at_once.into(),
-                accepted_protocol,
-                die_at: None,
-            };
-            self.play.through(engine::start(config).await?, balance_start).await
+            play.through(starting, start).await
         })
     }
 }

@@ -8,44 +8,37 @@ use std::{
 };
 
 use futures::{Stream, StreamExt};
-use ratatui::{
-    Terminal,
-    backend::Backend,
-    buffer::Buffer,
-    layout::{Rect, Size},
+use ratatui::{buffer::Buffer, layout::Size};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant, MissedTickBehavior},
 };
-use tokio::time::{self, Instant, MissedTickBehavior};
 
-use super::{Exit, Options, TerminalError, input};
+use super::{Exit, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
 use crate::{
-    api::{Command, EngineHandle, Snapshot},
-    app::{self, AppEvent, Effect, Leave, State, update},
-    views,
+    api::{Command, EngineHandle, Level, Snapshot},
+    app::{self, AppEvent, Effect, Leave, Notice, State, update},
+    views::{self, Palette},
 };
+
+/// How long the word at the start stays.
+const HINT_MS: u64 = 12_000;
 
 /// What the loop needs of a terminal.
 pub trait Screen {
     fn size(&self) -> io::Result<Size>;
-    /// Brings the picture to the screen, in as few bytes as it takes.
+    /// Brings the picture to the screen, in as few bytes as it takes: none if it is there already.
     fn present(&mut self, picture: &Buffer) -> io::Result<()>;
+    /// The next picture is painted whole.
+    fn forget(&mut self);
     fn capture_mouse(&mut self, on: bool) -> io::Result<()>;
     fn to_clipboard(&mut self, text: &str) -> io::Result<()>;
     /// Gives the terminal back and stops the process.
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again, whatever happened to it meanwhile; the next picture is painted whole.
     fn resume(&mut self) -> io::Result<()>;
-}
-
-/// Hands a finished picture to a ratatui terminal, which sends the difference.
-pub fn copy<B: Backend<Error = io::Error>>(terminal: &mut Terminal<B>, picture: &Buffer) -> io::Result<()> {
-    terminal.draw(|frame| {
-        let buffer = frame.buffer_mut();
-        // Resized since the picture was made: the event that is on its way brings one that fits.
-        if buffer.area == picture.area {
-            buffer.content.clone_from(&picture.content);
-        }
-    })?;
-    Ok(())
+    /// Gives the terminal back for good, with a word to who is still there.
+    fn farewell(&mut self, words: &str);
 }
 
 /// What the outside world brings, besides the engine.
@@ -70,22 +63,63 @@ pub enum Occurrence {
     Lost(io::Error),
 }
 
+/// Why nobody watches any more.
+enum Cut {
+    Signal(i32),
+    Lost { what: &'static str, source: io::Error },
+    Failed(TerminalError),
+}
+
+impl Cut {
+    fn lost(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Lost { what, source }
+    }
+}
+
 /// Runs the interface on `screen` until it ends. Cancel-safe only as a whole.
 ///
 /// # Errors
 /// As [`super::run`].
 pub async fn drive(
     screen: &mut impl Screen,
-    inputs: impl Stream<Item = Occurrence> + Unpin,
-    handle: EngineHandle,
+    mut inputs: impl Stream<Item = Occurrence> + Unpin,
+    mut handle: EngineHandle,
     options: Options,
 ) -> Result<Exit, TerminalError> {
-    let EngineHandle { commands, mut events, mut snapshot } = handle;
-    let size = app_size(screen.size().map_err(TerminalError::at("measure"))?);
-    let first: Arc<Snapshot> = Arc::clone(&snapshot.borrow_and_update());
-    let mut state = State::new(options.look, size, unix_ms(), first);
-    state.mouse = options.mouse;
-    let mut pictures = Pictures::new(options.low_bandwidth);
+    let cut = match show(screen, &mut inputs, &mut handle, options).await {
+        Ok(exit) => return Ok(exit),
+        Err(cut) => cut,
+    };
+    let EngineHandle { commands, mut events, .. } = handle;
+    match cut {
+        Cut::Failed(error) => {
+            // Best effort: the owner of the engine shuts it down when we return.
+            let _ = commands.try_send(Command::Shutdown);
+            Err(error)
+        }
+        Cut::Signal(signal) => {
+            screen.farewell("settling what is in flight; a second signal ends it at once");
+            settle(&commands, &mut events, &mut inputs).await;
+            Ok(Exit::Signal(signal))
+        }
+        Cut::Lost { what, source } => {
+            screen.farewell("");
+            settle(&commands, &mut events, &mut inputs).await;
+            Err(TerminalError::Lost { what, source })
+        }
+    }
+}
+
+/// The loop while somebody watches.
+async fn show(
+    screen: &mut impl Screen,
+    inputs: &mut (impl Stream<Item = Occurrence> + Unpin),
+    handle: &mut EngineHandle,
+    options: Options,
+) -> Result<Exit, Cut> {
+    let EngineHandle { commands, events, snapshot } = handle;
+    let size = app_size(screen.size().map_err(Cut::lost("measuring"))?);
+    let mut core = Core::new(size, Arc::clone(&snapshot.borrow_and_update()), options);
     let mut outbox: VecDeque<Command> = VecDeque::new();
     let mut clock = time::interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -94,7 +128,7 @@ pub async fn drive(
     let mut engine_publishes = true;
 
     loop {
-        let due = pictures.due();
+        let due = core.pictures.due();
         // The order of arms is the order of urgency; within one arm events keep theirs. The clock of pictures comes
         // last, so a burst costs one picture, and `overdue` below keeps an endless burst from hiding the screen.
         let event = tokio::select! {
@@ -104,32 +138,24 @@ pub async fn drive(
                 Occurrence::Interrupt => Some(AppEvent::Interrupt),
                 Occurrence::Stop => {
                     suspended = true;
-                    screen.suspend().map_err(TerminalError::at("give back"))?;
+                    screen.suspend().map_err(Cut::lost("giving back"))?;
                     None
                 }
                 Occurrence::Continue => {
                     suspended = false;
-                    screen.resume().map_err(TerminalError::at("take back"))?;
-                    pictures.forget();
+                    screen.resume().map_err(Cut::lost("taking back"))?;
+                    core.pictures.request();
                     None
                 }
-                Occurrence::End { signal } => {
-                    // Best effort: the owner of the engine shuts it down when we return.
-                    let _ = commands.try_send(Command::Shutdown);
-                    return Ok(Exit::Signal(signal));
-                }
+                Occurrence::End { signal } => return Err(Cut::Signal(signal)),
                 Occurrence::Panicked { thread, message } => {
-                    let _ = commands.try_send(Command::Shutdown);
-                    return Err(TerminalError::Panicked { thread, message });
+                    return Err(Cut::Failed(TerminalError::Panicked { thread, message }));
                 }
-                Occurrence::Lost(source) => {
-                    let _ = commands.try_send(Command::Shutdown);
-                    return Err(TerminalError::Terminal { what: "read from", source });
-                }
+                Occurrence::Lost(source) => return Err(Cut::Lost { what: "reading", source }),
             },
             event = events.recv() => match event {
                 Some(event) => Some(AppEvent::Engine(event)),
-                None => return Err(TerminalError::EngineGone),
+                None => return Err(Cut::Failed(TerminalError::EngineGone)),
             },
             changed = snapshot.changed(), if engine_publishes => match changed {
                 Ok(()) => Some(AppEvent::Snapshot(Arc::clone(&snapshot.borrow_and_update()))),
@@ -139,105 +165,118 @@ pub async fn drive(
                     None
                 }
             },
-            permit = commands.reserve(), if !outbox.is_empty() => {
-                if let (Ok(permit), Some(command)) = (permit, outbox.pop_front()) {
-                    permit.send(command);
-                } else {
-                    outbox.clear();
-                }
-                None
+            () = forward(commands, &mut outbox), if !outbox.is_empty() => None,
+            _ = clock.tick() => {
+                core.watch_recorder();
+                Some(AppEvent::Clock { now_ms: unix_ms() })
             }
-            _ = clock.tick() => Some(AppEvent::Clock { now_ms: unix_ms() }),
             () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !suspended => {
-                pictures.draw(screen, &mut state)?;
+                core.draw(screen).map_err(Cut::lost("drawing on"))?;
                 None
             }
         };
         let Some(event) = event else { continue };
         match event {
             // What a key means may depend on how long ago the list changed.
-            AppEvent::Key(_) => drop(update(&mut state, AppEvent::Clock { now_ms: unix_ms() })),
+            AppEvent::Key(_) => drop(core.take(AppEvent::Clock { now_ms: unix_ms() })),
             // There and back again is no new size, but the terminal has cleared itself.
-            AppEvent::Resize(_) => pictures.forget(),
+            AppEvent::Resize(_) => {
+                screen.forget();
+                core.pictures.request();
+            }
             _ => {}
         }
-        for effect in update(&mut state, event) {
+        for effect in core.take(event) {
             match effect {
-                Effect::Redraw => pictures.request(),
+                Effect::Redraw => core.pictures.request(),
                 Effect::Send(command) => outbox.push_back(command),
-                Effect::Copy(text) => screen.to_clipboard(&text).map_err(TerminalError::at("write to"))?,
-                Effect::CaptureMouse(on) => screen.capture_mouse(on).map_err(TerminalError::at("write to"))?,
+                Effect::Copy(text) => screen.to_clipboard(&text).map_err(Cut::lost("writing to"))?,
+                Effect::CaptureMouse(on) => screen.capture_mouse(on).map_err(Cut::lost("writing to"))?,
                 Effect::Suspend => {
                     suspended = true;
-                    screen.suspend().map_err(TerminalError::at("give back"))?;
+                    screen.suspend().map_err(Cut::lost("giving back"))?;
                 }
                 Effect::Leave(Leave::Settled) => return Ok(Exit::Settled),
                 Effect::Leave(Leave::Unsettled) => return Ok(Exit::Unsettled),
             }
         }
-        if pictures.overdue() && !suspended {
-            pictures.draw(screen, &mut state)?;
+        if core.pictures.overdue() && !suspended {
+            core.draw(screen).map_err(Cut::lost("drawing on"))?;
         }
     }
 }
 
-/// When to draw: on request, merged, not more often than the interval, and never what is already on the screen.
-struct Pictures {
-    interval: Duration,
-    wanted_since: Option<Instant>,
-    next: Instant,
-    /// What the terminal shows.
-    shown: Option<Buffer>,
-}
-
-impl Pictures {
-    fn new(low_bandwidth: bool) -> Self {
-        let interval = Duration::from_millis(if low_bandwidth { 500 } else { 33 });
-        let now = Instant::now();
-        Self { interval, wanted_since: Some(now), next: now, shown: None }
-    }
-
-    fn request(&mut self) {
-        self.wanted_since.get_or_insert_with(Instant::now);
-    }
-
-    /// The next picture is painted whole.
-    fn forget(&mut self) {
-        self.shown = None;
-        self.request();
-    }
-
-    fn due(&self) -> Option<Instant> {
-        self.wanted_since.map(|_| self.next)
-    }
-
-    fn overdue(&self) -> bool {
-        let now = Instant::now();
-        self.wanted_since.is_some_and(|since| now >= self.next + self.interval && now >= since + self.interval)
-    }
-
-    fn draw(&mut self, screen: &mut impl Screen, state: &mut State) -> Result<(), TerminalError> {
-        self.wanted_since = None;
-        self.next = Instant::now() + self.interval;
-        let size = screen.size().map_err(TerminalError::at("measure"))?;
-        // A storm of resizes is drawn at its last size, whichever event came first.
-        update(state, AppEvent::Resize(app_size(size)));
-        let mut picture = Buffer::empty(Rect::from((ratatui::layout::Position::ORIGIN, size)));
-        views::draw(state, &mut picture);
-        // Even an empty difference would send two dozen bytes, for ever.
-        if self.shown.as_ref() != Some(&picture) {
-            screen.present(&picture).map_err(TerminalError::at("draw on"))?;
-            self.shown = Some(picture);
+/// Sends the oldest command when the engine has room for it.
+async fn forward(commands: &mpsc::Sender<Command>, outbox: &mut VecDeque<Command>) {
+    match commands.reserve().await {
+        Ok(permit) => {
+            if let Some(command) = outbox.pop_front() {
+                permit.send(command);
+            }
         }
-        Ok(())
+        // The engine is gone, which `events` tells.
+        Err(_) => outbox.clear(),
     }
 }
 
-fn app_size(size: Size) -> app::layout::Size {
+/// The state, what is drawn of it, and what is written down of its events: nothing reaches the state unrecorded.
+struct Core {
+    state: State,
+    palette: Palette,
+    pictures: Pictures,
+    recorder: Option<Recorder>,
+}
+
+impl Core {
+    fn new(size: app::layout::Size, first: Arc<Snapshot>, options: Options) -> Self {
+        let mut state = State::new(options.look, size, unix_ms(), first);
+        state.keymap = options.keymap;
+        state.mouse = options.mouse;
+        state.low_bandwidth = options.low_bandwidth;
+        state.notice = options.hint.map(|text| Notice { level: Level::Info, text, until_ms: state.now_ms + HINT_MS });
+        let mut recorder = options.recorder;
+        if let Some(recorder) = &mut recorder {
+            recorder.begin(&state);
+        }
+        Self { state, palette: options.palette, pictures: Pictures::new(options.low_bandwidth), recorder }
+    }
+
+    fn take(&mut self, event: AppEvent) -> Vec<Effect> {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.note(&self.state, &event);
+        }
+        update(&mut self.state, event)
+    }
+
+    fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
+        let Self { state, palette, pictures, recorder } = self;
+        pictures.draw(screen, |size, picture| {
+            let resized = AppEvent::Resize(app_size(size));
+            if state.size != app_size(size)
+                && let Some(recorder) = recorder
+            {
+                recorder.note(state, &resized);
+            }
+            update(state, resized);
+            views::draw_with(state, *palette, picture);
+        })
+    }
+
+    /// A recording that cannot go on is told once; the dashboard goes on without it.
+    fn watch_recorder(&mut self) {
+        if let Some(text) = self.recorder.as_mut().and_then(Recorder::trouble) {
+            let until_ms = self.state.now_ms + HINT_MS;
+            self.state.notice = Some(Notice { level: Level::Warning, text, until_ms });
+            self.recorder = None;
+        }
+    }
+}
+
+pub(super) fn app_size(size: Size) -> app::layout::Size {
     app::layout::Size { width: size.width, height: size.height }
 }
 
-fn unix_ms() -> u64 {
+pub(super) fn unix_ms() -> u64 {
     // A clock before 1970 is shown as 1970.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

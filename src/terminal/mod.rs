@@ -1,35 +1,57 @@
 //! The terminal: one ordered stream of events in, the core's effects out, at most thirty pictures a second.
 //!
 //! Knows `app`, `views` and `api`. The only module that touches the terminal, and the only one that gives it back: after
-//! a normal end, an error, a panic in any thread, SIGTERM, SIGHUP, SIGINT, and while the process is stopped.
+//! a normal end, an error, a panic in any thread, SIGTERM, SIGHUP, SIGINT, and while the process is stopped. It can write
+//! down what the interface was told, and show that again.
 
 mod drive;
 mod input;
+mod paint;
 mod panics;
+mod pictures;
+pub mod recording;
+pub mod replay;
 mod screen;
+mod settle;
+mod sgr;
 mod signals;
 
-pub use drive::{Occurrence, Screen, copy, drive};
+pub use drive::{Occurrence, Screen, drive};
+pub use paint::Painter;
+pub use recording::Recorder;
 pub use screen::TtyScreen;
 
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
+    sync::Arc,
 };
 
 use crossterm::event::EventStream;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
-use crate::{api, app::Look};
+use crate::{
+    api,
+    app::{Look, actions::Keymap},
+    views::Palette,
+};
 
 /// How the interface behaves; everything else it learns from the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Options {
     pub look: Look,
+    pub palette: Palette,
+    pub keymap: Arc<Keymap>,
     /// Take the mouse from the start; the key `M` changes it.
     pub mouse: bool,
-    /// Two pictures a second instead of thirty.
+    /// Two pictures a second instead of thirty, and charts that move in steps.
     pub low_bandwidth: bool,
+    /// Ask the terminal to show large changes at once.
+    pub sync: bool,
+    /// A word to the user at the start.
+    pub hint: Option<String>,
+    /// Writes down what the interface is told.
+    pub recorder: Option<Recorder>,
 }
 
 impl Options {
@@ -42,7 +64,16 @@ impl Options {
             let name = name.to_string_lossy().to_ascii_lowercase();
             name.contains("utf-8") || name.contains("utf8")
         });
-        Self { look: Look { ascii: !utf8, colour: set("NO_COLOR").is_none() }, mouse: false, low_bandwidth: false }
+        Self {
+            look: Look { ascii: !utf8, colour: set("NO_COLOR").is_none() },
+            palette: Palette::default(),
+            keymap: Arc::default(),
+            mouse: false,
+            low_bandwidth: false,
+            sync: true,
+            hint: None,
+            recorder: None,
+        }
     }
 }
 
@@ -53,7 +84,7 @@ pub enum Exit {
     Settled,
     /// The user left before that; the engine may still be at work.
     Unsettled,
-    /// A signal asked for the end; Shutdown was sent, nobody waited.
+    /// A signal asked for the end. What was in flight was settled, unless another one asked for haste.
     Signal(i32),
 }
 
@@ -63,6 +94,9 @@ pub enum TerminalError {
     NoTerminal,
     #[error("cannot {what} the terminal: {source}; `--headless` works without one")]
     Terminal { what: &'static str, source: io::Error },
+    /// While the dashboard ran.
+    #[error("the terminal is lost ({what} it: {source}); approving stopped, and what was in flight was settled")]
+    Lost { what: &'static str, source: io::Error },
     #[error(
         "a bug: thread `{thread}` panicked ({message}); the journal is safe, start again to settle what was in flight"
     )]
@@ -80,12 +114,12 @@ impl TerminalError {
 /// Shows the dashboard until the user leaves or the engine ends. Blocks; owns the calling thread and the terminal.
 ///
 /// # Errors
-/// There is no terminal, it fails, a thread panics, or the engine goes away without [`api::Event::Stopped`].
+/// There is no terminal, it is lost, a thread panics, or the engine goes away without [`api::Event::Stopped`].
 pub fn run(handle: api::EngineHandle, options: Options) -> Result<Exit, TerminalError> {
     run_with(handle, options, stream::pending())
 }
 
-/// [`run`], with one more source of events: a recording, or a test that wants the unlikely.
+/// [`run`], with one more source of events: a test that wants the unlikely.
 ///
 /// # Errors
 /// As [`run`].
@@ -94,6 +128,17 @@ pub fn run_with(
     options: Options,
     more: impl Stream<Item = Occurrence> + Unpin,
 ) -> Result<Exit, TerminalError> {
+    let (mouse, sync) = (options.mouse, options.sync);
+    on_terminal(mouse, sync, more, async |screen, inputs| drive(screen, inputs, handle, options).await)
+}
+
+/// Takes the terminal for as long as `show` shows something on it.
+fn on_terminal(
+    mouse: bool,
+    sync: bool,
+    more: impl Stream<Item = Occurrence> + Unpin,
+    show: impl AsyncFnOnce(&mut TtyScreen, LocalBoxStream<'_, Occurrence>) -> Result<Exit, TerminalError>,
+) -> Result<Exit, TerminalError> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(TerminalError::NoTerminal);
     }
@@ -101,20 +146,26 @@ pub fn run_with(
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(TerminalError::at("wait for"))?;
     runtime.block_on(async {
         let signals = signals::stream().map_err(TerminalError::at("watch signals for"))?;
-        let mut screen = TtyScreen::enter(options.mouse)?;
+        let mut screen = TtyScreen::enter(mouse, sync)?;
         let (panics, watch) = panics::watch(screen.restorer());
-        let keys = EventStream::new().map(|event| match event {
-            Ok(event) => Occurrence::Terminal(event),
-            Err(error) => Occurrence::Lost(error),
-        });
-        // The end of the keys is the end of the terminal.
-        let gone = stream::once(async { Occurrence::Lost(io::ErrorKind::UnexpectedEof.into()) });
-        let inputs = stream::select(stream::select(signals, panics), stream::select(keys.chain(gone), more));
-        let end = drive(&mut screen, Box::pin(inputs), handle, options).await;
+        let inputs = stream::select(stream::select(signals, panics), stream::select(keys().boxed_local(), more));
+        let end = show(&mut screen, inputs.boxed_local()).await;
         // First the terminal, then the hook: a panic between the two must find a working screen.
         screen.leave();
         drop(watch);
         end
+    })
+}
+
+/// What is typed. The end of the keys is the end of the terminal: it is told once, and nobody reads on.
+fn keys() -> impl Stream<Item = Occurrence> {
+    stream::unfold(Some(EventStream::new()), |events| async move {
+        let mut events = events?;
+        Some(match events.next().await {
+            Some(Ok(event)) => (Occurrence::Terminal(event), Some(events)),
+            Some(Err(error)) => (Occurrence::Lost(error), None),
+            None => (Occurrence::Lost(io::ErrorKind::UnexpectedEof.into()), None),
+        })
     })
 }
 

@@ -1,7 +1,9 @@
 //! The real terminal: raw mode, the alternate screen, and the way back.
 
 use std::{
-    io::{self, BufWriter, Stdout, Write},
+    fs::File,
+    io::{self, Write},
+    os::fd::AsFd,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,20 +12,12 @@ use std::{
 
 use crossterm::{
     clipboard::CopyToClipboard,
-    cursor, event, execute, queue,
-    terminal::{self, BeginSynchronizedUpdate, EndSynchronizedUpdate},
+    cursor, event, execute, style,
+    terminal::{self, EndSynchronizedUpdate},
 };
-use ratatui::{
-    Terminal,
-    backend::CrosstermBackend,
-    buffer::Buffer,
-    layout::{Position, Rect, Size},
-};
+use ratatui::{buffer::Buffer, layout::Size};
 
-use super::{Screen, TerminalError};
-
-/// Bytes of a full repaint at 200×60, so that a frame is one write.
-const FRAME_BYTES: usize = 32 * 1024;
+use super::{Painter, Screen, TerminalError};
 
 /// Gives the terminal back, once, whoever asks first.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +31,7 @@ impl Restorer {
         if self.entered.swap(false, Ordering::SeqCst) {
             let mut out = io::stdout();
             let _ = execute!(out, EndSynchronizedUpdate, event::DisableMouseCapture, event::DisableBracketedPaste);
-            let _ = execute!(out, terminal::LeaveAlternateScreen, cursor::Show);
+            let _ = execute!(out, style::ResetColor, terminal::LeaveAlternateScreen, cursor::Show);
             let _ = terminal::disable_raw_mode();
         }
     }
@@ -45,7 +39,9 @@ impl Restorer {
 
 /// The process's terminal, taken over. Dropping it gives the terminal back.
 pub struct TtyScreen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Standard output without the standard library's buffer by lines: a picture is one write.
+    out: File,
+    painter: Painter,
     restorer: Restorer,
     mouse: bool,
 }
@@ -53,10 +49,9 @@ pub struct TtyScreen {
 impl TtyScreen {
     /// # Errors
     /// The terminal cannot be put into raw mode or written to; it is then left as it was.
-    pub fn enter(mouse: bool) -> Result<Self, TerminalError> {
-        let writer = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
-        let terminal = Terminal::new(CrosstermBackend::new(writer)).map_err(TerminalError::at("use"))?;
-        let mut screen = Self { terminal, restorer: Restorer::default(), mouse };
+    pub fn enter(mouse: bool, sync: bool) -> Result<Self, TerminalError> {
+        let out = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(TerminalError::at("use"))?);
+        let mut screen = Self { out, painter: Painter::new(sync), restorer: Restorer::default(), mouse };
         screen.take().map_err(TerminalError::at("take over"))?;
         Ok(screen)
     }
@@ -73,13 +68,9 @@ impl TtyScreen {
     fn take(&mut self) -> io::Result<()> {
         // Marked first: whatever fails below is then undone.
         self.restorer.entered.store(true, Ordering::SeqCst);
+        self.painter.forget();
         terminal::enable_raw_mode()?;
-        execute!(
-            self.terminal.backend_mut(),
-            terminal::EnterAlternateScreen,
-            event::EnableBracketedPaste,
-            cursor::Hide
-        )?;
+        execute!(self.out, terminal::EnterAlternateScreen, event::EnableBracketedPaste, cursor::Hide)?;
         self.capture_mouse(self.mouse)
     }
 }
@@ -92,35 +83,49 @@ impl Drop for TtyScreen {
 
 impl Screen for TtyScreen {
     fn size(&self) -> io::Result<Size> {
-        self.terminal.size()
+        terminal::size().map(Size::from)
     }
 
     fn present(&mut self, picture: &Buffer) -> io::Result<()> {
-        queue!(self.terminal.backend_mut(), BeginSynchronizedUpdate)?;
-        super::drive::copy(&mut self.terminal, picture)?;
-        execute!(self.terminal.backend_mut(), EndSynchronizedUpdate)
+        let bytes = self.painter.paint(picture);
+        if bytes.is_empty() { Ok(()) } else { self.out.write_all(&bytes) }
+    }
+
+    fn forget(&mut self) {
+        self.painter.forget();
     }
 
     fn capture_mouse(&mut self, on: bool) -> io::Result<()> {
-        self.mouse = on;
-        let backend = self.terminal.backend_mut();
-        if on { execute!(backend, event::EnableMouseCapture) } else { execute!(backend, event::DisableMouseCapture) }
+        // Asked for nothing, nothing is said.
+        if self.mouse || on {
+            self.mouse = on;
+            if on {
+                execute!(self.out, event::EnableMouseCapture)?;
+            } else {
+                execute!(self.out, event::DisableMouseCapture)?;
+            }
+        }
+        Ok(())
     }
 
     fn to_clipboard(&mut self, text: &str) -> io::Result<()> {
-        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
+        execute!(self.out, CopyToClipboard::to_clipboard_from(text))
     }
 
     fn suspend(&mut self) -> io::Result<()> {
         self.leave();
-        self.terminal.backend_mut().flush()?;
         super::signals::stop_the_job()
     }
 
     fn resume(&mut self) -> io::Result<()> {
-        self.take()?;
-        // `Terminal::clear` would ask the terminal for its cursor, and the answer would go to the reader of keys.
-        let size = self.terminal.size()?;
-        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
+        self.take()
+    }
+
+    fn farewell(&mut self, words: &str) {
+        self.leave();
+        if !words.is_empty() {
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "{words}");
+        }
     }
 }

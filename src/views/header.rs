@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{clean, fit, span},
+    text::{age, ago, clean, countdown, fit},
 };
 use crate::{
     api::Mode,
@@ -51,7 +51,7 @@ fn epoch(state: &State, ink: &Ink<'_>) -> Piece {
         return (3, vec![Span::styled(format!("epoch {}", ink.theme.glyphs.ellipsis), ink.theme.dim())]);
     }
     let left = network.epoch_ends_at_ms.saturating_sub(state.now_ms);
-    let left = if left == 0 { "ending".to_owned() } else { format!("{} left", span(left)) };
+    let left = if left == 0 { "ending".to_owned() } else { format!("{} left", countdown(left)) };
     (1, vec![Span::styled(format!("epoch {}", network.epoch), ink.theme.strong()), Span::raw(format!(" {left}"))])
 }
 
@@ -67,8 +67,8 @@ fn connection(state: &State, ink: &Ink<'_>) -> Piece {
         (Some(_), None) => (ink.theme.glyphs.live, ink.theme.good()),
     };
     let words = match (heard, quietest) {
-        (Some(ms @ QUIET_MS..), Some(quietest)) => format!("{} {} ago", quietest.name.word(), span(ms)),
-        (Some(ms), _) => format!("heard {} ago", span(ms)),
+        (Some(ms @ QUIET_MS..), Some(quietest)) => format!("{} {} ago", quietest.name.word(), age(ms)),
+        (Some(ms), _) => format!("heard {}", ago(ms)),
         (None, Some(quietest)) if network.is_heard() => format!("no {} yet", quietest.name.word()),
         (None, _) => format!("connecting{}", ink.theme.glyphs.ellipsis),
     };

@@ -16,6 +16,7 @@ mod models;
 mod palette;
 mod panes;
 mod preview;
+mod replay;
 mod rewards;
 mod table;
 mod targets;
@@ -33,10 +34,18 @@ use ratatui::{
 use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
 use panes::Ink;
 
-/// Draws the whole screen into `buffer`.
+pub use replay::{ReplayBar, replay_bar};
+pub use theme::{BUILT_IN, Palette, ThemeError, built_in, parse as parse_theme};
+
+/// Draws the whole screen into `buffer`, in the terminal's own colours.
 pub fn draw(state: &State, buffer: &mut Buffer) {
+    draw_with(state, Palette::default(), buffer);
+}
+
+/// Draws the whole screen into `buffer`.
+pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
     let frame = state.frame();
-    let ink = &mut Ink::new(state.look, buffer);
+    let ink = &mut Ink::with(state.look, palette, buffer);
     header::draw(state, rect(frame.header), ink);
     footer::draw(state, rect(frame.footer), ink);
     let body = rect(frame.body);

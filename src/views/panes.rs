@@ -8,7 +8,10 @@ use ratatui::{
     widgets::{Block, Clear, Widget},
 };
 
-use super::{text, theme::Theme};
+use super::{
+    text,
+    theme::{Palette, Theme},
+};
 use crate::app::Look;
 
 pub struct Ink<'a> {
@@ -17,8 +20,8 @@ pub struct Ink<'a> {
 }
 
 impl<'a> Ink<'a> {
-    pub fn new(look: Look, buffer: &'a mut Buffer) -> Self {
-        Self { theme: Theme::new(look), buffer }
+    pub fn with(look: Look, palette: Palette, buffer: &'a mut Buffer) -> Self {
+        Self { theme: Theme::new(look, palette), buffer }
     }
 
     /// A box with a title; returns its inside. Too small for a box: the whole area, without one.
@@ -30,7 +33,7 @@ impl<'a> Ink<'a> {
         let (set, style) = if focused {
             (self.theme.glyphs.border_focused, self.theme.focus())
         } else {
-            (self.theme.glyphs.border, self.theme.dim())
+            (self.theme.glyphs.border, self.theme.border())
         };
         let title_width = title.width();
         let mut block = Block::bordered().border_set(set).border_style(style).title(title);
@@ -78,6 +81,13 @@ impl<'a> Ink<'a> {
             Span::styled(value, style),
         ]);
         self.line(area, row, &line);
+    }
+
+    /// The part of a chart's values that is shown: on a slow line it stands still for ten seconds and then moves by ten values,
+    /// since a chart that moves is sent anew as a whole. `at_ms`: when the last value came.
+    pub fn steady<'v>(values: &'v [f32], at_ms: u64, low_bandwidth: bool) -> &'v [f32] {
+        let held_back = if low_bandwidth { (at_ms / 1000 % 10) as usize } else { 0 };
+        &values[..values.len().saturating_sub(held_back)]
     }
 
     /// One value a column, the newest at the right, filled up from the bottom of `area`; scaled from `low` to `high`.

@@ -129,14 +129,36 @@ pub fn span(ms: u64) -> String {
     }
 }
 
-/// The largest unit only, for narrow columns.
+/// The largest unit only, for narrow columns. Below a minute in steps of ten seconds: a clock that ticks on every row keeps
+/// the terminal busy and tells nothing.
 pub fn age(ms: u64) -> String {
     let s = ms / 1000;
     match s {
-        0..60 => format!("{s}s"),
+        0..10 => "new".to_owned(),
+        10..60 => format!("{}s", s / 10 * 10),
         60..3_600 => format!("{}m", s / 60),
         3_600..86_400 => format!("{}h", s / 3_600),
         _ => format!("{}d", s / 86_400),
+    }
+}
+
+/// How long ago something was heard: what is recent is all the same.
+pub fn ago(ms: u64) -> String {
+    match ms / 1000 {
+        0..10 => "now".to_owned(),
+        10..60 => format!("{}s ago", ms / 10_000 * 10),
+        _ => format!("{} ago", age(ms)),
+    }
+}
+
+/// What is left until something: the nearer, the finer. Rounded down to what is shown.
+pub fn countdown(ms: u64) -> String {
+    let s = ms / 1000;
+    match s {
+        0..60 => span(ms),
+        60..600 => span(s / 10 * 10_000),
+        600..3_600 => format!("{}m", s / 60),
+        _ => span(ms),
     }
 }
 
@@ -144,6 +166,12 @@ pub fn age(ms: u64) -> String {
 pub fn time_of_day(unix_ms: u64) -> String {
     let s = unix_ms / 1000;
     format!("{:02}:{:02}:{:02}", s / 3_600 % 24, s / 60 % 60, s % 60)
+}
+
+/// A place in a recording: `1:02:03`.
+pub fn clock(ms: u64) -> String {
+    let s = ms / 1000;
+    format!("{}:{:02}:{:02}", s / 3_600, s / 60 % 60, s % 60)
 }
 
 pub fn bytes(n: u64) -> String {
@@ -188,6 +216,8 @@ mod tests {
     #[test]
     fn spans_and_counts_stay_short() {
         assert_eq!([span(14_999), span(125_000), span(11_520_000)], ["14s", "2m 05s", "3h 12m"]);
+        assert_eq!([countdown(9_999), countdown(125_900), countdown(1_439_000)], ["9s", "2m 00s", "23m"]);
+        assert_eq!([ago(9_999), ago(29_000), ago(125_000), age(3_000)], ["now", "20s ago", "2m ago", "new"]);
         assert_eq!([count(9_999), count(12_345), count(4_560_000)], ["9,999", "12.3k", "4.6M"]);
     }
 

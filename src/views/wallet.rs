@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{clean, group, soma, soma_change, span},
+    text::{ago, clean, group, soma, soma_change},
 };
 use crate::{
     app::{Pane, State},
@@ -91,7 +91,7 @@ fn servers(state: &State, area: Rect, ink: &mut Ink<'_>) -> u16 {
             (None, None) => (ink.theme.glyphs.quiet, ink.theme.dim()),
         };
         let heard = match upstream.last_heard_ms {
-            Some(at) => format!("heard {} ago", span(state.now_ms.saturating_sub(at))),
+            Some(at) => format!("heard {}", ago(state.now_ms.saturating_sub(at))),
             None if upstream.name.is_steady() => "not heard yet".to_owned(),
             None => "not needed yet".to_owned(),
         };

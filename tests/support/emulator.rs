@@ -1,27 +1,28 @@
-//! A screen for the real loop and the real drawing: ratatui's bytes go through a terminal emulator.
+//! A screen for the real loop and the real drawing: the bytes go through a terminal emulator.
 
 use std::{
     fmt::Write as _,
-    io::{self, Write},
+    io,
     num::NonZeroU16,
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use ratatui::{
-    Terminal,
-    backend::{Backend, ClearType, CrosstermBackend, WindowSize},
-    buffer::{Buffer, Cell},
-    layout::{Position, Rect, Size},
-};
-use somascope::terminal::{Screen, copy};
+use ratatui::{buffer::Buffer, layout::Size};
+use somascope::terminal::{Painter, Screen};
 
 /// What the emulator has seen, shared between the loop and the test.
 pub struct Seen {
     pub parser: vt100::Parser,
     pub bytes: usize,
+    /// Pictures that sent anything.
+    pub pictures: usize,
     pub clipboard: Vec<String>,
     pub mouse: bool,
     pub suspended: usize,
+    /// The terminal was given back for good.
+    pub left: bool,
+    /// It takes nothing any more.
+    pub broken: bool,
     size: Size,
 }
 
@@ -45,38 +46,25 @@ impl Shared {
     }
 }
 
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut seen = self.look();
-        seen.bytes += bytes.len();
-        seen.parser.process(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 pub struct Emulator {
-    terminal: Terminal<Sized>,
+    painter: Painter,
     shared: Shared,
 }
 
 impl Emulator {
     pub fn new(width: u16, height: u16) -> (Self, Shared) {
-        // What the environment says about colour is the business of `Options`, not of a test.
-        crossterm::style::force_color_output(true);
         let shared = Shared(Arc::new(Mutex::new(Seen {
             parser: vt100::Parser::new(nonzero(height), nonzero(width), 0),
             bytes: 0,
+            pictures: 0,
             clipboard: Vec::new(),
             mouse: false,
             suspended: 0,
+            left: false,
             size: Size { width, height },
+            broken: false,
         })));
-        let backend = Sized { inner: CrosstermBackend::new(shared.clone()), shared: shared.clone() };
-        let terminal = Terminal::new(backend).expect("an emulator has a size");
-        (Self { terminal, shared: shared.clone() }, shared)
+        (Self { painter: Painter::new(true), shared: shared.clone() }, shared)
     }
 }
 
@@ -85,7 +73,18 @@ impl Screen for Emulator {
         Ok(self.shared.look().size)
     }
     fn present(&mut self, picture: &Buffer) -> io::Result<()> {
-        copy(&mut self.terminal, picture)
+        let bytes = self.painter.paint(picture);
+        let mut seen = self.shared.look();
+        if seen.broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        seen.bytes += bytes.len();
+        seen.pictures += usize::from(!bytes.is_empty());
+        seen.parser.process(&bytes);
+        Ok(())
+    }
+    fn forget(&mut self) {
+        self.painter.forget();
     }
     fn capture_mouse(&mut self, on: bool) -> io::Result<()> {
         self.shared.look().mouse = on;
@@ -100,48 +99,11 @@ impl Screen for Emulator {
         Ok(())
     }
     fn resume(&mut self) -> io::Result<()> {
-        let size = self.size()?;
-        self.terminal.resize(Rect::from((Position::ORIGIN, size)))
+        self.painter.forget();
+        Ok(())
     }
-}
-
-/// The crossterm backend, but for the size, which it would ask of the test's own terminal.
-struct Sized {
-    inner: CrosstermBackend<Shared>,
-    shared: Shared,
-}
-
-impl Backend for Sized {
-    type Error = io::Error;
-    fn draw<'a, I: Iterator<Item = (u16, u16, &'a Cell)>>(&mut self, content: I) -> io::Result<()> {
-        self.inner.draw(content)
-    }
-    fn hide_cursor(&mut self) -> io::Result<()> {
-        self.inner.hide_cursor()
-    }
-    fn show_cursor(&mut self) -> io::Result<()> {
-        self.inner.show_cursor()
-    }
-    fn get_cursor_position(&mut self) -> io::Result<Position> {
-        panic!("nothing may ask a full-screen terminal for its cursor")
-    }
-    fn set_cursor_position<P: Into<Position>>(&mut self, position: P) -> io::Result<()> {
-        self.inner.set_cursor_position(position)
-    }
-    fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
-    }
-    fn clear_region(&mut self, region: ClearType) -> io::Result<()> {
-        self.inner.clear_region(region)
-    }
-    fn size(&self) -> io::Result<Size> {
-        Ok(self.shared.look().size)
-    }
-    fn window_size(&mut self) -> io::Result<WindowSize> {
-        Ok(WindowSize { columns_rows: self.size()?, pixels: Size::default() })
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Backend::flush(&mut self.inner)
+    fn farewell(&mut self, _words: &str) {
+        self.shared.look().left = true;
     }
 }
 

@@ -19,8 +19,8 @@ use super::{
     devnet::rivals,
     environment::Environment,
     library::LibraryArgs,
-    play::Play,
-    specialists,
+    play::{Play, Started},
+    relay, specialists,
 };
 use crate::{
     api::{EngineHandle, Mode},
@@ -117,14 +117,27 @@ impl Demo {
         };
         // Looked at before a network is started for it; the engine reads it later, file by file.
         engine::check_data(&sources)?;
-        writeln!(io::stderr(), "starting the embedded network …")?;
-        let mut network = self.start_network(dir).await?;
-        network.admit(rivals(self.rivals));
-        let keypair = Keypair::from_seed(wallet_seed(self.seed));
-        let balance_start = fund(&network, keypair.address()).await?;
-        let handle = self.start_engine(dir, &network, keypair, sources, sampling).await?;
-        let exit = self.play.through(handle, Some(balance_start)).await;
-        network.shutdown().await;
+        let doing = "starting the embedded network …";
+        let mode = if self.auto { Mode::Auto } else { Mode::Manual };
+        let starting = relay::starting("devnet", "", mode, doing);
+        // It ends after the engine.
+        let mut running = None;
+        let start = async {
+            if !self.play.has_dashboard() {
+                writeln!(io::stderr(), "{doing}")?;
+            }
+            let mut network = self.start_network(dir).await?;
+            network.admit(rivals(self.rivals));
+            let network = running.insert(network);
+            let keypair = Keypair::from_seed(wallet_seed(self.seed));
+            let balance_start = fund(network, keypair.address()).await?;
+            let handle = self.start_engine(dir, network, keypair, sources, sampling).await?;
+            Ok(Started { handle, balance_start: Some(balance_start) })
+        };
+        let exit = self.play.through(starting, start).await;
+        if let Some(network) = running {
+            network.shutdown().await;
+        }
         exit
     }
 

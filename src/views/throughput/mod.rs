@@ -193,6 +193,10 @@ fn history(state: &State, area: Rect, ink: &mut Ink<'_>) {
         return ink.empty(below, &[nothing.to_owned()]);
     }
     // A minute moves every second, so it moves in steps.
-    let step = if span == Time::Minute { 5 } else { 1 };
+    let step = match span {
+        Time::Minute if state.low_bandwidth => 20,
+        Time::Minute => 5,
+        Time::Hour | Time::Day => 1,
+    };
     chart::draw(series, |rates| measure.of(rates), step, below, ink);
 }

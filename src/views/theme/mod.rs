@@ -1,8 +1,14 @@
-//! What colours, weights and glyphs mean. The terminal's own 16 colours on its own background; no dark blue, which many
-//! palettes make unreadable.
+//! What colours, weights and glyphs mean. Views ask for meanings; a [`Palette`] tells how they look. Nothing is told by its
+//! colour alone: every meaning has a word or a glyph beside it, so any theme is enough.
+
+mod file;
+mod palette;
+
+pub use file::{ThemeError, parse};
+pub use palette::{BUILT_IN, Palette, built_in};
 
 use ratatui::{
-    style::{Color, Modifier, Style},
+    style::{Modifier, Style},
     symbols::border,
 };
 
@@ -95,65 +101,66 @@ const ASCII: Glyphs = Glyphs {
     },
 };
 
-/// One colour for each model, in the order of the snapshot's list; used again from the start after the last.
-const MODEL_COLOURS: [Color; 6] =
-    [Color::Cyan, Color::Magenta, Color::Yellow, Color::Green, Color::LightBlue, Color::LightRed];
-
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
-    pub glyphs: Glyphs,
+    pub glyphs: &'static Glyphs,
+    palette: Palette,
     colour: bool,
 }
 
 impl Theme {
-    pub fn new(look: Look) -> Self {
-        Self { glyphs: if look.ascii { ASCII } else { UNICODE }, colour: look.colour }
-    }
-
-    fn colour(self, colour: Color) -> Style {
-        if self.colour { Style::new().fg(colour) } else { Style::new() }
+    /// `palette` is kept to weights where the look is without colour.
+    pub fn new(look: Look, palette: Palette) -> Self {
+        let palette = if look.colour { palette } else { palette.without_colour() };
+        Self { glyphs: if look.ascii { &ASCII } else { &UNICODE }, palette, colour: look.colour }
     }
 
     pub fn is_ascii(self) -> bool {
         self.glyphs.ellipsis.is_ascii()
     }
 
+    /// Whether colours can tell models apart; else letters must.
     pub fn has_colour(self) -> bool {
-        self.colour
+        self.colour && self.palette.has_colour()
     }
 
     /// Labels and what is known anyway.
     pub fn dim(self) -> Style {
-        Style::new().add_modifier(Modifier::DIM)
+        self.palette.dim
     }
 
     /// The number that matters.
     pub fn strong(self) -> Style {
-        Style::new().add_modifier(Modifier::BOLD)
+        self.palette.strong
     }
 
     /// Where the keys go.
     pub fn focus(self) -> Style {
-        self.colour(Color::Cyan).add_modifier(Modifier::BOLD)
+        self.palette.focus
+    }
+
+    /// The frame of a pane that has not the keys.
+    pub fn border(self) -> Style {
+        self.palette.border
     }
 
     /// Money that came in, a hit, a healthy connection.
     pub fn good(self) -> Style {
-        self.colour(Color::Green)
+        self.palette.good
     }
 
     /// Something waits or is on its way.
     pub fn attention(self) -> Style {
-        self.colour(Color::Yellow)
+        self.palette.attention
     }
 
     /// Something is lost or broken.
     pub fn bad(self) -> Style {
-        self.colour(Color::Red)
+        self.palette.bad
     }
 
     pub fn accent(self) -> Style {
-        self.colour(Color::Cyan)
+        self.palette.accent
     }
 
     /// A word set off from its line: modes, badges, the cursor's row.
@@ -162,11 +169,12 @@ impl Theme {
     }
 
     pub fn cursor_row(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        self.palette.cursor
     }
 
+    /// One colour for each model, in the order of the snapshot's list; used again from the start after the last.
     pub fn model(self, index: usize) -> Style {
-        self.colour(MODEL_COLOURS[index % MODEL_COLOURS.len()])
+        self.palette.model(index)
     }
 
     pub fn level(self, level: Level) -> (&'static str, Style) {
@@ -188,7 +196,7 @@ impl Theme {
 
     /// Glyph, word and style of a submission's state.
     pub fn submission(self, state: SubmissionState) -> (&'static str, &'static str, Style) {
-        let g = &self.glyphs;
+        let g = self.glyphs;
         match state {
             SubmissionState::AwaitingApproval => {
                 (g.waiting, "to approve", self.attention().add_modifier(Modifier::BOLD))

@@ -1,0 +1,68 @@
+//! The lines of a recording.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    api::{Event, Level, Snapshot},
+    app::{Key, Mouse},
+};
+
+/// Grows when an older program could not show a newer recording.
+pub const FORMAT: u32 = 1;
+
+/// The first line.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// Tells a recording from any other file.
+    pub somascope_recording: u32,
+    /// Of the program that recorded.
+    pub version: String,
+    /// Unix time of the start.
+    pub now_ms: u64,
+    pub width: u16,
+    pub height: u16,
+    pub ascii: bool,
+    pub colour: bool,
+    pub mouse: bool,
+    pub low_bandwidth: bool,
+    /// Actions whose keys are not the usual ones.
+    #[serde(default)]
+    pub keys: Vec<(String, Vec<Key>)>,
+    /// The word at the start, and until when it is shown.
+    pub hint: Option<(Level, String, u64)>,
+}
+
+/// Every other line: what happened, and when.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// Milliseconds since the start.
+    pub t: u64,
+    pub is: What,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    Key(Key),
+    Mouse(Mouse),
+    Paste(String),
+    Resize(u16, u16),
+    Snapshot(Told),
+    Engine(Event),
+    /// Unix time, ms.
+    Clock(u64),
+    Interrupt(()),
+    /// So many events were not written down: the disk was too slow.
+    Gap(u64),
+    /// The recording ends here although the run went on.
+    Full(()),
+}
+
+/// A snapshot without the lists that are as they were.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Told {
+    /// Names of those lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same: Vec<String>,
+    pub now: Snapshot,
+}

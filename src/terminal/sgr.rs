@@ -1,0 +1,178 @@
+//! Colours and weights as a terminal is told them (ECMA-48 SGR), in the fewest bytes.
+
+use ratatui::{
+    buffer::Cell,
+    style::{Color, Modifier},
+};
+
+/// What shows on a cell without a letter.
+const VISIBLE_ON_BLANK: Modifier = Modifier::REVERSED
+    .union(Modifier::UNDERLINED)
+    .union(Modifier::SLOW_BLINK)
+    .union(Modifier::RAPID_BLINK)
+    .union(Modifier::CROSSED_OUT);
+
+/// How the terminal draws the next letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pen {
+    fg: Color,
+    bg: Color,
+    modifier: Modifier,
+}
+
+impl Pen {
+    pub const PLAIN: Self = Self { fg: Color::Reset, bg: Color::Reset, modifier: Modifier::empty() };
+
+    /// What this cell needs; a blank one without marks needs a background only.
+    pub fn of(cell: &Cell) -> Self {
+        if is_blank(cell) {
+            return Self { bg: cell.bg, ..Self::PLAIN };
+        }
+        Self { fg: cell.fg, bg: cell.bg, modifier: cell.modifier }
+    }
+
+    /// Whether `cell`, drawn with this pen, looks as it should.
+    pub fn suits(self, cell: &Cell) -> bool {
+        if is_blank(cell) {
+            return self.bg == cell.bg && !self.modifier.intersects(VISIBLE_ON_BLANK);
+        }
+        self == Self::of(cell)
+    }
+
+    /// The sequence that turns this pen into `to`: what changes, or everything anew, whichever is shorter.
+    pub fn change(self, to: Self, out: &mut Vec<u8>) {
+        if self == to {
+            return;
+        }
+        let mut changes = Vec::new();
+        let (mut gone, come) = (self.modifier - to.modifier, to.modifier - self.modifier);
+        // To some terminals bold and dim are two values of one thing, and the last one told counts.
+        let strength = Modifier::BOLD | Modifier::DIM;
+        if self.modifier.intersects(strength) && come.intersects(strength) {
+            gone |= self.modifier & strength;
+        }
+        let mut again = Modifier::empty();
+        for (modifier, _, off) in WEIGHTS {
+            if gone.contains(modifier) && !changes.contains(&off) {
+                changes.push(off);
+                // 22 ends bold and dim together, 25 both ways of blinking.
+                let same = WEIGHTS.iter().filter(|(_, _, other)| *other == off).map(|(modifier, ..)| *modifier);
+                again |= same.fold(Modifier::empty(), Modifier::union) & to.modifier;
+            }
+        }
+        weights(come | again, &mut changes);
+        if self.fg != to.fg {
+            colour(to.fg, 30, &mut changes);
+        }
+        if self.bg != to.bg {
+            colour(to.bg, 40, &mut changes);
+        }
+        // `ESC [ ; 1 m` and `ESC [ m`: an absent number is 0, which forgets everything.
+        let mut anew = Vec::new();
+        weights(to.modifier, &mut anew);
+        if to.fg != Color::Reset {
+            colour(to.fg, 30, &mut anew);
+        }
+        if to.bg != Color::Reset {
+            colour(to.bg, 40, &mut anew);
+        }
+        let (changes, anew) = (joined(&changes), joined(&anew));
+        out.extend_from_slice(b"\x1b[");
+        if anew.len() + usize::from(!anew.is_empty()) < changes.len() {
+            if !anew.is_empty() {
+                out.push(b';');
+            }
+            out.extend_from_slice(anew.as_bytes());
+        } else {
+            out.extend_from_slice(changes.as_bytes());
+        }
+        out.push(b'm');
+    }
+}
+
+/// Nothing of it is seen but its background.
+pub fn is_blank(cell: &Cell) -> bool {
+    cell.symbol() == " " && !cell.modifier.intersects(VISIBLE_ON_BLANK)
+}
+
+/// Whether two cells look the same.
+pub fn same(a: &Cell, b: &Cell) -> bool {
+    a.symbol() == b.symbol() && Pen::of(a) == Pen::of(b)
+}
+
+/// Modifier, the number that begins it, the number that ends it.
+const WEIGHTS: [(Modifier, u8, u8); 9] = [
+    (Modifier::BOLD, 1, 22),
+    (Modifier::DIM, 2, 22),
+    (Modifier::ITALIC, 3, 23),
+    (Modifier::UNDERLINED, 4, 24),
+    (Modifier::SLOW_BLINK, 5, 25),
+    (Modifier::RAPID_BLINK, 6, 25),
+    (Modifier::REVERSED, 7, 27),
+    (Modifier::HIDDEN, 8, 28),
+    (Modifier::CROSSED_OUT, 9, 29),
+];
+
+fn weights(modifier: Modifier, numbers: &mut Vec<u8>) {
+    numbers.extend(WEIGHTS.iter().filter(|(weight, ..)| modifier.contains(*weight)).map(|(_, on, _)| *on));
+}
+
+/// `base`: 30 for the letter, 40 for what is behind it. The first sixteen are the terminal's own.
+fn colour(colour: Color, base: u8, numbers: &mut Vec<u8>) {
+    let plain = |n: u8| [base + n].to_vec();
+    let bright = |n: u8| [base + 60 + n].to_vec();
+    numbers.extend(match colour {
+        Color::Reset => plain(9),
+        Color::Black => plain(0),
+        Color::Red => plain(1),
+        Color::Green => plain(2),
+        Color::Yellow => plain(3),
+        Color::Blue => plain(4),
+        Color::Magenta => plain(5),
+        Color::Cyan => plain(6),
+        Color::Gray => plain(7),
+        Color::DarkGray => bright(0),
+        Color::LightRed => bright(1),
+        Color::LightGreen => bright(2),
+        Color::LightYellow => bright(3),
+        Color::LightBlue => bright(4),
+        Color::LightMagenta => bright(5),
+        Color::LightCyan => bright(6),
+        Color::White => bright(7),
+        Color::Indexed(n @ 0..8) => plain(n),
+        Color::Indexed(n @ 8..16) => bright(n - 8),
+        Color::Indexed(n) => vec![base + 8, 5, n],
+        Color::Rgb(r, g, b) => vec![base + 8, 2, r, g, b],
+    });
+}
+
+fn joined(numbers: &[u8]) -> String {
+    numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(";")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(from: Pen, to: Pen) -> String {
+        let mut out = Vec::new();
+        from.change(to, &mut out);
+        String::from_utf8(out).unwrap_or_default().replace('\x1b', "^")
+    }
+
+    #[test]
+    fn the_shorter_way_is_taken() {
+        let green = Pen { fg: Color::Green, ..Pen::PLAIN };
+        let bold = Pen { modifier: Modifier::BOLD, ..green };
+        let dim = Pen { modifier: Modifier::DIM, ..Pen::PLAIN };
+        let both = Pen { modifier: Modifier::BOLD | Modifier::DIM, ..Pen::PLAIN };
+        assert_eq!(bytes(Pen::PLAIN, green), "^[32m");
+        assert_eq!(bytes(green, bold), "^[1m");
+        assert_eq!(bytes(bold, Pen::PLAIN), "^[m");
+        assert_eq!(bytes(bold, green), "^[22m");
+        assert_eq!(bytes(bold, dim), "^[;2m");
+        assert_eq!(bytes(both, dim), "^[;2m");
+        assert_eq!(bytes(green, green), "");
+        assert_eq!(bytes(Pen::PLAIN, Pen { bg: Color::Indexed(200), ..Pen::PLAIN }), "^[48;5;200m");
+    }
+}
