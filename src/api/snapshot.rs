@@ -433,8 +433,9 @@ impl RateSeries {
     pub const DAY: usize = 288;
 }
 
-/// Means over the seconds of a bucket in which the program ran.
+/// Means over the seconds of a bucket in which the program ran. Written as an array: there are many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[f32; 5]", into = "[f32; 5]")]
 pub struct Rates {
     pub samples_per_s: f32,
     pub tokens_per_s: f32,
@@ -442,6 +443,18 @@ pub struct Rates {
     pub hits_per_h: f32,
     /// Share of the time in which the scorers were at work.
     pub busy: f32,
+}
+
+impl From<[f32; 5]> for Rates {
+    fn from([samples_per_s, tokens_per_s, evaluations_per_s, hits_per_h, busy]: [f32; 5]) -> Self {
+        Self { samples_per_s, tokens_per_s, evaluations_per_s, hits_per_h, busy }
+    }
+}
+
+impl From<Rates> for [f32; 5] {
+    fn from(rates: Rates) -> Self {
+        [rates.samples_per_s, rates.tokens_per_s, rates.evaluations_per_s, rates.hits_per_h, rates.busy]
+    }
 }
 
 /// What models take of a device, and what they may.
