@@ -121,6 +121,7 @@ impl Service {
             .args(["serve", "--json", "--listen", "127.0.0.1:0", "--memory", "2", "--device", "cpu", "--data-dir"])
             .arg(home.path())
             .env("RUST_LOG", "warn")
+            .env("SOMASCOPE_CONFIG", "none")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()?;

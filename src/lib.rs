@@ -4,6 +4,7 @@ pub mod api;
 pub mod app;
 pub mod chain;
 pub mod cli;
+pub mod config;
 pub mod devnet;
 pub mod engine;
 pub mod export;

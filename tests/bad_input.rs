@@ -9,7 +9,13 @@ use std::{
 
 fn somascope(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
-    command.args(args).env_remove("HF_TOKEN").stdin(Stdio::null()).output().expect("the binary runs")
+    command
+        .args(args)
+        .env_remove("HF_TOKEN")
+        .env("SOMASCOPE_CONFIG", "none")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs")
 }
 
 #[track_caller]

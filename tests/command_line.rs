@@ -56,7 +56,7 @@ impl User {
             command.env_remove(name);
         }
         command.env("HOME", self.home.path()).env("XDG_DATA_HOME", self.home.path().join("data"));
-        command.env("SOMASCOPE_PASSPHRASE", PASSPHRASE);
+        command.env("SOMASCOPE_PASSPHRASE", PASSPHRASE).env("SOMASCOPE_CONFIG", "none");
         command
     }
 

@@ -8,6 +8,7 @@ fn demo(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_somascope"))
         .args(["demo", "--headless", "--auto", "--json", "--epoch-seconds", "6"])
         .args(args)
+        .env("SOMASCOPE_CONFIG", "none")
         .output()
         .expect("the binary runs")
 }

@@ -61,7 +61,7 @@ async fn run(dir: &Path, url: &str, args: &[&str]) -> std::process::Output {
     command.current_dir(dir).args(["run", "--headless", "--json", "--network", url, "--data", DATA, "--dir"]);
     command.arg(dir.join("state")).args(args);
     // Nothing of the machine's own wallets.
-    command.env("HOME", dir).env("XDG_DATA_HOME", dir.join("data"));
+    command.env("HOME", dir).env("XDG_DATA_HOME", dir.join("data")).env("SOMASCOPE_CONFIG", "none");
     for name in ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"] {
         command.env_remove(name);
     }

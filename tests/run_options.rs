@@ -70,7 +70,11 @@ async fn network(dir: &Path, epoch: Option<Duration>) -> Devnet {
 fn command(home: &Path, url: &str, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
     command.current_dir(home).args(["run", "--headless", "--json", "--network", url, "--dir", "state"]).args(args);
-    command.env("HOME", home).env("XDG_DATA_HOME", home.join("data")).stdin(Stdio::null());
+    command
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("SOMASCOPE_CONFIG", "none")
+        .stdin(Stdio::null());
     for name in ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE", "HF_TOKEN"] {
         command.env_remove(name);
     }

@@ -11,6 +11,7 @@ fn score(args: &[&str]) -> Value {
         .arg("score")
         .args(args)
         .arg("--json")
+        .env("SOMASCOPE_CONFIG", "none")
         .output()
         .expect("the binary runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -88,7 +89,11 @@ fn encrypted_weights_score_as_the_plain_ones() {
     for (mode, code) in [(0o600, 0), (0o644, 2)] {
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).expect("ours");
         let args = ["score", &input, "--heads", "4", "--weights", &encrypted, "--key", &at, "--json"];
-        let output = Command::new(env!("CARGO_BIN_EXE_somascope")).args(args).output().expect("the binary runs");
+        let output = Command::new(env!("CARGO_BIN_EXE_somascope"))
+            .args(args)
+            .env("SOMASCOPE_CONFIG", "none")
+            .output()
+            .expect("the binary runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{stderr}");
         match code {
@@ -110,6 +115,7 @@ fn a_file_name_commands_no_terminal() {
     for json in [&[][..], &["--json"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
         command.arg("score").arg(&file).args(["/no/\u{1b}[2J", "--weights", &weights]).args(json);
+        command.env("SOMASCOPE_CONFIG", "none");
         let output = command.output().expect("the binary runs");
         assert_eq!(output.status.code(), Some(2));
         let text = String::from_utf8([output.stdout, output.stderr].concat()).expect("UTF-8");

@@ -10,8 +10,10 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
+use super::bucket::BucketArgs;
 use crate::{
     chain::keys::{KeyError, Keypair},
+    config::{SETTINGS, Variable},
     storage::StoreConfig,
     wallet::forbid_core_files,
 };
@@ -23,8 +25,8 @@ pub enum EnvironmentError {
     Unreadable(PathBuf, String),
     #[error("{0} holds secrets and others may read it: run `chmod 600 {0}`")]
     Exposed(PathBuf),
-    #[error("{0} is not set, although {1} is: set it, or neither of them")]
-    Missing(&'static str, &'static str),
+    #[error("{0} is not set, although a bucket is named: set it, or name no bucket")]
+    Missing(&'static str),
     #[error(
         "{0}: the value of {1} has a `$`, which stands for another variable there: put the value in single quotes, \
          {1}='…' (a single quote in it is written '\\'')"
@@ -37,11 +39,13 @@ pub enum EnvironmentError {
 }
 
 /// The variables that must not be read by others.
-const SECRETS: [&str; 4] = ["SOMA_SECRET_KEY", "SOMASCOPE_PASSPHRASE", "S3_SECRET_ACCESS_KEY", "HF_TOKEN"];
+pub const SECRETS: [&str; 4] = ["SOMA_SECRET_KEY", "SOMASCOPE_PASSPHRASE", "S3_SECRET_ACCESS_KEY", "HF_TOKEN"];
 
-/// All the others that are read here.
-const OTHERS: [&str; 6] =
-    ["SOMASCOPE_NETWORK", "S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_ENDPOINT_URL", "S3_PUBLIC_URL", "AWS_REGION"];
+/// What else is read here and is no setting.
+pub const OTHERS: [&str; 2] = [CONFIG, "S3_ACCESS_KEY_ID"];
+
+/// The variable that names another configuration file.
+pub const CONFIG: &str = "SOMASCOPE_CONFIG";
 
 /// A source of variables; values stay secret until they are used.
 pub struct Environment {
@@ -56,7 +60,8 @@ impl Environment {
     pub fn read(dir: &Path) -> Result<Self, EnvironmentError> {
         forbid_core_files();
         // What is there and cannot be read must not count as not set: another key might be taken instead.
-        if let Some(name) = SECRETS.into_iter().chain(OTHERS).find(|name| is_no_text(name)) {
+        let settings = SETTINGS.iter().map(|setting| setting.env);
+        if let Some(name) = SECRETS.into_iter().chain(OTHERS).chain(settings).find(|name| is_no_text(name)) {
             return Err(EnvironmentError::NotText(name));
         }
         let process = |name: &str| env::var(name).ok();
@@ -80,6 +85,11 @@ impl Environment {
         Ok(Self { file, process })
     }
 
+    /// The process's variables alone, where `.env` cannot be used.
+    pub fn of_process() -> Self {
+        Self { file: HashMap::new(), process: |name| env::var(name).ok() }
+    }
+
     /// Knows no variable at all.
     #[cfg(test)]
     pub fn empty() -> Self {
@@ -92,6 +102,25 @@ impl Environment {
             .map(SecretString::from)
             .or_else(|| self.file.get(name).cloned())
             .filter(|value| !value.expose_secret().trim().is_empty())
+    }
+
+    /// A variable that is no secret, of one source; not set where it is empty.
+    pub fn variable(&self, name: &str, source: Variable) -> Option<String> {
+        let value = match source {
+            Variable::Process => (self.process)(name),
+            Variable::DotEnv => self.file.get(name).map(|value| value.expose_secret().to_owned()),
+        };
+        value.map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a variable is set, whatever is in it.
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The names that `.env` sets.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.file.keys().map(String::as_str)
     }
 
     /// A variable that is no secret.
@@ -120,18 +149,18 @@ impl Environment {
         self.get("SOMA_SECRET_KEY").map(|text| Keypair::from_text(&text).map_err(EnvironmentError::Key)).transpose()
     }
 
-    /// `None`: no bucket, so nothing can be submitted.
-    pub fn store(&self) -> Result<Option<StoreConfig>, EnvironmentError> {
-        let Some(bucket) = self.get("S3_BUCKET") else { return Ok(None) };
+    /// The bucket with its key pair. `None`: no bucket, so nothing can be submitted.
+    pub fn store(&self, args: &BucketArgs) -> Result<Option<StoreConfig>, EnvironmentError> {
+        let Some(bucket) = args.bucket.clone() else { return Ok(None) };
         let text = |value: SecretString| value.expose_secret().trim().to_owned();
-        let needed = |name| self.get(name).ok_or(EnvironmentError::Missing(name, "S3_BUCKET"));
+        let needed = |name| self.get(name).ok_or(EnvironmentError::Missing(name));
         Ok(Some(StoreConfig {
-            bucket: text(bucket),
-            region: self.get("AWS_REGION").map_or_else(|| "us-east-1".to_owned(), text),
-            endpoint_url: self.get("S3_ENDPOINT_URL").map(text),
+            bucket,
+            region: args.bucket_region.clone().unwrap_or_else(|| "us-east-1".to_owned()),
+            endpoint_url: args.bucket_endpoint_url.clone(),
             access_key_id: text(needed("S3_ACCESS_KEY_ID")?),
             secret_access_key: needed("S3_SECRET_ACCESS_KEY")?,
-            public_url: text(needed("S3_PUBLIC_URL")?),
+            public_url: args.bucket_public_url.clone().ok_or(EnvironmentError::Missing("S3_PUBLIC_URL"))?,
         }))
     }
 }
@@ -236,8 +265,9 @@ mod tests {
 
     #[test]
     fn half_a_bucket_names_what_is_missing() {
-        let environment = environment("S3_BUCKET=b\nS3_ACCESS_KEY_ID=id\n", 0o600).expect("readable");
-        let error = environment.store().expect_err("half").to_string();
+        let environment = environment("S3_ACCESS_KEY_ID=id\n", 0o600).expect("readable");
+        let bucket = BucketArgs { bucket: Some("b".to_owned()), ..BucketArgs::default() };
+        let error = environment.store(&bucket).expect_err("half").to_string();
         assert!(error.contains("S3_SECRET_ACCESS_KEY"), "{error}");
     }
 
@@ -258,6 +288,8 @@ mod tests {
         let text = include_str!("../../.env.example");
         let environment = environment(text, 0o600).expect("it parses");
         assert!(environment.keypair().is_ok_and(|key| key.is_none()));
-        assert!(environment.store().is_ok_and(|store| store.is_none()));
+        for setting in SETTINGS {
+            assert_eq!(environment.variable(setting.env, Variable::DotEnv), None, "{}", setting.env);
+        }
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod bucket;
 mod claim;
+mod config;
 mod confirm;
 mod data;
 mod demo;
@@ -22,6 +24,7 @@ mod near;
 mod network;
 mod order;
 mod output;
+mod pages;
 mod pinning;
 mod place;
 mod play;
@@ -31,6 +34,7 @@ mod rewards;
 mod run;
 mod score;
 mod serve;
+mod settings;
 mod signer;
 mod specialists;
 mod submit;
@@ -39,10 +43,11 @@ mod time;
 mod wallet;
 
 use std::{
+    ffi::OsString,
     fs::OpenOptions,
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Mutex,
     time::Duration,
@@ -53,11 +58,43 @@ use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub use self::exit::Exit;
+use self::settings::Setup;
+
+/// Below the short help.
+const POINTER: &str = "First: `somascope demo`, the whole game on this machine. `somascope --help` explains the game.";
+
+/// Below the long help, and in the manual: the game, and the way into it.
+const TEACHING: &str = "The game:
+  Targets   The network publishes points in the space that its models see data in. Each has a threshold and a reward.
+  Hits      Your data hits a target if its embedding, under the target's best model for it, lies within the threshold.
+  Bonds     The first to upload a hit to a public bucket and to submit it, with a bond, fills the target.
+  Audits    Validators fetch what filled it and score it again. What does not hold loses its bond.
+  Rewards   Two epochs later reward and bond can be claimed.
+  somascope scores your data, shows what it can hit, and submits and claims: when you say so, or by itself within your limits.
+
+First steps:
+  somascope demo                               the whole game on this machine: no account, no GPU, no real money
+  somascope wallet new                         a key of your own, kept encrypted
+  somascope wallet faucet                      money of the testnet
+  somascope config init                        a commented file with everything that can be set
+  somascope doctor                             what is still missing: the bucket, most likely (see .env.example)
+  somascope run --data ~/corpus                play: every submission waits for your yes
+
+Good to know:
+  somascope COMMAND --help                     options, examples, fields of --json and exit codes of each command
+  somascope config show                        each setting, and where it comes from: option, variable, .env, file or default
+  somascope man, somascope completions         for your system
+
+Exit codes: 0 done; 1 refused by the network or cut short; 2 an option, file, variable or answer will not do; 3 a service does not answer; 4 \
+sent, and the outcome is not known yet.";
 
 /// The cockpit of a SOMA data submitter: score, see, approve, submit and claim, from a terminal.
 #[derive(Parser)]
-#[command(name = "somascope", version, propagate_version = true)]
+#[command(name = "somascope", version, propagate_version = true, after_help = POINTER, after_long_help = TEACHING)]
 struct Cli {
+    /// Another configuration file; `none`: none [env: SOMASCOPE_CONFIG] [default: what `somascope config path` prints].
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Configuration")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -79,6 +116,9 @@ enum Command {
     Map(map::MapCommand),
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
+    Config(config::Config),
+    Man(pages::Man),
+    Completions(pages::Completions),
 }
 
 /// What every command takes.
@@ -92,29 +132,45 @@ struct CommonArgs {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Demo(command) => command.run(),
-        Command::Devnet(command) => command.run(),
-        Command::Run(command) => command.run(),
-        Command::Score(command) => command.run(),
-        Command::Serve(command) => command.run(),
-        Command::Submit(command) => command.run(),
-        Command::Claim(command) => command.run(),
-        Command::Rewards(command) => command.run(),
-        Command::Map(command) => command.run(),
-        Command::Replay(command) => command.run(),
-        Command::Doctor(command) => command.run(),
-        Command::Wallet(command) => command.run(),
-        Command::Targets(command) => command.run(),
-        Command::Models(command) => command.run(),
-        Command::Epoch(command) => command.run(),
-    };
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let result = settings::parse(&args).and_then(|(cli, setup)| cli.run(setup));
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.
         let _ = writeln!(io::stderr(), "error: {}", exit::line(&error));
         Exit::of(&error)
     });
     exit.into()
+}
+
+impl Cli {
+    fn run(self, setup: Setup) -> anyhow::Result<Exit> {
+        match self.command {
+            Command::Demo(mut command) => {
+                command.play.setup = setup;
+                command.run()
+            }
+            Command::Run(mut command) => {
+                command.play.setup = setup;
+                command.run()
+            }
+            Command::Devnet(command) => command.run(),
+            Command::Score(command) => command.run(),
+            Command::Serve(command) => command.run(),
+            Command::Submit(command) => command.run(),
+            Command::Claim(command) => command.run(),
+            Command::Rewards(command) => command.run(),
+            Command::Map(command) => command.run(),
+            Command::Replay(command) => command.run(),
+            Command::Doctor(command) => command.run(),
+            Command::Wallet(command) => command.run(),
+            Command::Targets(command) => command.run(),
+            Command::Models(command) => command.run(),
+            Command::Epoch(command) => command.run(),
+            Command::Config(command) => command.run(self.config.as_deref()),
+            Command::Man(command) => command.run(),
+            Command::Completions(command) => command.run(),
+        }
+    }
 }
 
 /// What modules report through `tracing` goes to a file: standard error belongs to progress, the screen to the dashboard.

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::{
+    bucket::BucketArgs,
     endpoints::{self, Endpoints},
     environment::{Environment, EnvironmentError},
     exit::Exit,
@@ -23,8 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[command(next_help_heading = "Network")]
 pub struct NetworkArgs {
     /// `testnet`, `localnet` (127.0.0.1:9000), `devnet` (the one that `somascope devnet` runs here), the alias of an environment in the
-    /// network's own client.yaml, or the URL of a full node [env: SOMASCOPE_NETWORK] [default: testnet].
-    #[arg(long, value_name = "NETWORK")]
+    /// network's own client.yaml, or the URL of a full node.
+    #[arg(long, value_name = "NETWORK", default_value = "testnet")]
     pub network: Option<String>,
     /// Another full node of the same network.
     #[arg(long, value_name = "URL")]
@@ -54,7 +55,8 @@ pub struct Network {
 }
 
 impl NetworkArgs {
-    /// The option wins over `SOMASCOPE_NETWORK`, that of the process over that of `.env`.
+    /// What the command line, a variable or the configuration names. A command that was not asked for by a command line has no more than
+    /// the variables.
     pub fn resolve(&self, environment: &Environment) -> anyhow::Result<Network> {
         let asked = self.network.clone().or_else(|| environment.text("SOMASCOPE_NETWORK"));
         let mut network = Network::named(asked.as_deref().unwrap_or("testnet"))?;
@@ -147,9 +149,13 @@ impl Network {
         }
     }
 
-    /// Where submissions are uploaded: the bucket of the environment, else the one that comes with the network.
-    pub fn bucket(&self, environment: &Environment) -> Result<Option<StoreConfig>, EnvironmentError> {
-        Ok(environment.store()?.or_else(|| self.objects.clone()))
+    /// Where submissions are uploaded: the bucket that is named, else the one that comes with the network.
+    pub fn bucket(
+        &self,
+        environment: &Environment,
+        bucket: &BucketArgs,
+    ) -> Result<Option<StoreConfig>, EnvironmentError> {
+        Ok(environment.store(bucket)?.or_else(|| self.objects.clone()))
     }
 
     pub fn client(&self) -> anyhow::Result<Client> {

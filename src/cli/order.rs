@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     CommonArgs, Exit,
+    bucket::BucketArgs,
     environment::Environment,
     network::{Network, NetworkArgs},
     output::Page,
@@ -93,8 +94,8 @@ impl OrderArgs {
 }
 
 /// Where submissions are uploaded.
-pub fn store(environment: &Environment, network: &NetworkArgs) -> anyhow::Result<Option<Store>> {
-    Ok(network.resolve(environment)?.bucket(environment)?.map(Store::new).transpose()?)
+pub fn store(environment: &Environment, network: &NetworkArgs, bucket: &BucketArgs) -> anyhow::Result<Option<Store>> {
+    Ok(network.resolve(environment)?.bucket(environment, bucket)?.map(Store::new).transpose()?)
 }
 
 /// A plan is for the person who is asked, not part of the result. A closed standard error must not stop the work.

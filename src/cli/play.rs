@@ -9,6 +9,7 @@ use std::{
     time::Instant,
 };
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::{
@@ -17,9 +18,11 @@ use super::{
     look::{self, LookArgs},
     output::warn_unprinted,
     relay,
+    settings::Setup,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
+    config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
 };
@@ -45,6 +48,9 @@ pub struct Play {
     /// Keep the first bytes of your data in the recording, as the approvals show them.
     #[arg(long, requires = "record")]
     record_previews: bool,
+    /// What the configuration says that is no option.
+    #[arg(skip)]
+    pub(super) setup: Setup,
 }
 
 /// An engine that has started.
@@ -110,7 +116,13 @@ impl Play {
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
-        let options = Options { recorder, ..self.look.options()? };
+        let options = self.look.options()?;
+        // What is broken is of more use than a word about the line.
+        let hint = self.setup.notices.first().cloned().or(options.hint);
+        let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
+            anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+        })?);
+        let options = Options { recorder, hint, keymap, ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

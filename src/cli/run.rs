@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
+    bucket::BucketArgs,
     data::{DATA_HELP, DataArgs},
     device::DeviceArgs,
     environment::Environment,
@@ -57,11 +58,11 @@ pub struct Run {
     #[arg(long, value_enum, default_value_t = ModeArg::Manual)]
     mode: ModeArg,
     /// Auto mode: the largest bond of one submission, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_submission)]
+    max_bond: Shannons,
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
-    #[arg(long, value_name = "SOMA")]
-    max_epoch_bond: Option<Shannons>,
+    #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_epoch)]
+    max_epoch_bond: Shannons,
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
@@ -74,7 +75,7 @@ pub struct Run {
     scorer: Vec<String>,
     /// Let scoring services on other machines fetch the samples that they score from this address of this machine. Whoever reaches it
     /// sees a sample only if they know its address, which is in no list.
-    #[arg(long, value_name = "http://HOST:PORT", requires = "scorer")]
+    #[arg(long, value_name = "http://HOST:PORT")]
     share_data: Option<String>,
     /// Attention heads of the models [default: 4 for embeddings of 16, else 8].
     #[arg(long)]
@@ -88,9 +89,11 @@ pub struct Run {
     #[command(flatten)]
     library: LibraryArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -104,10 +107,13 @@ impl Run {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
         let devices = self.device.placements()?;
+        if self.share_data.is_some() && self.scorer.is_empty() {
+            bail!("--share-data is for scoring services: name them with --scorer, or leave it out");
+        }
         let environment = Environment::read(Path::new("."))?;
         let (sampling, sources) = (self.sampling.sampling()?, self.sampling.sources(&self.data, &environment));
         let network = self.network.resolve(&environment)?;
-        let store = network.bucket(&environment)?.map(Store::new).transpose()?;
+        let store = network.bucket(&environment, &self.bucket)?.map(Store::new).transpose()?;
         let found = match self.mode {
             ModeArg::ReadOnly => None,
             ModeArg::Manual | ModeArg::Auto => self.wallet.find(&environment)?,
@@ -164,7 +170,6 @@ impl Run {
                     },
                 };
                 super::log_to(&dir.join("somascope.log"))?;
-                let defaults = Policy::default();
                 let config = EngineConfig {
                     dir,
                     network_name: title,
@@ -173,9 +178,9 @@ impl Run {
                     chain,
                     policy: Policy {
                         mode,
-                        max_bond_per_submission: self.max_bond.unwrap_or(defaults.max_bond_per_submission),
-                        max_bond_per_epoch: self.max_epoch_bond.unwrap_or(defaults.max_bond_per_epoch),
-                        ..defaults
+                        max_bond_per_submission: self.max_bond,
+                        max_bond_per_epoch: self.max_epoch_bond,
+                        ..Policy::default()
                     },
                     store,
                     corpus: sources,

@@ -6,6 +6,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
+    bucket::BucketArgs,
     environment::Environment,
     exit::Exit,
     order::{self, Counter, Ended, OrderArgs, signed, tell, tell_line},
@@ -50,6 +51,8 @@ pub struct Submit {
     heads: Option<usize>,
     #[command(flatten)]
     order: OrderArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Serialize)]
@@ -116,7 +119,7 @@ impl Submit {
         check_data(&self.file, u64::MAX, self.secrets())?;
         super::block_on(async {
             let environment = Environment::read(Path::new("."))?;
-            let store = order::store(&environment, &self.order.network)?;
+            let store = order::store(&environment, &self.order.network, &self.bucket)?;
             let mut counter = self.order.open(&environment, store, self.heads).await?;
             let ended = self.submit(&mut counter).await;
             counter.desk.close().await;

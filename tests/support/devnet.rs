@@ -31,6 +31,7 @@ impl DevnetProcess {
             .args(args)
             // Nothing of the user's own is read or written, on any system.
             .env("HOME", home)
+            .env("SOMASCOPE_CONFIG", "none")
             .env("XDG_DATA_HOME", home.join("data"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -41,6 +41,8 @@ impl Pty {
             command.env(name, value);
         }
         command.env_remove("NO_COLOR");
+        // Not what this machine's user has configured.
+        command.env("SOMASCOPE_CONFIG", "none");
         // A backtrace would push the message off the screen.
         command.env("RUST_BACKTRACE", "0");
         environment.iter().for_each(|(name, value)| command.env(name, value));

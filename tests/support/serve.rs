@@ -34,6 +34,7 @@ impl ServeProcess {
             .args(args)
             // Nothing of the user's own is read or written, on any system.
             .env("HOME", home)
+            .env("SOMASCOPE_CONFIG", "none")
             .env("XDG_DATA_HOME", home.join("data"))
             .env_remove("RUST_LOG")
             .stdout(Stdio::piped())

@@ -52,7 +52,8 @@ impl Session {
             .current_dir(self.home())
             .args(args)
             .env("HOME", self.home())
-            .env("XDG_DATA_HOME", self.home().join("data"));
+            .env("XDG_DATA_HOME", self.home().join("data"))
+            .env("SOMASCOPE_CONFIG", "none");
         for name in FOREIGN {
             command.env_remove(name);
         }

@@ -75,7 +75,7 @@ pub struct Demo {
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
-    play: Play,
+    pub(super) play: Play,
 }
 
 impl Demo {

@@ -8,6 +8,7 @@ use super::Check;
 use crate::{
     chain::client::{ActiveModelInfo, ClientError, KNOWN_PROTOCOL, scoring_health},
     cli::{
+        bucket::BucketArgs,
         environment::Environment,
         exit::{self, Exit},
         network::Network,
@@ -187,8 +188,8 @@ fn clock(chain_ms: u64, now_ms: u64) -> Check {
 }
 
 /// Write, public read-back, delete: all that a submission needs of a bucket, and no more.
-pub(super) async fn bucket(network: &Network, environment: &Environment, checks: &mut Vec<Check>) {
-    let config = match network.bucket(environment) {
+pub(super) async fn bucket(network: &Network, environment: &Environment, named: &BucketArgs, checks: &mut Vec<Check>) {
+    let config = match network.bucket(environment, named) {
         Ok(Some(config)) => config,
         Ok(None) => {
             checks.push(Check::warn(

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::{
     CommonArgs,
+    bucket::BucketArgs,
     environment::Environment,
     exit::{self, Exit},
     network::NetworkArgs,
@@ -43,6 +44,8 @@ pub struct Doctor {
     wallet: WalletArgs,
     #[command(flatten)]
     network: NetworkArgs,
+    #[command(flatten)]
+    bucket: BucketArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -143,7 +146,7 @@ impl Doctor {
         if let Some(network) = &network {
             models = checks::chain(network, wallet, &mut checks).await;
             checks.extend(checks::scoring(network).await);
-            checks::bucket(network, &environment, &mut checks).await;
+            checks::bucket(network, &environment, &self.bucket, &mut checks).await;
         }
         checks.extend(machine::device(models.as_deref()));
         checks.extend(machine::data(&self.data));

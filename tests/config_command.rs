@@ -1,0 +1,187 @@
+//! `somascope config`, and what a file, `.env` and the variables do to the other commands.
+
+#[path = "support/session.rs"]
+#[expect(dead_code, reason = "files are looked through elsewhere")]
+mod session;
+
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+use serde_json::Value;
+use session::Session;
+
+const SECRET: &str = "hunter2hunter2hunter2";
+
+/// A user whose configuration is the file of this text.
+fn user(text: &str) -> (Session, PathBuf) {
+    let mut session = Session::new();
+    let path = session.home().join("config.toml");
+    fs::write(&path, text).expect("writable");
+    session.environment.push(("SOMASCOPE_CONFIG".to_owned(), path.display().to_string()));
+    (session, path)
+}
+
+/// What `config show --json` says of one setting.
+fn shown(session: &Session, setting: &str, line: &[&str]) -> Value {
+    let ended = session.run(&[&["config", "show", "--json"], line].concat());
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let rows = ended.stdout.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    rows.into_iter()
+        .find(|row| row["setting"] == setting || row["secret"] == setting)
+        .unwrap_or_else(|| panic!("{setting} is not in {}", ended.stdout))
+}
+
+#[test]
+fn a_new_file_is_written_once_for_its_user_alone_and_is_good() {
+    let mut session = Session::new();
+    let path = session.home().join("new/config.toml");
+    session.environment.push(("SOMASCOPE_CONFIG".to_owned(), path.display().to_string()));
+    assert_eq!(session.run(&["config", "path"]).stdout, format!("{}\n", path.display()));
+    let made = session.run(&["config", "init"]);
+    assert_eq!((made.code, made.stdout.as_str()), (0, ""), "{}", made.stderr);
+    let mode = |path: &PathBuf| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(&session.home().join("new"))), (0o600, 0o700));
+    let text = fs::read_to_string(&path).expect("readable");
+    assert!(text.contains("#window = 1\n") && text.contains("--window, SOMASCOPE_WINDOW"), "{text}");
+    let good = session.run(&["config", "check"]);
+    assert_eq!((good.code, good.stdout.contains("good, 0 settings")), (0, true), "{}", good.stdout);
+
+    fs::write(&path, "# mine\n").expect("writable");
+    let again = session.run(&["config", "init"]);
+    assert_eq!((again.code, fs::read_to_string(&path).expect("readable").as_str()), (2, "# mine\n"));
+    assert!(again.stderr.contains("left as it is"), "{}", again.stderr);
+    let other = session.home().join("other.toml");
+    assert_eq!(session.run(&["config", "init", "--config", &other.display().to_string()]).code, 0);
+    assert!(other.is_file());
+}
+
+#[test]
+fn each_value_is_shown_with_where_it_comes_from() {
+    let (mut session, path) = user("[network]\nname = \"localnet\"\n\n[data]\nwindow = 2\npieces = \"whole\"\n");
+    fs::write(session.home().join(".env"), format!("SOMASCOPE_WINDOW=3\nSOMASCOPE_SPOOL=7\nHF_TOKEN={SECRET}\n"))
+        .expect("writable");
+    fs::set_permissions(session.home().join(".env"), fs::Permissions::from_mode(0o600)).expect("ours");
+    session.environment.push(("SOMASCOPE_SPOOL".to_owned(), "8".to_owned()));
+    session.environment.push(("SOMASCOPE_NETWORK".to_owned(), String::new()));
+
+    let network = shown(&session, "network.name", &[]);
+    assert_eq!(
+        (&network["value"], &network["origin"], &network["line"]),
+        (&"localnet".into(), &"file".into(), &2.into())
+    );
+    assert_eq!(network["file"], path.display().to_string());
+    let window = shown(&session, "data.window", &[]);
+    assert_eq!(
+        (&window["value"], &window["origin"], &window["variable"]),
+        (&"3".into(), &".env".into(), &"SOMASCOPE_WINDOW".into())
+    );
+    let spool = shown(&session, "data.spool", &[]);
+    assert_eq!((&spool["value"], &spool["origin"]), (&"8".into(), &"environment".into()));
+    let mode = shown(&session, "policy.mode", &[]);
+    assert_eq!((&mode["value"], &mode["origin"]), (&"manual".into(), &"default".into()));
+    let given = shown(&session, "data.window", &["run", "--data", ".", "--window", "4"]);
+    assert_eq!(
+        (&given["value"], &given["origin"], &given["option"]),
+        (&"4".into(), &"option".into(), &"--window".into())
+    );
+
+    let token = shown(&session, "HF_TOKEN", &[]);
+    assert_eq!((&token["set"], &token["origin"]), (&true.into(), &".env".into()));
+    assert_eq!(shown(&session, "SOMA_SECRET_KEY", &[])["set"], false);
+    let text = session.run(&["config", "show"]);
+    let row = |name: &str| text.stdout.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(row("data.pieces").contains("whole") && row("data.pieces").ends_with("config.toml:6"), "{}", text.stdout);
+    assert!(row("HF_TOKEN").ends_with(".env") && !text.stdout.contains(SECRET), "{}", text.stdout);
+
+    let schema: Value = serde_json::from_str(&session.run(&["config", "schema"]).stdout).expect("JSON");
+    assert_eq!(schema["properties"]["data"]["properties"]["window"]["default"], 1);
+}
+
+#[test]
+fn a_command_uses_what_is_set_and_the_stronger_layer_wins() {
+    let (mut session, _) = user("[network]\nrpc-url = \"ftp://node-1\"\n");
+    let targets = |session: &Session, line: &[&str]| session.run(&[&["targets"], line].concat()).stderr;
+    assert!(targets(&session, &[]).contains("node-1"), "{}", targets(&session, &[]));
+    assert!(targets(&session, &["--rpc-url", "ftp://node-2"]).contains("node-2"));
+    assert!(!targets(&session, &["--network", "ftp://node-3"]).contains("node-1"));
+    session.environment.push(("SOMASCOPE_RPC_URL".to_owned(), "ftp://node-4".to_owned()));
+    assert!(targets(&session, &[]).contains("node-4"));
+    // No file at all.
+    session.environment.pop();
+    assert!(!targets(&session, &["--config", "none", "--rpc-url", "ftp://node-5"]).contains("node-1"));
+
+    // A variable that will not do is told by its name, where it counts.
+    session.environment.push(("SOMASCOPE_WINDOW".to_owned(), "wide".to_owned()));
+    let run = session.run(&["run", "--headless", "--data", "x"]);
+    assert!(run.code == 2 && run.stderr.contains("SOMASCOPE_WINDOW: `wide`"), "{}", run.stderr);
+    let run = session.run(&["run", "--headless", "--data", "x", "--window", "1", "--network", "http://127.0.0.1:1"]);
+    assert!(!run.stderr.contains("SOMASCOPE_WINDOW"), "{}", run.stderr);
+    session.environment.push(("SOMASCOPE_WINDWO".to_owned(), "1".to_owned()));
+    let told = session.run(&["targets"]).stderr;
+    assert!(told.contains("SOMASCOPE_WINDWO means nothing here; did you mean SOMASCOPE_WINDOW?"), "{told}");
+}
+
+#[test]
+fn a_broken_file_is_told_and_skipped_and_nothing_signs_by_itself_without_it() {
+    const BROKEN: &str = "[network]\nrpc-url = \"ftp://node-9\"\n[policy]\nmax-bonds = 1\n";
+    let (session, path) = user(BROKEN);
+    let place =
+        format!("{}:4:1: there is no setting `policy.max-bonds`; did you mean `policy.max-bond`?", path.display());
+    let looks = session.run(&["targets", "--network", "http://127.0.0.1:1"]);
+    assert_eq!(looks.code, 3, "{}", looks.stderr);
+    assert!(looks.stderr.contains(&format!("warning: {place}")) && looks.stderr.contains("nothing of it is used"));
+    assert!(!looks.stderr.contains("node-9"), "{}", looks.stderr);
+
+    let target = "1".repeat(64);
+    fs::write(session.home().join("notes.txt"), "some data").expect("writable");
+    for line in [
+        &["wallet", "merge", "--yes"][..],
+        &["claim", "--all", "--yes"],
+        &["submit", "notes.txt", "--target", &target, "--yes"],
+        &["run", "--headless", "--data", "notes.txt", "--mode", "auto"],
+    ] {
+        let refused = session.run(line);
+        assert_eq!(refused.code, 2, "{line:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains(&place) && refused.stderr.contains("--config none"), "{}", refused.stderr);
+    }
+    let told = session.run(&["config", "check", "--json"]);
+    let told: (i32, Value) = (told.code, serde_json::from_str(&told.stdout).expect("JSON"));
+    assert_eq!((told.0, &told.1["ok"], &told.1["problems"][0]["line"]), (2, &false.into(), &4.into()));
+    let shown = session.run(&["config", "show"]);
+    assert!(shown.code == 2 && shown.stdout.contains("policy.max-bond ") && shown.stderr.contains(&place));
+    // Help needs no file, and none is ever written to.
+    assert_eq!(session.run(&["run", "--help"]).code, 0);
+    assert_eq!(session.run(&["config", "init"]).code, 2);
+    assert_eq!(fs::read_to_string(&path).expect("readable"), BROKEN);
+
+    let missing = session.run(&["targets", "--config", "no-such.toml"]);
+    assert!(missing.code == 2 && missing.stderr.contains("no-such.toml cannot be read"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_file_with_a_secret_is_refused_by_every_command_and_never_repeated() {
+    let (session, path) = user(&format!("[bucket]\nsecret-access-key = \"{SECRET}\"\n"));
+    for line in [
+        &["targets"][..],
+        &["demo", "--headless"],
+        &["wallet", "list"],
+        &["doctor"],
+        &["config", "show"],
+        &["config", "check"],
+    ] {
+        let ended = session.run(line);
+        assert_eq!(ended.code, 2, "{line:?}: {}", ended.stderr);
+        let printed = ended.stdout + &ended.stderr;
+        assert!(printed.contains("`bucket.secret-access-key` is or looks like a secret"), "{printed}");
+        assert!(printed.contains(".env") && !printed.contains(SECRET), "{printed}");
+    }
+    assert!(fs::metadata(path).is_ok());
+}
+
+#[test]
+fn a_password_in_a_url_is_not_shown() {
+    let (session, _) = user("[network]\nrpc-url = \"https://me:hunter2hunter2@node.example.com/x\"\n");
+    let shown = session.run(&["config", "show"]);
+    assert!(shown.stdout.contains("hidden") && !shown.stdout.contains("hunter2"), "{}", shown.stdout);
+    let json = session.run(&["config", "show", "--json"]).stdout;
+    assert!(!json.contains("hunter2"), "{json}");
+}
