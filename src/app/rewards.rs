@@ -48,6 +48,8 @@ pub struct Submissions {
     /// What is shown, in its order.
     pub rows: Vec<Arc<SubmissionRow>>,
     pub selected: Option<SubmissionId>,
+    /// By the user. Until then the first row is, whichever that is.
+    is_chosen: bool,
     pub sort: SubmissionSort,
     /// Lower case; empty shows all.
     pub filter: String,
@@ -109,7 +111,8 @@ impl Submissions {
             SubmissionSort::State => self.rows.sort_by_key(|row| (row.state.is_final(), row.state)),
             SubmissionSort::Amount => self.rows.sort_by_key(|row| Reverse(row.paid.unwrap_or(row.expected_reward))),
         }
-        if self.position().is_none() {
+        if !self.is_chosen || self.position().is_none() {
+            self.is_chosen = false;
             self.selected = self.rows.first().map(|row| row.id);
         }
     }
@@ -127,6 +130,7 @@ impl Submissions {
         if let Some(last) = self.rows.len().checked_sub(1) {
             let to = self.position().unwrap_or(0).saturating_add_signed(by).min(last);
             self.selected = Some(self.rows[to].id);
+            self.is_chosen = to > 0;
         }
     }
 

@@ -95,7 +95,7 @@ impl RewardsCommand {
         if to_standard_output && self.common.output.json {
             return Err(Exit::BadInput.because("--csv - and --json both print on standard output: choose one"));
         }
-        for path in self.files().filter(|path| !self.force && path.exists()) {
+        if let Some(path) = self.files().find(|path| !self.force && path.exists()) {
             return Err(Exit::BadInput.because(format!("{} is there: --force writes over it", path.display())));
         }
         let environment = Environment::read(Path::new("."))?;

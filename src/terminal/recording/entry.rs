@@ -47,7 +47,7 @@ pub enum What {
     Mouse(Mouse),
     Paste(String),
     Resize(u16, u16),
-    Snapshot(Told),
+    Snapshot(Box<Told>),
     Engine(Event),
     /// Unix time, ms.
     Clock(u64),

@@ -127,7 +127,7 @@ fn read_lines(from: impl BufRead) -> Result<Recording, ReadError> {
         now = entry.t.max(now);
         let event = match entry.is {
             What::Snapshot(told) => {
-                let snapshot = Arc::new(whole(told, last.as_deref()).map_err(broken)?);
+                let snapshot = Arc::new(whole(*told, last.as_deref()).map_err(broken)?);
                 if last.replace(Arc::clone(&snapshot)).is_none() {
                     recording.first = snapshot;
                     continue;

@@ -223,7 +223,7 @@ impl Writer {
             Taken::What(what) => self.line(&Entry { t, is: *what })?,
             Taken::Snapshot(snapshot) => {
                 let told = self.told(t, &snapshot);
-                self.line(&Entry { t, is: What::Snapshot(told) })?;
+                self.line(&Entry { t, is: What::Snapshot(Box::new(told)) })?;
             }
         }
         Ok(self.out.has_room())

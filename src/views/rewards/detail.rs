@@ -47,9 +47,9 @@ pub fn draw(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
     }
     let below = Rect { y: area.y.saturating_add(at), height: area.height.saturating_sub(at), ..area };
     if area.width >= 60 {
-        let left = Rect { width: (below.width - 35).min(32), ..below };
+        let left = Rect { width: (below.width - 36).min(32), ..below };
         numbers(state, row, left, ink);
-        steps(row, Rect { x: left.right() + 2, width: below.width - left.width - 2, ..below }, ink);
+        steps(row, Rect { x: left.right() + 1, width: below.width - left.width - 1, ..below }, ink);
     } else {
         // Times are asked for more often than numbers.
         let rows = row.steps.len() as u16 + 1;
@@ -92,7 +92,7 @@ fn steps(row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
         let (glyph, word, style) = theme.submission(*state);
         let took = before.map_or_else(String::new, |before: u64| {
             let ms = at_ms.saturating_sub(before);
-            if ms < 1_000 { format!("  +{ms} ms") } else { format!("  +{}", span(ms)) }
+            if ms < 1_000 { format!(" +{ms}ms") } else { format!(" +{}", span(ms)) }
         });
         before = Some(*at_ms);
         let date = utc(*at_ms).replace('T', " ").replace('Z', "");

@@ -160,9 +160,9 @@ fn pace(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
         ]);
     }
     let epochs = rewards.epochs.iter().filter(|epoch| epoch.earned > Shannons::ZERO).count() as u64;
-    if epochs > 0 {
-        let earned: Shannons = rewards.epochs.iter().map(|epoch| epoch.earned).sum();
-        let more = [Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(earned.0 / epochs), 10))];
+    let earned: Shannons = rewards.epochs.iter().map(|epoch| epoch.earned).sum();
+    if let Some(mean) = earned.0.checked_div(epochs) {
+        let more = [Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(mean), 10))];
         let room = usize::from(width);
         let used: usize = spans.iter().chain(&more).map(Span::width).sum();
         if used <= room {
