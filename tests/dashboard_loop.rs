@@ -199,7 +199,7 @@ fn a_burst_of_events_costs_few_pictures() {
         player.wait_for("q quit").await;
         let before = player.screen.look().bytes;
         for n in 0..2_000 {
-            let line = LogLine { at_ms: 0, level: Level::Warning, text: format!("warning number {n}") };
+            let line = LogLine::new(0, Level::Warning, format!("warning number {n}"));
             player.engine.events.send(Event::Log(line)).expect("the loop runs");
         }
         player.wait_for("warning number 1999").await;
@@ -318,7 +318,7 @@ fn low_bandwidth_draws_at_most_twice_a_second() {
         player.wait_for("q quit").await;
         let (before, since) = (player.screen.look().pictures, Instant::now());
         for n in 0..60 {
-            let line = LogLine { at_ms: 0, level: Level::Warning, text: format!("warning number {n}") };
+            let line = LogLine::new(0, Level::Warning, format!("warning number {n}"));
             player.engine.events.send(Event::Log(line)).expect("the loop runs");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

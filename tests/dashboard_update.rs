@@ -139,11 +139,12 @@ fn a_verdict_is_forgotten_when_the_engine_has_acted_on_it() {
 #[test]
 fn what_signs_more_than_the_eye_rests_on_is_asked_first() {
     let mut state = state(busy());
-    assert_eq!(commands(&keys(&mut state, "aY")), []);
+    assert_eq!(commands(&keys(&mut state, "a*y")), []);
     assert!(matches!(state.dialog, Some(Dialog::Confirm(_))));
     assert_eq!(commands(&keys(&mut state, "n")), []);
     assert_eq!(state.dialog, None);
-    assert_eq!(commands(&keys(&mut state, "Yy")), [Command::ApproveAll]);
+    let all = [0, 1, 2].map(SubmissionId).to_vec();
+    assert_eq!(commands(&keys(&mut state, "yy")), [Command::ApproveMany(all)]);
     assert_eq!(state.undecided(), 0);
 }
 
@@ -323,7 +324,7 @@ fn the_balance_at_the_start_is_the_first_one_seen() {
 #[test]
 fn bad_news_is_told_and_goes_away_again() {
     let mut state = state(busy());
-    let line = |level| Event::Log(LogLine { at_ms: NOW_MS, level, text: "the node is gone".to_owned() });
+    let line = |level| Event::Log(LogLine::new(NOW_MS, level, "the node is gone"));
     assert!(update(&mut state, AppEvent::Engine(line(Level::Info))).is_empty());
     assert_eq!(update(&mut state, AppEvent::Engine(line(Level::Error))), [Effect::Redraw]);
     update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 3_000 });

@@ -82,11 +82,11 @@ fn record(path: &Path, previews: bool) -> String {
             let mut snapshot = busy();
             snapshot.throughput.samples_scored = 4_321;
             let mut log = (*snapshot.log).clone();
-            log.push(LogLine {
-                at_ms: snapshot.at_ms,
-                level: Level::Warning,
-                text: "no answer from https://user:hunter2@rpc.example.org/v2/KEY0123456789?token=abc".to_owned(),
-            });
+            log.push(LogLine::new(
+                snapshot.at_ms,
+                Level::Warning,
+                "no answer from https://user:hunter2@rpc.example.org/v2/KEY0123456789?token=abc",
+            ));
             snapshot.log = Arc::new(log);
             snapshots.send_replace(Arc::new(snapshot));
             inputs.send(key(KeyCode::Char('1'))).expect("the loop runs");

@@ -3,10 +3,14 @@
 //! Plain serde data, so that the same pair can run over a socket. Knows `primitives` only. No behaviour beyond small
 //! derived values; no I/O.
 
+mod activity;
 mod board;
+mod policy;
 mod snapshot;
 
+pub use activity::*;
 pub use board::*;
+pub use policy::*;
 pub use snapshot::*;
 
 use std::sync::Arc;
@@ -41,6 +45,11 @@ pub enum Command {
     Reject(SubmissionId),
     /// Approve everything that waits, within the policy's limits.
     ApproveAll,
+    /// Approve these: a person has chosen them, so limits do not count. What no longer waits is passed over.
+    ApproveMany(Vec<SubmissionId>),
+    RejectMany(Vec<SubmissionId>),
+    /// Obey these limits from now on, until the engine ends. What the policy approved and nobody has signed is judged again.
+    SetPolicy(PolicyLimits),
     SetMode(Mode),
     PauseScoring(bool),
     /// Sign although the network speaks this protocol, which is newer than the program knows.
@@ -213,13 +222,6 @@ pub enum Event {
     Stopped,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Level {
-    Info,
-    Warning,
-    Error,
-}
-
 /// Rows of the journal, newest first, without their previews.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HistoryPage {
@@ -228,14 +230,6 @@ pub struct HistoryPage {
     pub rows: Vec<Arc<SubmissionRow>>,
     /// Older ones follow.
     pub more: bool,
-}
-
-/// One line of the activity log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    pub at_ms: u64,
-    pub level: Level,
-    pub text: String,
 }
 
 /// The engine as its owner sees it. Numbers travel by `snapshot` (the latest wins), facts by `events` (none dropped).
@@ -257,7 +251,10 @@ pub struct SubmissionRow {
     pub source: String,
     pub checksum: Digest,
     pub size_bytes: u64,
-    /// At most 512 bytes from the start of the data, for a safe preview.
+    /// The pieces of a composition, each with its place and size; of anything else one.
+    #[serde(default)]
+    pub pieces: Vec<String>,
+    /// At most [`PREVIEW_BYTES`] from the start of the data, for a safe preview.
     pub preview: Vec<u8>,
     pub distance: f32,
     pub threshold: f32,
@@ -279,6 +276,23 @@ pub struct SubmissionRow {
     pub changed_at_ms: u64,
     /// Every state that it entered and when (unix ms), oldest first.
     pub steps: Vec<(SubmissionState, u64)>,
+    /// While it waits for a decision: what it is worth, as far as can be told.
+    #[serde(default)]
+    pub prospect: Option<Prospect>,
+}
+
+/// Bytes of the data that are kept for a preview.
+pub const PREVIEW_BYTES: usize = 4096;
+
+/// `gain = chance · expected reward − fee − bond at risk`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prospect {
+    /// That the target is still open when the submission arrives, in thousandths.
+    pub chance_permille: u16,
+    /// The bond, times the share of judged fills that were forfeited.
+    pub at_risk: Shannons,
+    /// In shannons; below zero, it is expected to lose.
+    pub gain: i64,
 }
 
 impl SubmissionRow {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BoardView, Inspection, LogLine, Mode, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, Mode, PolicyView, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -35,6 +35,9 @@ pub struct Snapshot {
     #[serde(default)]
     pub inspection: Option<Arc<Inspection>>,
     pub throughput: ThroughputView,
+    /// The limits of automatic approval, and what it did within them.
+    #[serde(default)]
+    pub policy: Arc<PolicyView>,
     /// Waiting for a decision, best expected gain first.
     pub approvals: Arc<Vec<Arc<SubmissionRow>>>,
     /// The newest submissions of any state, newest first (bounded).
@@ -42,6 +45,9 @@ pub struct Snapshot {
     pub rewards: Arc<RewardsView>,
     /// The newest lines, oldest first (bounded).
     pub log: Arc<Vec<LogLine>>,
+    /// The number of the first of these lines, counted from the start of the run.
+    #[serde(default)]
+    pub log_first: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -169,6 +169,11 @@ pub enum Effect {
     /// Hand text to the terminal's clipboard (OSC 52).
     Copy(String),
     CaptureMouse(bool),
+    /// Ring the terminal's bell, or let it show a notification (OSC 9).
+    Notify {
+        text: Option<String>,
+        bell: bool,
+    },
     /// Give the terminal back to the shell until the process is continued.
     Suspend,
     Leave(Leave),

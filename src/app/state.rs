@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, BoardScreen, Chart, Inspector, MapWindow, Submissions, TargetList, TextField,
+    Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, Notifier, Submissions, TargetList, TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
 };
 use crate::{
-    api::{Level, Snapshot},
+    api::{Level, Snapshot, SubmissionRow},
     primitives::Shannons,
 };
 
@@ -82,6 +82,8 @@ pub enum Dialog {
     Typing(Purpose),
     /// What of the rewards is to be written, and how.
     Export,
+    /// Several lines are: [`State::form`].
+    Form,
 }
 
 /// What a line of text is typed for.
@@ -91,6 +93,7 @@ pub enum Purpose {
     Palette,
     TargetFilter,
     SubmissionFilter,
+    LogFilter,
     HelpSearch,
 }
 
@@ -99,7 +102,7 @@ impl Purpose {
     pub fn prompt(self) -> &'static str {
         match self {
             Self::Palette => ":",
-            Self::TargetFilter | Self::SubmissionFilter => "filter /",
+            Self::TargetFilter | Self::SubmissionFilter | Self::LogFilter => "filter /",
             Self::HelpSearch => "search /",
         }
     }
@@ -109,6 +112,7 @@ impl Purpose {
         match self {
             Self::Palette => "Enter does it, Esc leaves",
             Self::TargetFilter | Self::SubmissionFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+            Self::LogFilter => "level:warn kind:tx !word  Enter keeps it, Esc clears it",
         }
     }
 }
@@ -204,16 +208,18 @@ pub struct State {
     pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
-    /// Log lines below the visible part: 0 follows the newest.
-    pub log_back: usize,
+    pub log: LogView,
     pub model_selected: usize,
     /// The line being typed.
     pub field: TextField,
+    /// The lines being typed.
+    pub form: Option<Form>,
     /// Help shows only what has this in it; lower case.
     pub help_search: String,
     pub palette: Palette,
     pub keymap: Arc<Keymap>,
     pub notice: Option<Notice>,
+    pub notifier: Notifier,
     pub mouse: bool,
     /// Charts move in steps: each change costs the line to the terminal.
     pub low_bandwidth: bool,
@@ -239,25 +245,28 @@ impl State {
             board: BoardScreen::default(),
             inspector: Inspector::default(),
             scroll: 0,
-            log_back: 0,
+            log: LogView::default(),
             model_selected: 0,
             field: TextField::default(),
+            form: None,
             help_search: String::new(),
             palette: Palette::default(),
             keymap: Arc::default(),
             notice: None,
+            notifier: Notifier::default(),
             mouse: false,
             low_bandwidth: false,
             life: Life::Running,
         };
         state.take(snapshot);
+        state.log.follow(&state.snapshot);
         map::settle(&mut state);
         state
     }
 
-    /// Replaces the snapshot and everything derived from it.
-    pub(super) fn take(&mut self, snapshot: Arc<Snapshot>) {
-        self.snapshot = snapshot;
+    /// Replaces the snapshot and everything derived from it. Gives the candidates that have gone without an answer.
+    pub(super) fn take(&mut self, snapshot: Arc<Snapshot>) -> Vec<Arc<SubmissionRow>> {
+        let before = std::mem::replace(&mut self.snapshot, snapshot);
         let wallet = &self.snapshot.wallet;
         if self.balance_at_start.is_none() {
             // Before the first answer of the node a zero balance means nothing.
@@ -265,10 +274,12 @@ impl State {
         }
         self.targets.follow(&self.snapshot);
         self.map.follow(&self.snapshot.map);
-        self.approvals.follow(&self.snapshot.approvals, self.now_ms);
         self.rewards.follow(&self.snapshot.submissions);
         self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
-        self.log_back = self.log_back.min(self.snapshot.log.len().saturating_sub(1));
+        if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
+            self.log.follow(&self.snapshot);
+        }
+        self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms)
     }
 
     pub fn place(&self) -> Place {
@@ -277,7 +288,7 @@ impl State {
             (_, Some(Dialog::Help)) => Place::Help,
             (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
-            (_, Some(Dialog::Typing(_))) => Place::Typing,
+            (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
             (_, Some(Dialog::Export)) => Place::Export,
             (_, None) => self.screen.place(),
         }

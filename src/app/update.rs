@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, hints, inspect, map, rewards, targets, throughput,
+    approvals, board, form, hints, inspect, log, map, notify, policy, rewards, targets, throughput,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -26,6 +26,9 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
         AppEvent::Key(key) => on_key(state, key),
         AppEvent::Mouse(mouse) => on_mouse(state, mouse),
         AppEvent::Paste(text) => {
+            if state.dialog == Some(Dialog::Form) {
+                return form::paste(state, &text);
+            }
             let Some(Dialog::Typing(purpose)) = state.dialog else { return Vec::new() };
             if state.field.paste(&text) {
                 typed_into(state, purpose);
@@ -39,8 +42,16 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
         }
         AppEvent::Snapshot(snapshot) if Arc::ptr_eq(&snapshot, &state.snapshot) => Vec::new(),
         AppEvent::Snapshot(snapshot) => {
-            state.take(snapshot);
-            vec![Effect::Redraw]
+            let gone = state.take(snapshot);
+            let mut effects = vec![Effect::Redraw];
+            if let [row, rest @ ..] = gone.as_slice() {
+                let why = row.note.as_deref().unwrap_or(row.state.word());
+                let more = if rest.is_empty() { String::new() } else { format!(" (and {} more)", rest.len()) };
+                note(state, Level::Info, format!("no longer waits: target {}: {why}{more}", row.target.short()));
+            }
+            let trouble = state.snapshot.network.trouble.clone();
+            effects.extend(state.notifier.trouble(trouble.as_deref(), state.now_ms));
+            effects
         }
         AppEvent::Engine(event) => on_engine(state, event),
         AppEvent::Clock { now_ms } => {
@@ -51,7 +62,9 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
             if state.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
                 state.notice = None;
             }
-            vec![Effect::Redraw]
+            let mut effects = vec![Effect::Redraw];
+            effects.extend(state.notifier.due(now_ms));
+            effects
         }
         AppEvent::Interrupt => match state.life {
             Life::Running => act(state, Action::Quit),
@@ -63,6 +76,9 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
 fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
         return typed(state, purpose, key);
+    }
+    if state.place() == Place::Typing {
+        return form::key(state, key);
     }
     match state.keymap.lookup(key, state.place()) {
         Some(info) => choose(state, info),
@@ -94,6 +110,7 @@ fn refusal(state: &State, info: &ActionInfo) -> Option<&'static str> {
     }
     match info.action {
         Action::AcceptProtocol if !state.offers(info.action) => Some("the network speaks a protocol that is known"),
+        Action::EditPolicy if state.snapshot.version == 0 => Some("the engine has not told its limits yet"),
         Action::Approve | Action::Reject | Action::ApproveAll if state.undecided() == 0 => {
             Some("nothing waits for a decision")
         }
@@ -130,6 +147,8 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back if map::leave(state) => {}
         Action::Back => {
             state.scroll = 0;
+            state.form = None;
+            state.approvals.batch = None;
             if state.dialog.take().is_none() && !std::mem::take(&mut state.rewards.detail) {
                 state.screen = Screen::Dashboard;
             }
@@ -179,7 +198,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 .or_else(|| rewards::act(state, action))
                 .or_else(|| throughput::act(state, action))
                 .or_else(|| board::act(state, action))
-                .or_else(|| inspect::act(state, action));
+                .or_else(|| inspect::act(state, action))
+                .or_else(|| policy::act(state, action))
+                .or_else(|| log::act(state, action));
             effects.extend(done.unwrap_or_default());
         }
     }
@@ -202,7 +223,7 @@ fn palette(state: &State, words: &str) -> Palette {
 /// Opens a screen; its own key closes it again.
 pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
-    state.log_back = 0;
+    state.log.selected = None;
     state.rewards.detail = false;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
@@ -233,12 +254,7 @@ fn scroll(state: &mut State, by: isize) {
         (None, Screen::Models) => {
             state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
         }
-        (None, Screen::Log) => {
-            let last = snapshot.log.len().saturating_sub(1);
-            // The log counts from its end; the first line is the farthest back.
-            let from_top = last - state.log_back.min(last);
-            state.log_back = last - moved(from_top, last);
-        }
+        (Some(Dialog::Typing(Purpose::LogFilter)) | None, Screen::Log) => state.log.step(&snapshot, by),
         _ => {
             let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
             state.scroll = u16::try_from(moved(state.scroll.into(), rows)).unwrap_or(u16::MAX);
@@ -259,6 +275,10 @@ fn copy(state: &mut State) -> Option<Effect> {
             .approvals
             .position(&snapshot.approvals)
             .map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
+        Screen::Log => {
+            let line = state.log.line(snapshot)?;
+            Some(line.kind.as_ref().and_then(log::key).unwrap_or_else(|| line.text.clone()))
+        }
         _ => snapshot.wallet.address.map(|address| address.to_hex_prefixed()),
     }?;
     // Whether the terminal takes it cannot be known: say what was done, not what was hoped.
@@ -269,7 +289,7 @@ fn copy(state: &mut State) -> Option<Effect> {
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
     let leave = match purpose {
         Purpose::HelpSearch => Some(Dialog::Help),
-        Purpose::Palette | Purpose::TargetFilter | Purpose::SubmissionFilter => None,
+        Purpose::Palette | Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter => None,
     };
     match (purpose, key) {
         (_, Key::Esc | Key::Ctrl('c')) => {
@@ -307,6 +327,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
         Purpose::Palette => state.palette = palette(state, &text),
         Purpose::TargetFilter => state.targets.set_filter(text, &Arc::clone(&state.snapshot)),
         Purpose::SubmissionFilter => state.rewards.set_filter(&text),
+        Purpose::LogFilter => state.log.set_filter(&text, &Arc::clone(&state.snapshot)),
         Purpose::HelpSearch => {
             state.scroll = 0;
             state.help_search = text.to_lowercase();
@@ -352,13 +373,23 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         Event::EpochStarted { .. } => Vec::new(),
         Event::Submission(row) => {
             state.rewards.told(&row);
-            match news(&row) {
+            let mode = state.snapshot.mode;
+            let mut effects = match news(&row, mode) {
                 Some((level, text)) => note(state, level, text),
                 None => Vec::new(),
-            }
+            };
+            let told = notify::of(&row, mode).and_then(|text| state.notifier.tell(text, state.now_ms));
+            effects.extend(told);
+            effects
         }
         Event::Log(LogLine { level: Level::Info, .. }) => Vec::new(),
-        Event::Log(line) => note(state, line.level, line.text),
+        Event::Log(line) => {
+            let told = notify::of_line(line.level, &line.text);
+            let told = told.and_then(|text| state.notifier.tell(text, state.now_ms));
+            let mut effects = note(state, line.level, line.text);
+            effects.extend(told);
+            effects
+        }
         Event::History(page) => rewards::take_page(state, &page),
         Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
@@ -367,9 +398,10 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
 }
 
 /// What the user wants to hear of at once.
-fn news(row: &SubmissionRow) -> Option<(Level, String)> {
+fn news(row: &SubmissionRow, mode: Mode) -> Option<(Level, String)> {
     let target = row.target.short();
     Some(match row.state {
+        SubmissionState::AwaitingApproval if mode == Mode::Auto => return None,
         SubmissionState::AwaitingApproval => (Level::Info, format!("a hit on {target} waits for your approval")),
         SubmissionState::Filled => (Level::Info, format!("target {target} filled with {}", row.source)),
         SubmissionState::Claimed => {

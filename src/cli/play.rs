@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::anyhow;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     Exit,
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
+    app::Notify,
     config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
@@ -48,9 +49,32 @@ pub struct Play {
     /// Keep the first bytes of your data in the recording, as the approvals show them.
     #[arg(long, requires = "record")]
     record_previews: bool,
+    /// What tells of hits that wait for you, fills, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
+    /// inside tmux this needs `set -g allow-passthrough on`).
+    #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
+    notify: NotifyArg,
     /// What the configuration says that is no option.
     #[arg(skip)]
     pub(super) setup: Setup,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum NotifyArg {
+    None,
+    Bell,
+    Osc9,
+    Both,
+}
+
+impl From<NotifyArg> for Notify {
+    fn from(how: NotifyArg) -> Self {
+        match how {
+            NotifyArg::None => Self::None,
+            NotifyArg::Bell => Self::Bell,
+            NotifyArg::Osc9 => Self::Osc9,
+            NotifyArg::Both => Self::Both,
+        }
+    }
 }
 
 /// An engine that has started.
@@ -122,7 +146,7 @@ impl Play {
         let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
             anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?);
-        let options = Options { recorder, hint, keymap, ..options };
+        let options = Options { recorder, hint, keymap, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

@@ -34,7 +34,7 @@ pub fn starting(network: &str, rpc_url: &str, mode: Mode, doing: &str) -> Snapsh
         at_ms,
         mode,
         network: NetworkView { name: network.to_owned(), rpc_url: rpc_url.to_owned(), ..NetworkView::default() },
-        log: Arc::new(vec![LogLine { at_ms, level: Level::Info, text: doing.to_owned() }]),
+        log: Arc::new(vec![LogLine::new(at_ms, Level::Info, doing)]),
         ..Snapshot::default()
     }
 }

@@ -63,6 +63,12 @@ pub struct Run {
     /// Auto mode: the sum of bonds in one epoch, in SOMA.
     #[arg(long, value_name = "SOMA", default_value_t = Policy::default().max_bond_per_epoch)]
     max_epoch_bond: Shannons,
+    /// Least margin (threshold less distance, 0 to 2) of what is offered, and of what auto mode approves.
+    #[arg(long, value_name = "DISTANCE", default_value_t = 0.0, value_parser = margin)]
+    min_margin: f32,
+    /// Auto mode: the least gain in SOMA that a submission is expected to have, after fees and with its chance and risk.
+    #[arg(long, value_name = "SOMA", default_value_t = Shannons::ZERO)]
+    min_gain: Shannons,
     /// Transactions on their way at once, each paid by a coin of its own; coins are split ahead to so many when there is use for them.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     at_once: u8,
@@ -101,6 +107,12 @@ enum ModeArg {
     Manual,
     Auto,
     ReadOnly,
+}
+
+/// A difference of cosine distances.
+fn margin(text: &str) -> Result<f32, String> {
+    let margin = text.parse::<f32>().ok().filter(|margin| (0.0..=2.0).contains(margin));
+    margin.ok_or_else(|| "a margin is a number from 0 to 2, such as 0.0125".to_owned())
 }
 
 impl Run {
@@ -180,6 +192,8 @@ impl Run {
                         mode,
                         max_bond_per_submission: self.max_bond,
                         max_bond_per_epoch: self.max_epoch_bond,
+                        min_margin: self.min_margin,
+                        min_gain: self.min_gain,
                         ..Policy::default()
                     },
                     store,

@@ -33,6 +33,7 @@ pub trait Screen {
     fn forget(&mut self);
     fn capture_mouse(&mut self, on: bool) -> io::Result<()>;
     fn to_clipboard(&mut self, text: &str) -> io::Result<()>;
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()>;
     /// Gives the terminal back and stops the process.
     fn suspend(&mut self) -> io::Result<()>;
     /// Takes the terminal again, whatever happened to it meanwhile; the next picture is painted whole.
@@ -176,9 +177,13 @@ async fn show(
             }
         };
         let Some(event) = event else { continue };
+        let mut effects = Vec::new();
         match event {
-            // What a key means may depend on how long ago the list changed.
-            AppEvent::Key(_) => drop(core.take(AppEvent::Clock { now_ms: unix_ms() })),
+            // What a key means may depend on how long ago the list changed. A key that does nothing asks for no picture.
+            AppEvent::Key(_) => {
+                effects = core.take(AppEvent::Clock { now_ms: unix_ms() });
+                effects.retain(|effect| *effect != Effect::Redraw);
+            }
             // There and back again is no new size, but the terminal has cleared itself.
             AppEvent::Resize(_) => {
                 screen.forget();
@@ -186,11 +191,17 @@ async fn show(
             }
             _ => {}
         }
-        for effect in core.take(event) {
+        effects.extend(core.take(event));
+        for effect in effects {
             match effect {
                 Effect::Redraw => core.pictures.request(),
                 Effect::Send(command) => outbox.push_back(command),
                 Effect::Copy(text) => screen.to_clipboard(&text).map_err(Cut::lost("writing to"))?,
+                // The terminal is the shell's.
+                Effect::Notify { .. } if suspended => {}
+                Effect::Notify { text, bell } => {
+                    screen.notify(text.as_deref(), bell).map_err(Cut::lost("writing to"))?
+                }
                 Effect::CaptureMouse(on) => screen.capture_mouse(on).map_err(Cut::lost("writing to"))?,
                 Effect::Suspend => {
                     suspended = true;
@@ -232,6 +243,7 @@ impl Core {
         let mut state = State::new(options.look, size, unix_ms(), first);
         state.keymap = options.keymap;
         state.mouse = options.mouse;
+        state.notifier.by = options.notify;
         state.low_bandwidth = options.low_bandwidth;
         state.notice = options.hint.map(|text| Notice { level: Level::Info, text, until_ms: state.now_ms + HINT_MS });
         let mut recorder = options.recorder;

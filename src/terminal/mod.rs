@@ -6,6 +6,7 @@
 
 mod drive;
 mod input;
+mod notify;
 mod paint;
 mod panics;
 mod pictures;
@@ -32,7 +33,7 @@ use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
 use crate::{
     api,
-    app::{Look, actions::Keymap},
+    app::{Look, Notify, actions::Keymap},
     views::Palette,
 };
 
@@ -46,6 +47,8 @@ pub struct Options {
     pub mouse: bool,
     /// Two pictures a second instead of thirty, and charts that move in steps.
     pub low_bandwidth: bool,
+    /// What tells of hits, fills, claims and trouble.
+    pub notify: Notify,
     /// Ask the terminal to show large changes at once.
     pub sync: bool,
     /// A word to the user at the start.
@@ -70,6 +73,7 @@ impl Options {
             keymap: Arc::default(),
             mouse: false,
             low_bandwidth: false,
+            notify: Notify::None,
             sync: true,
             hint: None,
             recorder: None,

@@ -112,6 +112,12 @@ impl Screen for TtyScreen {
         execute!(self.out, CopyToClipboard::to_clipboard_from(text))
     }
 
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()> {
+        let in_tmux = std::env::var_os("TMUX").is_some_and(|tmux| !tmux.is_empty());
+        self.out.write_all(&super::notify::sequence(text, bell, in_tmux))?;
+        self.out.flush()
+    }
+
     fn suspend(&mut self) -> io::Result<()> {
         self.leave();
         super::signals::stop_the_job()

@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, ago, clean, countdown, fit},
+    text::{age, ago, clean, countdown, fit, soma},
 };
 use crate::{
     api::Mode,
@@ -27,6 +27,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let mut what_waits = vec![mode(state, ink)];
     what_waits.extend(protocol(state, ink));
     what_waits.extend(approvals(state, ink));
+    what_waits.extend(auto(state, ink));
     what_waits.push(scoring(state, ink));
     if area.height == 1 {
         // One line for everything: the decision and the clock hold out longest.
@@ -95,6 +96,18 @@ fn mode(state: &State, ink: &Ink<'_>) -> Piece {
         Mode::ReadOnly => (" READ-ONLY ", Style::new()),
     };
     (1, vec![Span::styled(word, ink.theme.badge(style))])
+}
+
+/// What automatic approval did in this epoch, and what of its limit is used.
+fn auto(state: &State, ink: &Ink<'_>) -> Option<Piece> {
+    let policy = &state.snapshot.policy;
+    let words = format!(
+        "{} approved, {} of {} SOMA",
+        policy.auto.approved,
+        soma(policy.used, 6),
+        soma(policy.limits.max_bond_per_epoch, 6)
+    );
+    (state.snapshot.mode == Mode::Auto).then(|| (6, vec![Span::styled(words, ink.theme.dim())]))
 }
 
 fn approvals(state: &State, ink: &Ink<'_>) -> Option<Piece> {

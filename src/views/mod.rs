@@ -15,6 +15,7 @@ mod map;
 mod models;
 mod palette;
 mod panes;
+mod policy;
 mod preview;
 mod replay;
 mod rewards;
@@ -65,7 +66,8 @@ pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
         Some(Dialog::Export) => export::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
-        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::SubmissionFilter)) | None => {}
+        Some(Dialog::Form) => policy::form(state, body, ink),
+        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter)) | None => {}
     }
 }
 

@@ -10,6 +10,7 @@ mod forgetful;
 mod health;
 mod money;
 mod network;
+mod policy;
 mod process;
 mod relay;
 #[path = "../support/serve.rs"]

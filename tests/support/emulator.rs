@@ -17,6 +17,7 @@ pub struct Seen {
     /// Pictures that sent anything.
     pub pictures: usize,
     pub clipboard: Vec<String>,
+    pub notified: Vec<(Option<String>, bool)>,
     pub mouse: bool,
     pub suspended: usize,
     /// The terminal was given back for good.
@@ -58,6 +59,7 @@ impl Emulator {
             bytes: 0,
             pictures: 0,
             clipboard: Vec::new(),
+            notified: Vec::new(),
             mouse: false,
             suspended: 0,
             left: false,
@@ -92,6 +94,10 @@ impl Screen for Emulator {
     }
     fn to_clipboard(&mut self, text: &str) -> io::Result<()> {
         self.shared.look().clipboard.push(text.to_owned());
+        Ok(())
+    }
+    fn notify(&mut self, text: Option<&str>, bell: bool) -> io::Result<()> {
+        self.shared.look().notified.push((text.map(str::to_owned), bell));
         Ok(())
     }
     fn suspend(&mut self) -> io::Result<()> {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        Coverage, DeviceMemory, EpochRewards, Level, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode,
-        ModelRow, NetworkView, RateSeries, Rates, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot,
-        Stage, Stages, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
-        Upstream, WalletView,
+        AutoView, BoardModel, BoardView, CommissionChange, Content, Coverage, DeviceMemory, EpochReview, EpochRewards,
+        Filler, Finds, Gap, Gaps, Inspect, InspectStage, Inspection, Landed, Level, LogKind, LogLine, MapLayout,
+        MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, MoneyLeft, Moved, NearMiss, NetworkView, Pace,
+        PolicyLimits, PolicyView, Prospect, RateSeries, Rates, Reach, ReachRow, Refusal, Region, RewardsView,
+        ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId, SubmissionRow,
+        SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord, Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -182,6 +184,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
     };
     let paid = (state == SubmissionState::Claimed).then_some(Shannons(6_365_420));
     let sent = matches!(state, SubmissionState::Filled | SubmissionState::Claimed | SubmissionState::Claimable);
+    let waits = state == SubmissionState::AwaitingApproval;
     SubmissionRow {
         id: SubmissionId(n as i64),
         state,
@@ -191,6 +194,7 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         source: source[(n % 4) as usize].to_owned(),
         checksum: Digest(hash(preview).0),
         size_bytes: 1024 * (1 + n % 3),
+        pieces: pieces(n, source[(n % 4) as usize]),
         preview: preview.to_vec(),
         distance: 1.0312 + (n % 5) as f32 * 0.004,
         threshold: 1.05,
@@ -205,6 +209,219 @@ pub fn submission(n: u64, state: SubmissionState) -> SubmissionRow {
         note: (state == SubmissionState::Failed).then(|| "InsufficientBond: 66,560 needed, 1,200 given".to_owned()),
         changed_at_ms: NOW_MS - 1000 * (3 + n * 17),
         steps: steps(state, NOW_MS - 1000 * (3 + n * 17)),
+        prospect: waits.then(|| Prospect {
+            chance_permille: 930,
+            at_risk: Shannons(66 + n),
+            gain: 5_921_834 - n as i64 * 1_000,
+        }),
+    }
+}
+
+/// Every third is a composition.
+fn pieces(n: u64, source: &str) -> Vec<String> {
+    let windows = 1 + n % 3;
+    (0..windows).map(|at| format!("/home/me/corpus/{source} from byte {}, 1024 B", 2048 * (at + 1))).collect()
+}
+
+/// A devnet's limits, with some of them used.
+fn policy() -> PolicyView {
+    let limits = PolicyLimits {
+        max_bond_per_submission: Shannons(10_000_000),
+        max_bond_per_epoch: Shannons(1_000_000_000),
+        min_margin_millionths: 0,
+        min_gain: Shannons::ZERO,
+    };
+    PolicyView {
+        limits,
+        at_start: limits,
+        edited_at_ms: None,
+        auto_claim: true,
+        used: Shannons(399_360),
+        auto: AutoView {
+            approved: 4,
+            bonds: Shannons(266_240),
+            refused: 2,
+            refusals: [
+                (61, "its bond of 0.012 SOMA is above the limit of 0.01 a submission"),
+                (93, "its margin of 0.000120 is below the limit of 0.001000"),
+            ]
+            .into_iter()
+            .zip(40..)
+            .map(|((seconds, why), n)| Refusal {
+                at_ms: NOW_MS - seconds * 1000,
+                target: id("target", n),
+                source: "prose/moby-dick.txt +61440".to_owned(),
+                why: why.to_owned(),
+            })
+            .collect(),
+        },
+    }
+}
+
+const SIGMA: f32 = 0.022_097_087;
+
+/// Four models, of which two are a crowd; three rivals; eleven epochs in review.
+fn board() -> BoardView {
+    let model = |n: u64, (stake, share_ppm, crowd, crowd_ppm): (u64, u64, u64, u64), hits, near| BoardModel {
+        id: id("model", n),
+        stake: Shannons(stake * 1_000_000_000),
+        share_ppm,
+        commission_bps: 500 + 125 * n,
+        nearest: Some((id("model", n ^ 1), 0.21 + n as f32 * 0.24)),
+        crowd,
+        crowd_ppm,
+        targets: 75 - n * 6,
+        reward: Shannons(12_685_185 * (75 - n * 6)),
+        opportunity: Shannons(12_685_185 * (75 - n * 6) * 10_000 / crowd_ppm),
+        wins: [812, 644, 389, 0][n as usize],
+        hits,
+        near,
+        best_z: (n < 3).then(|| 1.4 - n as f32),
+    };
+    let gap = |n: u64| Gap {
+        target: id("target", 3 + n * 7),
+        reward: Shannons(12_685_185),
+        model: id("model", n % 4),
+        distance: 1.012 - n as f32 * 0.002,
+        z: (n as f32 * 0.002 - 0.012) / SIGMA,
+        ours_z: (n != 5).then(|| 0.4 - n as f32 * 0.3),
+    };
+    let filler = |n: u64, fills, all, median_ms| Filler {
+        address: if n == 1 { Address(hash(b"wallet").0) } else { Address(hash(&n.to_le_bytes()).0) },
+        is_us: n == 1,
+        fills,
+        all,
+        median_ms,
+    };
+    let reach =
+        |name: &str, nearest, hits, near, best_z| ReachRow { name: name.to_owned(), nearest, hits, near, best_z };
+    let miss = |n: u64| NearMiss {
+        target: id("target", 5 + n),
+        model: id("model", n % 3),
+        source: ["moby-dick.txt@61440", "scheduler.rs@2048", "evil\u{1b}[31m.bin"][(n % 3) as usize].to_owned(),
+        reward: Shannons(12_685_185),
+        z: -0.05 - n as f32 * 0.11,
+    };
+    BoardView {
+        epoch: 12,
+        sigma: SIGMA,
+        models: vec![
+            model(3, (90, 144_100, 0, 144_100), 0, 0),
+            model(2, (150, 186_000, 0, 186_000), 0, 4),
+            model(0, (420, 311_300, 1, 574_400), 3, 9),
+            model(1, (300, 263_100, 1, 574_400), 1, 5),
+        ],
+        gaps: Gaps { open: 99, count: 31, reward: Shannons(31 * 12_685_185), rows: (0..31).map(gap).collect() },
+        pace: Pace {
+            whole: true,
+            opened: 114,
+            filled: 14,
+            ours: 3,
+            all: 1_204,
+            all_ours: 188,
+            median_ms: Some(4_120),
+            our_median_ms: Some(6_030),
+        },
+        fillers: vec![
+            filler(0, 7, 640, Some(3_300)),
+            filler(1, 3, 188, Some(6_030)),
+            filler(2, 3, 301, Some(41_000)),
+            filler(3, 1, 75, None),
+        ],
+        reach: Reach {
+            kinds: vec![
+                reach("txt", 48, 3, 11, Some(1.4)),
+                reach("rs", 39, 1, 7, Some(0.4)),
+                reach("composition", 2, 0, 0, Some(-3.1)),
+            ],
+            sources: vec![reach("prose", 51, 3, 11, Some(1.4)), reach("code", 38, 1, 7, Some(0.4))],
+            misses: (0..18).map(miss).collect(),
+        },
+        money: MoneyLeft {
+            mine: 1,
+            mine_pays: Shannons(6_370_000),
+            others: Some(Finds {
+                count: 9,
+                more: false,
+                fees: Shannons(570_825),
+                costs: Shannons(51_345),
+                at_ms: NOW_MS - 60_000,
+            }),
+            dust: 2,
+            dust_holds: Shannons(31_000),
+        },
+        reviews: (1..=11).rev().map(review).collect(),
+    }
+}
+
+fn review(epoch: u64) -> EpochReview {
+    let mut review = EpochReview {
+        epoch,
+        ended_at_ms: NOW_MS - (12 - epoch) * 20_000,
+        whole: epoch != 8,
+        compared_with: epoch + 1,
+        models: 4,
+        new_models: Vec::new(),
+        gone_models: Vec::new(),
+        moved: Vec::new(),
+        stakes: vec![StakeChange {
+            model: id("model", 0),
+            from: Shannons(419_200_000_000),
+            to: Shannons(420_000_000_000),
+        }],
+        commissions: Vec::new(),
+        threshold: 1.05,
+        reward: Shannons(12_685_185),
+        opened: 108 + epoch,
+        filled: 8 + epoch,
+        expired: 100,
+        hits: 4 + epoch % 3,
+        near_misses: 17,
+        ours: 2 + epoch % 4,
+        fees: Shannons(2_200 * (2 + epoch % 4)),
+        bonds: Shannons(66_560 * (2 + epoch % 4)),
+        earned: Shannons(if epoch < 10 { 6_365_420 * (2 + epoch % 4) } else { 0 }),
+        pending: Shannons(if epoch < 10 { 0 } else { 6_370_000 * (2 + epoch % 4) }),
+        forfeited: Shannons::ZERO,
+    };
+    if epoch == 11 {
+        review.new_models = vec![id("model", 3)];
+        review.gone_models = vec![id("model", 9)];
+        review.moved = vec![Moved { model: id("model", 2), distance: 0.1204 }];
+        review.commissions = vec![CommissionChange { model: id("model", 1), from_bps: 900, to_bps: 1000 }];
+    }
+    review
+}
+
+/// Three submissions: text that is here, one whose checksum differs, one on its way.
+pub fn inspection(of: Inspect) -> Inspection {
+    let landed = |n: u64, content| Landed {
+        target: id("target", 200 + n),
+        model: id("model", n % 2),
+        submitter: Address(hash(&n.to_le_bytes()).0),
+        epoch: 12 - n / 2,
+        url: format!("http://127.0.0.1:9000/rival/12/{}.bin", hash(&n.to_le_bytes())),
+        size_bytes: 1024 * (n + 1),
+        away: 0.913 + n as f32 * 0.02,
+        distance: 1.0312,
+        threshold: 1.05,
+        loss: Some(2.31),
+        content,
+    };
+    let text = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n\
+        it was the epoch of belief, \x1b[2Jit was the epoch of incredulity.\n";
+    let wrong = "http://127.0.0.1:9000/x: checksum 8eH… instead of Ab4…";
+    Inspection {
+        of,
+        stage: InspectStage::Fetching,
+        compared: 41,
+        more: false,
+        sigma: SIGMA,
+        items: vec![
+            landed(0, Content::Here { preview: text.to_vec(), kind: "text".to_owned() }),
+            landed(1, Content::Absent(wrong.to_owned())),
+            landed(2, Content::Waiting),
+        ],
     }
 }
 
@@ -241,8 +458,7 @@ pub fn busy() -> Snapshot {
         forfeited: Shannons::ZERO,
         fees: Shannons(2_200 * (2 + n)),
     });
-    let line =
-        |seconds: u64, level, text: &str| LogLine { at_ms: NOW_MS - seconds * 1000, level, text: text.to_owned() };
+    let line = |seconds: u64, level, text: &str| LogLine::new(NOW_MS - seconds * 1000, level, text);
     Snapshot {
         version: 42,
         at_ms: NOW_MS,
@@ -280,7 +496,7 @@ pub fn busy() -> Snapshot {
             ),
         },
         map: Arc::new(map(&targets)),
-        board: Arc::default(),
+        board: Arc::new(board()),
         inspection: None,
         targets: Arc::new(targets),
         looked_at: None,
@@ -322,6 +538,7 @@ pub fn busy() -> Snapshot {
                 trouble: None,
             }],
         },
+        policy: Arc::new(policy()),
         approvals: Arc::new(approvals.clone()),
         submissions: Arc::new(approvals.into_iter().chain(rest).collect()),
         rewards: Arc::new(RewardsView {
@@ -340,15 +557,35 @@ pub fn busy() -> Snapshot {
             since_ms: Some(NOW_MS - 7_260_000),
         }),
         log: Arc::new(vec![
-            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8"),
-            line(92, Level::Info, "3 of 4 models loaded"),
-            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3"),
-            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500"),
-            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10"),
-            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given"),
-            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440"),
-            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500"),
+            line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8")
+                .about(LogKind::Network),
+            line(92, Level::Info, "3 of 4 models loaded").about(LogKind::Scoring),
+            line(92, Level::Warning, "model 3: weights: HTTP 404 from http://127.0.0.1:9184/weights/3")
+                .about(LogKind::Scoring),
+            line(60, Level::Info, "epoch 10: 100 targets open, threshold 1.0500").about(LogKind::Network),
+            line(41, Level::Info, "claimed 0.006365420 SOMA for epoch 10").about(LogKind::Transaction {
+                what: TransactionWord::Claim,
+                digest: hash(b"claim"),
+                fee: Some(Shannons(1_200)),
+            }),
+            line(17, Level::Error, "submission 10 failed: InsufficientBond, 66,560 needed, 1,200 given").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"failed"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(9, Level::Info, "target 5cd4a1f2 filled with prose/moby-dick.txt +61440").about(
+                LogKind::Transaction {
+                    what: TransactionWord::Submit,
+                    digest: hash(b"filled"),
+                    fee: Some(Shannons(1_000)),
+                },
+            ),
+            line(3, Level::Info, "hit: code/scheduler.rs +2048 is 1.0312 from a target with threshold 1.0500")
+                .about(LogKind::Hit { target: id("target", 0) }),
         ]),
+        log_first: 0,
     }
 }
 
@@ -390,9 +627,11 @@ pub fn empty() -> Snapshot {
         board: Arc::default(),
         inspection: None,
         throughput: ThroughputView::default(),
+        policy: Arc::default(),
         approvals: Arc::default(),
         submissions: Arc::default(),
         rewards: Arc::default(),
         log: Arc::default(),
+        log_first: 0,
     }
 }

@@ -45,6 +45,19 @@ pub enum Action {
     Approve,
     Reject,
     ApproveAll,
+    /// What a question about several candidates leads to.
+    AnswerBatch,
+    Mark,
+    MarkAll,
+    ClearMarks,
+    PreviewDown,
+    PreviewUp,
+    EditPolicy,
+    /// What a question about other limits leads to.
+    ApplyPolicy,
+    LogFilter,
+    LogFollow,
+    LogDetail,
     AcceptProtocol,
     Hex,
     Mode,
@@ -226,6 +239,9 @@ const APPROVALS: &[Place] = &[Place::Approvals];
 const THROUGHPUT: &[Place] = &[Place::Pane(Pane::Throughput)];
 const REWARDS: &[Place] = &[Place::Pane(Pane::Rewards)];
 const EXPORT: &[Place] = &[Place::Export];
+const LOG: &[Place] = &[Place::Log];
+/// Where limits are looked at.
+const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Approvals, Place::Log];
 const COPYING: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
@@ -233,6 +249,7 @@ const COPYING: &[Place] = &[
     Place::Pane(Pane::Rewards),
     Place::Models,
     Place::Approvals,
+    Place::Log,
 ];
 
 const fn plain(
@@ -266,7 +283,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "approve",
         name: "approve",
         keys: &[Char('y')],
-        help: "sign, send, and claim the reward later",
+        help: "sign, send, and claim the reward later: the selected one, or all that are marked",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -277,7 +294,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "reject",
         name: "reject",
         keys: &[Char('n')],
-        help: "drop this candidate",
+        help: "drop the selected candidate, or all that are marked",
         places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
@@ -288,10 +305,24 @@ pub const ACTIONS: &[ActionInfo] = &[
         id: "approve-all",
         name: "approve all",
         keys: &[Char('Y')],
-        help: "approve all that wait, within the limits",
+        help: "approve all under a limit that you type; shows the sums, then asks",
         places: APPROVALS,
         mutates: true,
-        asks: Asks::Always,
+        asks: Asks::Never,
+        hint: true,
+    },
+    plain(Action::Mark, "mark", "mark", &[Char(' ')], "mark or unmark a candidate, and go to the next one", APPROVALS),
+    quiet(Action::MarkAll, "mark-all", "mark all", &[Char('*')], "mark all that wait", APPROVALS),
+    quiet(Action::ClearMarks, "clear-marks", "unmark", &[Char('u')], "unmark all", APPROVALS),
+    ActionInfo {
+        action: Action::EditPolicy,
+        id: "policy",
+        name: "limits",
+        keys: &[Char('P'), Char('o')],
+        help: "change the limits of automatic approval, for this run",
+        places: POLICY,
+        mutates: true,
+        asks: Asks::Never,
         hint: true,
     },
     ActionInfo {
@@ -305,6 +336,18 @@ pub const ACTIONS: &[ActionInfo] = &[
         asks: Asks::Always,
         hint: true,
     },
+    quiet(Action::PreviewDown, "preview-down", "preview", &[Char('J')], "scroll the data's preview down", APPROVALS),
+    quiet(Action::PreviewUp, "preview-up", "preview", &[Char('K')], "scroll the data's preview up", APPROVALS),
+    plain(
+        Action::LogFilter,
+        "log-filter",
+        "filter",
+        &[Char('/')],
+        "show only lines with a text, `level:warn`, `kind:tx`; `!` before one for its opposite",
+        LOG,
+    ),
+    plain(Action::LogDetail, "log-detail", "detail", &[Enter], "show the selected line whole, with its parts", LOG),
+    plain(Action::LogFollow, "log-follow", "follow", &[Char('f')], "follow the newest line, or hold still", LOG),
     plain(Action::Hex, "hex", "text/hex", &[Char('x')], "show the data's preview as text or as hex", APPROVALS),
     plain(Action::Confirm, "yes", "yes", &[Char('y')], "do it", &[Place::Confirm]),
     plain(
@@ -504,7 +547,14 @@ pub const ACTIONS: &[ActionInfo] = &[
         &[Place::Help, Place::Inspector, Place::Confirm, Place::Export],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
-    quiet(Action::Copy, "copy", "copy", &[Char('c')], "send the address or id to the terminal's clipboard", COPYING),
+    quiet(
+        Action::Copy,
+        "copy",
+        "copy",
+        &[Char('c')],
+        "send the address, id, digest or URL to the terminal's clipboard",
+        COPYING,
+    ),
     // Screens.
     quiet(Action::Jump(Pane::Wallet), "wallet", "wallet", &[Char('1')], "wallet, full screen", SCREENS),
     quiet(Action::Jump(Pane::Targets), "targets", "targets", &[Char('2')], "open targets, full screen", SCREENS),

@@ -77,6 +77,11 @@ impl Source {
         self.pieces.iter().fold(0, |sum, piece| sum.saturating_add(piece.len))
     }
 
+    /// Each piece in full, for a person: path, place and size.
+    pub fn places(&self) -> Vec<String> {
+        self.pieces.iter().map(Piece::place).collect()
+    }
+
     /// Name of the first piece, and how many more there are.
     pub fn label(&self) -> String {
         let first = self.pieces.first().map(Piece::label).unwrap_or_default();
@@ -105,6 +110,17 @@ impl Piece {
         let name = self.origin.label();
         if self.is_window { format!("{name}@{}", self.offset) } else { name }
     }
+
+    fn place(&self) -> String {
+        let path = self.origin.path.display();
+        let record = match &self.origin.record {
+            Some(Record::Line { number, field, .. }) => format!(" line {number} ({field})"),
+            Some(Record::Row { row, column }) => format!(" row {row} ({column})"),
+            Some(Record::Blob { .. }) | None => String::new(),
+        };
+        let from = if self.is_window { format!(" from byte {}", self.offset) } else { String::new() };
+        format!("{path}{record}{from}, {} B", self.len)
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +133,7 @@ mod tests {
         let piece = |offset, len| Source::file(path.clone(), offset, len, true);
         let both = Source::composition([piece(6, 3), piece(1, 2)]).unwrap();
         assert_eq!((both.len(), both.label()), (5, "file@6 +1".to_owned()));
+        assert_eq!(both.places(), ["/d/file from byte 6, 3 B", "/d/file from byte 1, 2 B"]);
         assert_eq!(Source::composition([]), None);
         let records = [
             (Record::Line { number: 3, at: 99, field: "text".into() }, "file:3@6"),

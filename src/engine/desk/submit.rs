@@ -12,7 +12,7 @@ use super::{
     not_confirmed,
 };
 use crate::{
-    api::{SubmissionId, SubmissionState as State},
+    api::{PREVIEW_BYTES, SubmissionId, SubmissionState as State},
     chain::{
         client::ActiveModelInfo,
         fees, rewards,
@@ -28,9 +28,6 @@ use crate::{
     primitives::{Digest, ObjectId, Shannons},
     storage::Store,
 };
-
-/// Bytes of the data that the journal keeps for a preview.
-const PREVIEW: usize = 512;
 
 /// A confirmed hit with everything that a person needs to decide. Only [`Desk::confirm`] makes one.
 pub struct Offer {
@@ -312,7 +309,7 @@ impl Desk {
             model: offer.model,
             distance: offer.distance,
             losses: offer.losses.clone(),
-            preview: offer.hit.data().iter().take(PREVIEW).copied().collect(),
+            preview: offer.hit.data().iter().take(PREVIEW_BYTES).copied().collect(),
         };
         let new = NewSubmission {
             target: offer.target,

@@ -1,7 +1,7 @@
 //! Who answers, since when not, and what keeps us from signing.
 
 use crate::{
-    api::{Level, ServerName, Upstream},
+    api::{Level, LogKind, ServerName, Upstream},
     chain::client::KNOWN_PROTOCOL,
     engine::now_ms,
 };
@@ -86,7 +86,7 @@ impl Dispatcher {
     pub(super) async fn ails(&mut self, name: ServerName, trouble: &str) -> Result<(), Halt> {
         if self.health.ails(name, trouble) {
             self.dirty = true;
-            self.log(Level::Warning, format!("{}: {trouble}", name.word())).await?;
+            self.log_about(LogKind::Network, Level::Warning, format!("{}: {trouble}", name.word())).await?;
         }
         Ok(())
     }
@@ -105,7 +105,7 @@ impl Dispatcher {
             return Ok(false);
         }
         if self.health.foreign.take().is_some() {
-            self.log(Level::Info, format!("the node serves our chain {found} again")).await?;
+            self.log_about(LogKind::Network, Level::Info, format!("the node serves our chain {found} again")).await?;
             self.watch.poke_full();
         }
         Ok(true)
@@ -116,7 +116,7 @@ impl Dispatcher {
             let pinned = self.chain.chain_id.clone();
             let text = format!("the node serves the chain {found}; this directory belongs to {pinned}: all work waits");
             self.health.foreign = Some(found);
-            self.log(Level::Error, text).await?;
+            self.log_about(LogKind::Network, Level::Error, text).await?;
         }
         Ok(())
     }
@@ -135,18 +135,19 @@ impl Dispatcher {
     pub(super) async fn accept_protocol(&mut self, version: u64) -> Result<(), Halt> {
         if self.unaccepted_protocol() != Some(version) {
             let text = format!("protocol {version} is not what the network speaks, or is accepted already");
-            return self.log(Level::Warning, text).await;
+            return self.log_about(LogKind::Network, Level::Warning, text).await;
         }
         self.journal.set_meta(ACCEPTED, version.to_string()).await?;
         self.health.accepted = Some(version);
-        self.log(Level::Warning, format!("protocol {version} is accepted: signing goes on")).await
+        self.log_about(LogKind::Network, Level::Warning, format!("protocol {version} is accepted: signing goes on"))
+            .await
     }
 
     /// A newer protocol is told once.
     pub(super) async fn review_protocol(&mut self, before: Option<u64>) -> Result<(), Halt> {
         let now = self.unaccepted_protocol();
         match (now == before, now, self.why_held()) {
-            (false, Some(_), Some(why)) => self.log(Level::Warning, why).await,
+            (false, Some(_), Some(why)) => self.log_about(LogKind::Network, Level::Warning, why).await,
             _ => Ok(()),
         }
     }

@@ -1,10 +1,10 @@
-//! From a standing to an approved row: choice of candidates, confirmation, approval.
+//! From a standing to a confirmed row: choice of candidates, confirmation.
 
 use std::sync::Arc;
 
 use super::{Dispatcher, Done, Halt};
 use crate::{
-    api::{Level, Mode, ServerName, SubmissionId, SubmissionState as State},
+    api::{Mode, PREVIEW_BYTES, ServerName, SubmissionId, SubmissionState as State},
     chain::{
         client::ClientError,
         types::{TargetStatus, TargetV1},
@@ -12,11 +12,11 @@ use crate::{
     engine::{
         journal::{Confirmation, JournalError, NewSubmission, Step},
         matching::Candidate,
-        money::{Costs, Worth},
+        money::{Claimant, Costs, Worth},
         now_ms,
         scoring::{ConfirmJob, ConfirmedHit, NotConfirmed},
     },
-    primitives::{ObjectId, Shannons},
+    primitives::ObjectId,
 };
 
 /// Candidates that are confirmed ahead: device time that a lost race would waste.
@@ -45,10 +45,13 @@ impl Dispatcher {
         let gone = self.rows.ids(&UNSIGNED, |live| !chain.open.contains_key(&live.submission.row.target));
         for id in gone {
             let Some(live) = self.rows.live.get(&id) else { continue };
-            let why = if live.submission.row.epoch < self.chain.newest_epoch {
-                "the target expired with its epoch"
-            } else {
-                "somebody else filled the target"
+            let target = live.submission.row.target;
+            let why = match self.fillers.remove(&target) {
+                Some(filler) => format!("filled by {}", filler.to_hex_prefixed()),
+                None if live.submission.row.epoch < self.chain.newest_epoch => {
+                    "the target expired with its epoch".to_owned()
+                }
+                None => "somebody else filled the target".to_owned(),
             };
             let step = Step::new(live.state(), State::Expired).noting(why);
             self.advance(id, step).await?;
@@ -80,6 +83,7 @@ impl Dispatcher {
         self.candidates_due = false;
         let now = now_ms();
         let mut choice: Vec<(i128, Costs, ObjectId, Candidate)> = Vec::new();
+        let mut refused: Vec<(ObjectId, String, String)> = Vec::new();
         for (id, standing) in &self.standings {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
             let is_wanted =
@@ -87,14 +91,22 @@ impl Dispatcher {
             let candidate = standing.candidates.iter().find(is_wanted);
             let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id)) else { continue };
             let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), target.reward);
-            match self.policy.judge(&costs, self.committed) {
+            let gain = self.odds.expected_gain(&costs, now.saturating_sub(target.seen_at_ms));
+            let claimant = Claimant { costs, gain, margin: target.threshold - candidate.distance };
+            match self.policy.judge(&claimant, self.committed.bonds) {
                 Worth::Yes => {}
                 // A person may still want it.
                 Worth::Beyond(_) if self.mode == Mode::Manual => {}
-                Worth::Beyond(_) | Worth::No => continue,
+                Worth::Beyond(why) => {
+                    refused.push((*id, candidate.source.label(), why));
+                    continue;
+                }
+                Worth::No => continue,
             }
-            let expected = self.odds.expected_gain(&costs, now.saturating_sub(target.seen_at_ms));
-            choice.push((expected, costs, *id, candidate.clone()));
+            choice.push((gain, costs, *id, candidate.clone()));
+        }
+        for (target, source, why) in refused {
+            self.dirty |= self.refusals.note(target, source, why);
         }
         // Best expectation first, then the smaller bond, then the nearer.
         choice.sort_by(|(gain, a, _, x), (other, b, _, y)| {
@@ -250,7 +262,7 @@ impl Dispatcher {
                 model: hit.model(),
                 distance: hit.distance(),
                 losses: hit.losses(),
-                preview: hit.data().iter().take(512).copied().collect(),
+                preview: hit.data().iter().take(PREVIEW_BYTES).copied().collect(),
             });
             self.advance(id, step).await?;
         }
@@ -270,96 +282,5 @@ impl Dispatcher {
                 live.hit = None;
             }
         }
-    }
-
-    /// Moves confirmed rows before a judge: a person, or the policy.
-    pub(super) async fn judge_rows(&mut self) -> Result<(), Halt> {
-        if self.stopping.is_some() {
-            return Ok(());
-        }
-        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some()) {
-            self.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
-        }
-        if self.mode == Mode::Auto && self.store.is_some() {
-            for id in self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some()) {
-                self.approve_within_limits(id).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn costs_of(&self, id: SubmissionId) -> Option<Costs> {
-        let submission = &self.rows.live.get(&id)?.submission;
-        let parameters = &self.chain.state.as_ref()?.parameters;
-        Some(Costs::estimate(parameters, submission.row.size_bytes, submission.reward_pool))
-    }
-
-    async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
-        let Some(costs) = self.costs_of(id) else { return Ok(()) };
-        // Anew for each row: the approval of the one before has moved the sum.
-        self.review_committed().await?;
-        let why = match self.policy.judge(&costs, self.committed) {
-            Worth::Yes => {
-                return self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await;
-            }
-            Worth::Beyond(why) => why,
-            Worth::No => "the expected reward does not pay for it".into(),
-        };
-        self.note_once(id, why).await
-    }
-
-    pub(super) async fn approve(&mut self, id: SubmissionId) -> Result<(), Halt> {
-        if let Some(why) = self.why_not_sign() {
-            return self.log(Level::Warning, format!("submission {} is not approved: {why}", id.0)).await;
-        }
-        match self.rows.live.get(&id).map(|live| live.state()) {
-            Some(State::AwaitingApproval) => {
-                self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await
-            }
-            _ => self.log(Level::Warning, format!("submission {} does not wait for an approval", id.0)).await,
-        }
-    }
-
-    pub(super) async fn approve_all(&mut self) -> Result<(), Halt> {
-        if let Some(why) = self.why_not_sign() {
-            return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
-        }
-        for id in self.rows.ids(&[State::AwaitingApproval], |_| true) {
-            self.approve_within_limits(id).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn reject(&mut self, id: SubmissionId) -> Result<(), Halt> {
-        let live = self.rows.live.get(&id);
-        let state = live.filter(|live| !live.busy || live.state() == State::AwaitingApproval).map(|live| live.state());
-        match state {
-            Some(state @ (State::AwaitingApproval | State::Approved | State::Uploaded)) => {
-                self.candidates_due = true;
-                self.advance(id, Step::new(state, State::Rejected)).await
-            }
-            _ => self.log(Level::Warning, format!("submission {} can no longer be rejected", id.0)).await,
-        }
-    }
-
-    /// What the user is shown when an approval cannot be given.
-    fn why_not_sign(&self) -> Option<&'static str> {
-        match (self.mode, &self.keypair, &self.store) {
-            (Mode::ReadOnly, ..) => Some("the engine is read-only"),
-            (_, None, _) => Some("there is no key"),
-            (_, _, None) => Some("no object store is configured, so validators could not fetch the data"),
-            _ => None,
-        }
-    }
-
-    /// Bonds that are approved or on the chain in this epoch.
-    pub(super) async fn review_committed(&mut self) -> Result<(), Halt> {
-        if std::mem::take(&mut self.committed_due) {
-            self.committed = match self.chain.epoch() {
-                Some(epoch) => self.journal.bonds_committed(epoch).await?,
-                None => Shannons::ZERO,
-            };
-        }
-        Ok(())
     }
 }

@@ -17,7 +17,8 @@ use crate::{
 impl Dispatcher {
     /// Who may sign now.
     pub(super) fn wallet(&self) -> Option<Wallet> {
-        let held = self.stopping.is_some() || self.chain.chain_id.is_empty() || self.why_held().is_some();
+        let held =
+            self.stopping.is_some() || self.review_due || self.chain.chain_id.is_empty() || self.why_held().is_some();
         if self.mode == Mode::ReadOnly || held {
             return None;
         }

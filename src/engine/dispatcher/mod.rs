@@ -4,6 +4,7 @@
 //! does everything that has become possible ([`Dispatcher::act`]). Executors are told what to do and report back; nobody
 //! else writes to the journal, and nothing is decided elsewhere.
 
+mod approval;
 mod board;
 mod chain_view;
 mod claims;
@@ -41,7 +42,7 @@ use super::{
     backoff::Backoff,
     board::{Board, Fact, Inspector},
     corpus::{Reader, Shelf},
-    journal::{Journal, JournalError, OrderId, Step, Submission, TransactionKind},
+    journal::{Committed, Journal, JournalError, OrderId, Step, Submission, TransactionKind},
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
     meter,
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
@@ -52,8 +53,8 @@ use super::{
 };
 use crate::{
     api::{
-        BoardView, Command, Event, Finds, Inspection, Level, LogLine, Mode, MoneyLeft, RewardsView, ServerName,
-        Snapshot, SubmissionId, SubmissionState as State,
+        BoardView, Command, Event, Finds, Inspection, Level, LogKind, LogLine, Mode, MoneyLeft, PolicyLimits,
+        RewardsView, ServerName, Snapshot, SubmissionId, SubmissionState as State,
     },
     chain::{
         client::{CheckpointInfo, Client, ClientError},
@@ -64,6 +65,7 @@ use crate::{
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
+use approval::Refusals;
 use chain_view::{ChainView, Changes};
 use health::Health;
 use odds::Odds;
@@ -116,6 +118,13 @@ struct Dispatcher {
     network_name: String,
     rpc_url: String,
     policy: Policy,
+    limits_at_start: PolicyLimits,
+    policy_edited_ms: Option<u64>,
+    /// What the policy approved is to be judged again; nothing is signed before.
+    review_due: bool,
+    refusals: Refusals,
+    /// Who filled targets for which a row of ours waits, as checkpoints told it.
+    fillers: HashMap<ObjectId, Address>,
     mode: Mode,
     keypair: Option<Arc<Keypair>>,
     address: Option<Address>,
@@ -160,7 +169,7 @@ struct Dispatcher {
     /// The epoch in which fills were last looked through for ripe ones.
     ripened: Option<u64>,
     claimed_last: bool,
-    committed: Shannons,
+    committed: Committed,
     committed_due: bool,
     candidates_due: bool,
     survey_due: bool,
@@ -183,6 +192,9 @@ struct Dispatcher {
     rewards_due: bool,
     balances: Arc<Vec<(u64, Shannons)>>,
     lines: VecDeque<LogLine>,
+    /// The number of the first line, and whether the screen has not seen the last.
+    lines_first: u64,
+    lines_due: bool,
     version: u64,
     /// Something that the screen shows has changed.
     dirty: bool,
@@ -196,8 +208,9 @@ impl Dispatcher {
         if let Err(halt) = self.serve().await {
             self.health.halt = Some(halt.to_string());
             // The journal may be what is broken, so this line goes to the owner only.
-            let line = LogLine { at_ms: now_ms(), level: Level::Error, text: format!("the engine stops: {halt}") };
+            let line = LogLine::new(now_ms(), Level::Error, format!("the engine stops: {halt}"));
             self.lines.push_back(line.clone());
+            self.lines_due = true;
             let _ = self.events.send(Event::Log(line));
             self.publish();
         }
@@ -252,8 +265,9 @@ impl Dispatcher {
         if self.chain.chain_id.is_empty() || self.health.foreign.is_some() {
             return Ok(());
         }
-        self.review_committed().await?;
         self.expire_rows().await?;
+        self.review_approved().await?;
+        self.review_committed().await?;
         self.ripen_rows().await?;
         self.find_hits().await?;
         self.confirm_rows();
@@ -274,14 +288,10 @@ impl Dispatcher {
             Command::Approve(id) => self.approve(id).await,
             Command::Reject(id) => self.reject(id).await,
             Command::ApproveAll => self.approve_all().await,
-            Command::SetMode(mode) if mode != Mode::ReadOnly && self.keypair.is_none() => {
-                self.log(Level::Warning, "without a key the engine stays read-only".into()).await
-            }
-            Command::SetMode(mode) => {
-                self.mode = mode;
-                self.candidates_due = true;
-                Ok(())
-            }
+            Command::ApproveMany(ids) => self.approve_many(ids).await,
+            Command::RejectMany(ids) => self.reject_many(ids).await,
+            Command::SetPolicy(limits) => self.set_policy(limits).await,
+            Command::SetMode(mode) => self.set_mode(mode).await,
             Command::PauseScoring(paused) => {
                 self.pipeline.paused = paused;
                 self.scorers.pause(paused);
@@ -390,10 +400,22 @@ impl Dispatcher {
             return Ok(());
         }
         self.heard(ServerName::Checkpoints);
+        self.note_fillers(&checkpoint);
         self.board_checkpoint(&checkpoint);
         let changes = self.chain.checkpoint(&checkpoint);
         self.targets_gone(&changes.deleted, &checkpoint.transactions);
         self.apply(changes).await
+    }
+
+    /// Of the targets for which rows wait, who has filled them.
+    fn note_fillers(&mut self, checkpoint: &CheckpointInfo) {
+        for (id, target) in &checkpoint.targets {
+            if let Some(submitter) = target.submitter.filter(|submitter| Some(*submitter) != self.address)
+                && self.rows.of_target(id).is_some()
+            {
+                self.fillers.insert(*id, submitter);
+            }
+        }
     }
 
     /// Passes on what changed on the chain.
@@ -407,7 +429,7 @@ impl Dispatcher {
             && !std::mem::replace(&mut self.has_disagreed, true)
         {
             let text = format!("target {} is not what its fill promised; what the chain shows counts", target.short());
-            self.log(Level::Warning, text).await?;
+            self.log_about(LogKind::Network, Level::Warning, text).await?;
         }
         for lifetime in changes.lifetimes_ms {
             self.odds.others_filled(lifetime);
@@ -420,6 +442,8 @@ impl Dispatcher {
                 }
             }
             self.hit_targets.clear();
+            self.refusals.clear();
+            self.fillers.clear();
             self.committed_due = true;
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
@@ -483,7 +507,7 @@ impl Dispatcher {
             }
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
-            Reply::Trouble(text) => self.log(Level::Warning, text).await?,
+            Reply::Trouble(text) => self.log_about(LogKind::Corpus, Level::Warning, text).await?,
         }
         Ok(())
     }
@@ -540,7 +564,7 @@ impl Dispatcher {
     async fn end(&mut self) -> Result<(), Halt> {
         for order in self.orders.values() {
             let text = format!("{}: what was sent has no answer yet; the next start asks again", order.order.what);
-            self.journal.log(LogLine { at_ms: now_ms(), level: Level::Warning, text }).await?;
+            self.journal.log(LogLine::new(now_ms(), Level::Warning, text)).await?;
         }
         for id in self.rows.in_flight() {
             let text = format!("submission {}: what was sent has no answer yet; the next start asks again", id.0);
@@ -579,6 +603,11 @@ impl Dispatcher {
 
     /// Takes over a row as the journal has it now, and tells if it has entered a state.
     fn note_row(&mut self, submission: Submission) {
+        self.note_row_about(submission, None);
+    }
+
+    /// [`Self::note_row`], with what the log's line is about if the row does not say it itself.
+    fn note_row_about(&mut self, submission: Submission, kind: Option<LogKind>) {
         let (id, state) = (submission.row.id, submission.row.state);
         let before = self.rows.live.get(&id).map(|live| live.state());
         let row = self.rows.note(submission);
@@ -595,33 +624,44 @@ impl Dispatcher {
             self.candidates_due |= state.is_final() || matches!(state, State::Confirmed | State::Filled);
             let activity = rows::activity(&row);
             let _ = self.events.send(Event::Submission(row));
-            if let Some((level, text)) = activity {
-                self.say(LogLine { at_ms: now_ms(), level, text });
+            if let Some(line) = activity {
+                let line = LogLine { kind: kind.or(line.kind), ..line };
+                self.journal.log_later(line.clone());
+                self.say(line);
             }
         }
     }
 
     async fn log(&mut self, level: Level, text: String) -> Result<(), Halt> {
-        let line = LogLine { at_ms: now_ms(), level, text };
+        self.log_line(LogLine::new(now_ms(), level, text)).await
+    }
+
+    async fn log_about(&mut self, kind: LogKind, level: Level, text: String) -> Result<(), Halt> {
+        self.log_line(LogLine::new(now_ms(), level, text).about(kind)).await
+    }
+
+    async fn log_line(&mut self, line: LogLine) -> Result<(), Halt> {
         self.journal.log(line.clone()).await?;
         self.say(line);
         Ok(())
     }
 
     /// A line that may come again and again.
-    async fn log_quietly(&mut self, level: Level, text: String) -> Result<(), Halt> {
+    async fn log_quietly(&mut self, kind: LogKind, level: Level, text: String) -> Result<(), Halt> {
         match self.quiet.admit(text, Instant::now()) {
-            Some(text) => self.log(level, text).await,
+            Some(text) => self.log_about(kind, level, text).await,
             None => Ok(()),
         }
     }
 
-    /// Shows a line. What happens to submissions is shown only: their journal rows keep it better than text.
+    /// Shows a line.
     fn say(&mut self, line: LogLine) {
         self.lines.push_back(line.clone());
         if self.lines.len() > publish::LINES {
             self.lines.pop_front();
+            self.lines_first += 1;
         }
+        self.lines_due = true;
         self.dirty = true;
         let _ = self.events.send(Event::Log(line));
     }

@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use crate::{engine::money::Costs, primitives::Shannons};
+use crate::{api::Prospect, engine::money::Costs, primitives::Shannons};
 
 /// Fills that a median is taken of.
 const REMEMBERED: usize = 255;
@@ -75,12 +75,26 @@ impl Odds {
         chance.and_then(|chance| u64::try_from(chance).ok()).unwrap_or(MILLION)
     }
 
+    fn risk(&self, bond: Shannons) -> i128 {
+        share(bond, self.forfeited + 1, self.claimed + self.forfeited + 1000)
+    }
+
     /// In shannons; below zero, it is expected to lose.
     pub fn expected_gain(&self, costs: &Costs, age_ms: u64) -> i128 {
         let reward = share(costs.reward, self.chance(age_ms), MILLION);
-        let judged = self.claimed + self.forfeited + 1000;
-        let risk = share(costs.bond, self.forfeited + 1, judged);
-        reward - i128::from(costs.fee.0) - risk
+        reward - i128::from(costs.fee.0) - self.risk(costs.bond)
+    }
+
+    /// The same for a person, of a chance in steps: a number that moves all the time is read by nobody.
+    pub fn prospect(&self, costs: &Costs, age_ms: u64) -> Prospect {
+        let permille = self.chance(age_ms) / 1000;
+        let at_risk = self.risk(costs.bond);
+        let gain = share(costs.reward, permille, 1000) - i128::from(costs.fee.0) - at_risk;
+        Prospect {
+            chance_permille: u16::try_from(permille).unwrap_or(1000),
+            at_risk: Shannons(u64::try_from(at_risk).unwrap_or(u64::MAX)),
+            gain: i64::try_from(gain).unwrap_or(if gain < 0 { i64::MIN } else { i64::MAX }),
+        }
     }
 }
 
@@ -107,6 +121,17 @@ mod tests {
         }
         assert_eq!(odds.expected_gain(&costs(0), 0), 500_000 - 100);
         assert_eq!(odds.expected_gain(&costs(0), 12_000), 800_000 - 100);
+    }
+
+    #[test]
+    fn a_person_sees_the_same_gain_in_its_parts() {
+        let mut odds = Odds::default();
+        let prospect = Prospect { chance_permille: 1000, at_risk: Shannons(50), gain: 1_000_000 - 100 - 50 };
+        assert_eq!(odds.prospect(&costs(50_000), 0), prospect);
+        odds.others_filled(1_000);
+        // One second of six: 0.1666 of the reward.
+        let prospect = odds.prospect(&costs(50_000), 0);
+        assert_eq!((prospect.chance_permille, prospect.gain), (166, 166_000 - 100 - 50));
     }
 
     #[test]

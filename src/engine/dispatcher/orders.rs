@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Dispatcher, Done, Halt};
 use crate::{
-    api::{Level, Mode, SubmissionState as State},
+    api::{Level, LogKind, Mode, SubmissionState as State},
     engine::{
         backoff::Backoff,
         journal::{JournalError, OpenOrder, OrderId, OrderKind, Outcome},
@@ -185,6 +185,7 @@ impl Dispatcher {
             _ => Some(Instant::now() + self.tend_pause.next_delay()),
         };
         self.rewards_due = true;
-        self.log(level, text).await
+        let kind = LogKind::Transaction { what: order.kind.log_word(), digest: order.digest, fee: Some(fee) };
+        self.log_about(kind, level, text).await
     }
 }

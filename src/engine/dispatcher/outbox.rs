@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Dispatcher, Done, Halt};
 use crate::{
-    api::{Level, Mode, ServerName, SubmissionId, SubmissionState as State},
+    api::{Level, LogKind, Mode, ServerName, SubmissionId, SubmissionState as State},
     chain::{
         rewards,
         types::{ObjectRef, SignedTransaction},
@@ -320,7 +320,6 @@ impl Dispatcher {
         let to = if money::is_lost_race(error) { State::Lost } else { State::Failed };
         let step = Step::new(state, to).noting(format!("{error:?}; the base fee was charged"));
         self.settle(id, &record, Outcome::Failure, fee, change, Some(step)).await?;
-        self.log(Level::Warning, format!("submission {} failed: {error:?}", id.0)).await?;
         if to == State::Lost {
             let closed = self.chain.note_closed(target);
             self.apply(closed).await?;
@@ -338,7 +337,8 @@ impl Dispatcher {
         step: Option<Step>,
     ) -> Result<(), Halt> {
         let submission = self.journal.settle(id, record.digest, outcome, fee, change, step).await?;
-        self.note_row(submission);
+        let kind = LogKind::Transaction { what: record.kind.log_word(), digest: record.digest, fee: Some(fee) };
+        self.note_row_about(submission, Some(kind));
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Dispatcher, Done, Halt, chain_view::id_of, known::Known};
 use crate::{
-    api::Level,
+    api::{Level, LogKind},
     engine::{
         backoff::Backoff,
         corpus::{Reading, Skipped, Source},
@@ -200,7 +200,12 @@ impl Dispatcher {
             Err(why) => {
                 let spec = self.pipeline.specs.get(&weights);
                 let delay = spec.and_then(|spec| self.weights.retry_after(spec, Placement::CPU)).unwrap_or(RETRY);
-                self.log_quietly(Level::Warning, format!("weights {}: {why}", self.pipeline.file(weights))).await?;
+                self.log_quietly(
+                    LogKind::Scoring,
+                    Level::Warning,
+                    format!("weights {}: {why}", self.pipeline.file(weights)),
+                )
+                .await?;
                 let retry = Instant::now() + delay;
                 self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
                 self.start_pass_if_due();
@@ -256,7 +261,7 @@ impl Dispatcher {
                 pass.samples = Some(samples);
                 pass.skipped = skipped;
                 if samples == 0 {
-                    self.log(Level::Warning, "the corpus holds nothing to score".into()).await?;
+                    self.log_about(LogKind::Corpus, Level::Warning, "the corpus holds nothing to score".into()).await?;
                 }
             }
             Reading::Sample { pass: number, position, sample } if number == pass.number => {
@@ -265,7 +270,7 @@ impl Dispatcher {
                 if sample.bytes.len() as u64 > most {
                     pass.too_large += 1;
                     let text = format!("samples of more than {most} bytes are passed over: the network takes no more");
-                    return self.log_quietly(Level::Warning, text).await;
+                    return self.log_quietly(LogKind::Corpus, Level::Warning, text).await;
                 }
                 let missing = |weights: &Arc<WeightsSpec>| self.pipeline.lacks(sample.checksum, weights.id());
                 let models: Vec<_> = self.pipeline.ready().into_iter().filter(missing).collect();
@@ -275,7 +280,7 @@ impl Dispatcher {
                     self.scorers.score(ScoreJob { sample, models });
                 }
             }
-            Reading::Notice(text) => self.log(Level::Warning, text).await?,
+            Reading::Notice(text) => self.log_about(LogKind::Corpus, Level::Warning, text).await?,
             Reading::Finished { pass: number, skipped } if number == pass.number => {
                 pass.position = pass.samples.unwrap_or(pass.position);
                 pass.skipped = skipped;
@@ -303,7 +308,12 @@ impl Dispatcher {
             pass.weights.remove(&weights);
         }
         if self.pipeline.residents.contains_key(&weights) {
-            self.log_quietly(Level::Warning, format!("weights {}: {why}", self.pipeline.file(weights))).await?;
+            self.log_quietly(
+                LogKind::Scoring,
+                Level::Warning,
+                format!("weights {}: {why}", self.pipeline.file(weights)),
+            )
+            .await?;
             let fresh = || Backoff::new(Duration::from_secs(600), Duration::from_secs(6 * 3600));
             let retry = Instant::now() + self.pipeline.broken.entry(weights).or_insert_with(fresh).next_delay();
             self.pipeline.residents.insert(weights, Residency::Failed { why, retry });
@@ -317,7 +327,7 @@ impl Dispatcher {
             Some(trouble) => (Level::Warning, format!("{name}: {trouble}")),
             None => (Level::Info, format!("{name}: scores again")),
         };
-        self.log_quietly(level, text).await
+        self.log_quietly(LogKind::Scoring, level, text).await
     }
 
     async fn scorer_limit(&mut self, name: String, before: Option<usize>, rows: Option<usize>) -> Result<(), Halt> {
@@ -327,7 +337,7 @@ impl Dispatcher {
             Some(rows) => (Level::Info, format!("batch of {rows} rows again")),
             None => (Level::Info, "batches of full size again: there is memory".to_owned()),
         };
-        self.log_quietly(level, format!("{name}: {text}")).await
+        self.log_quietly(LogKind::Scoring, level, format!("{name}: {text}")).await
     }
 
     /// A sample without a score: what weights are to blame for is told once for them, not for each sample.
@@ -338,7 +348,7 @@ impl Dispatcher {
             Fault::Sample(why) => format!("{}: {why}", source.label()),
             Fault::Device(why) => format!("samples are passed over: {why}"),
         };
-        self.log_quietly(Level::Warning, text).await
+        self.log_quietly(LogKind::Scoring, Level::Warning, text).await
     }
 
     pub(super) async fn scored(&mut self, scored: Scored) -> Result<(), Halt> {

@@ -22,7 +22,7 @@ use crate::{
 
 /// Entries of the wallet's history and lines of the log on the screen.
 pub(super) const BALANCES: usize = 600;
-pub(super) const LINES: usize = 500;
+pub(super) const LINES: usize = 4000;
 
 impl Dispatcher {
     /// Asks for another look at the library, and fits the map's basis on another thread, if the time of either has come.
@@ -68,10 +68,16 @@ impl Dispatcher {
             looked_at: None,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
+            policy: share(&last.policy, self.policy_view()),
             approvals: share(&last.approvals, self.approvals()),
             submissions: share(&last.submissions, self.rows.recent().cloned().collect()),
             rewards: self.rewards.clone(),
-            log: share(&last.log, self.lines.iter().cloned().collect()),
+            // Thousands: copied only when there are others.
+            log: match std::mem::take(&mut self.lines_due) {
+                true => Arc::new(self.lines.iter().cloned().collect()),
+                false => last.log.clone(),
+            },
+            log_first: self.lines_first,
         };
         self.dirty = false;
         self.published_at = Some(tokio::time::Instant::now());
@@ -254,9 +260,15 @@ impl Dispatcher {
             return Vec::new();
         }
         let waiting = self.rows.in_states(&[State::AwaitingApproval]);
-        let mut rows: Vec<_> = waiting.map(|(_, live)| Arc::new(live.submission.row.clone())).collect();
+        let mut rows: Vec<_> = waiting
+            .map(|(_, live)| {
+                let row = &live.submission.row;
+                let prospect = self.prospect(row, live.submission.reward_pool);
+                Arc::new(SubmissionRow { prospect, ..row.clone() })
+            })
+            .collect();
         rows.sort_by(|a, b| {
-            let gain = |row: &SubmissionRow| row.expected_reward.saturating_sub(row.fee);
+            let gain = |row: &SubmissionRow| row.prospect.map_or(i64::MIN, |prospect| prospect.gain);
             gain(b).cmp(&gain(a)).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
         });
         rows

@@ -9,7 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    api::{Level, SubmissionId, SubmissionRow, SubmissionState as State},
+    api::{Level, LogKind, LogLine, SubmissionId, SubmissionRow, SubmissionState as State, TransactionWord},
     engine::{
         backoff::Backoff,
         journal::{SignedRecord, Submission},
@@ -188,29 +188,47 @@ impl Rows {
     }
 }
 
-/// What the activity log says when a row enters its state; steps on the way say nothing.
-pub(super) fn activity(row: &SubmissionRow) -> Option<(Level, String)> {
+/// What the activity log says when a row enters its state; most steps on the way say nothing.
+pub(super) fn activity(row: &SubmissionRow) -> Option<LogLine> {
     let (target, source) = (row.target.short(), &row.source);
     let note = row.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
     let transaction = row.digest.map(|digest| format!(", transaction {digest}")).unwrap_or_default();
-    Some(match row.state {
-        State::Approved => (Level::Info, format!("approved {source} for target {target}")),
-        State::Uploaded => (Level::Info, format!("uploaded {}", row.url.as_deref().unwrap_or(source))),
+    let hit = LogKind::Hit { target: row.target };
+    let sent = match row.digest {
+        Some(digest) => LogKind::Transaction { what: TransactionWord::Submit, digest, fee: None },
+        None => hit.clone(),
+    };
+    let (level, text, kind) = match row.state {
+        State::Confirmed => {
+            let (distance, threshold) = (row.distance, row.threshold);
+            let text = format!("hit: {source} is {distance:.4} from target {target}, threshold {threshold:.4}");
+            (Level::Info, text, hit)
+        }
+        State::Approved => (Level::Info, format!("approved {source} for target {target}{note}"), hit),
+        State::Rejected => (Level::Info, format!("rejected {source} for target {target}{note}"), hit),
+        State::Uploaded => {
+            let url = row.url.clone().unwrap_or_default();
+            let text = format!("uploaded {source}, {} bytes, to {url}", row.size_bytes);
+            (Level::Info, text, LogKind::Upload { url, bytes: row.size_bytes })
+        }
         State::Filled => {
             let text = format!(
                 "filled target {target} with {source}, bond {} SOMA, fee {} SOMA{transaction}",
                 row.bond, row.fee
             );
-            (Level::Info, text)
+            (Level::Info, text, sent)
         }
         State::Claimed => {
             let paid = row.paid.map(|paid| format!(", paid {paid} SOMA")).unwrap_or_default();
-            (Level::Info, format!("claimed target {target}{paid}{note}"))
+            (Level::Info, format!("claimed target {target}{paid}{note}"), hit)
         }
-        State::Lost | State::Expired => (Level::Info, format!("{} target {target}{note}", row.state.word())),
+        State::Lost => (Level::Info, format!("{} target {target}{note}", row.state.word()), sent),
+        State::Expired => (Level::Info, format!("{} target {target}{note}", row.state.word()), hit),
         State::Failed | State::Unknown | State::Forfeited => {
-            (Level::Warning, format!("{}: target {target} with {source}{note}{transaction}", row.state.word()))
+            let text = format!("{}: target {target} with {source}{note}{transaction}", row.state.word());
+            (Level::Warning, text, sent)
         }
         _ => return None,
-    })
+    };
+    Some(LogLine::new(row.changed_at_ms, level, text).about(kind))
 }

@@ -1,15 +1,15 @@
 //! What the screen remembers between runs: the wallet's history, the activity log, and whose journal this is.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Journal, JournalError, submissions::amount};
+use super::{Journal, JournalError, Order, Outcomes, Task, submissions::amount};
 use crate::{
-    api::{Level, LogLine},
+    api::{Level, LogKind, LogLine},
     primitives::Shannons,
 };
 
 /// Kept on disk; older entries go.
-const LOG_LINES: usize = 10_000;
+const LOG_LINES: usize = 20_000;
 const BALANCES: usize = 10_000;
 
 /// The newest entries, oldest first.
@@ -33,6 +33,16 @@ fn level_from(word: &str) -> Level {
         "error" => Level::Error,
         _ => Level::Info,
     }
+}
+
+fn write_line(connection: &Connection, line: &LogLine) -> Outcomes<()> {
+    let kind = line.kind.as_ref().map(|kind| serde_json::json!(kind).to_string());
+    connection.execute(
+        "INSERT INTO log (at_ms, level, text, kind) VALUES (?1, ?2, ?3, ?4)",
+        params![line.at_ms, level_word(line.level), line.text, kind],
+    )?;
+    connection.execute("DELETE FROM log WHERE id <= (SELECT max(id) FROM log) - ?1", [LOG_LINES])?;
+    Ok(())
 }
 
 impl Journal {
@@ -76,15 +86,14 @@ impl Journal {
     }
 
     pub async fn log(&self, line: LogLine) -> Result<(), JournalError> {
-        self.call(move |connection| {
-            connection.execute(
-                "INSERT INTO log (at_ms, level, text) VALUES (?1, ?2, ?3)",
-                params![line.at_ms, level_word(line.level), line.text],
-            )?;
-            connection.execute("DELETE FROM log WHERE id <= (SELECT max(id) FROM log) - ?1", [LOG_LINES])?;
-            Ok(())
-        })
-        .await
+        self.call(move |connection| write_line(connection, &line)).await
+    }
+
+    /// Writes a line in its turn, and does not wait for it: what is wrong with the journal is told by the next call that somebody waits
+    /// for.
+    pub fn log_later(&self, line: LogLine) {
+        let task: Task = Box::new(move |connection| drop(write_line(connection, &line)));
+        let _ = self.orders.send(Order::Run(task));
     }
 
     pub async fn note_balance(&self, at_ms: u64, balance: Shannons) -> Result<(), JournalError> {
@@ -103,10 +112,14 @@ impl Journal {
     pub async fn past(&self, lines: usize, balances: usize) -> Result<Past, JournalError> {
         self.call(move |connection| {
             let mut past = Past::default();
-            let mut statement = connection.prepare("SELECT at_ms, level, text FROM log ORDER BY id DESC LIMIT ?1")?;
+            let mut statement =
+                connection.prepare("SELECT at_ms, level, text, kind FROM log ORDER BY id DESC LIMIT ?1")?;
             let rows = statement.query_map([lines], |row| {
                 let level: String = row.get(1)?;
-                Ok(LogLine { at_ms: row.get(0)?, level: level_from(&level), text: row.get(2)? })
+                // What a newer program wrote is a line without parts.
+                let kind: Option<String> = row.get(3)?;
+                let kind: Option<LogKind> = kind.and_then(|kind| serde_json::from_str(&kind).ok());
+                Ok(LogLine { at_ms: row.get(0)?, level: level_from(&level), text: row.get(2)?, kind })
             })?;
             for row in rows {
                 past.log.push(row?);

@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 use super::{Crash, CrashAt};
 use crate::api::{SubmissionId, SubmissionState};
 
-pub(super) use money::{Outcome, SignedRecord, TransactionKind};
+pub(super) use money::{BY_POLICY, Committed, Outcome, SignedRecord, TransactionKind};
 pub(super) use orders::{OpenOrder, OrderId, OrderKind};
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 

@@ -13,7 +13,7 @@ use super::{
     submissions::{self, Step, Submission, amount},
 };
 use crate::{
-    api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals},
+    api::{EpochRewards, RewardsView, SubmissionId, SubmissionState as State, Totals, TransactionWord},
     chain::types::SignedTransaction,
     engine::{CrashAt, now_ms},
     primitives::{Digest, Shannons},
@@ -35,6 +35,13 @@ impl TransactionKind {
         match self {
             Self::Submit => "submit",
             Self::Claim => "claim",
+        }
+    }
+
+    pub fn log_word(self) -> TransactionWord {
+        match self {
+            Self::Submit => TransactionWord::Submit,
+            Self::Claim => TransactionWord::Claim,
         }
     }
 }
@@ -69,6 +76,22 @@ pub(in crate::engine) struct SignedRecord {
     pub sends: u32,
     /// The checkpoint that the node had shown when it was signed: a node that shows less knows nothing of its coins.
     pub height: u64,
+}
+
+/// What the step of an approval says that no person gave.
+pub(in crate::engine) const BY_POLICY: &str = "approved by the policy";
+
+/// Who gave the last approval of a row; a person's says nothing.
+const APPROVED_BY: &str =
+    "(SELECT note FROM steps WHERE submission = submissions.id AND state = 'approved' ORDER BY rowid DESC LIMIT 1)";
+
+/// Bonds of one epoch that are approved or on the chain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::engine) struct Committed {
+    pub bonds: Shannons,
+    /// Submissions that the policy approved, and their part of the bonds.
+    pub by_policy: u64,
+    pub bonds_by_policy: Shannons,
 }
 
 impl Journal {
@@ -212,14 +235,29 @@ impl Journal {
     }
 
     /// Bonds of the epoch's rows that are approved, in flight or filled.
-    pub async fn bonds_committed(&self, epoch: u64) -> Result<Shannons, JournalError> {
+    pub async fn bonds_committed(&self, epoch: u64) -> Result<Committed, JournalError> {
         self.call(move |connection| {
-            Ok(connection.query_row(
-                "SELECT coalesce(sum(bond), 0) FROM submissions WHERE epoch = ?1 AND state IN
-                 ('approved', 'uploaded', 'signed', 'sent', 'unknown', 'filled', 'claimable', 'claimed', 'forfeited')",
-                [epoch],
-                |row| amount(row, 0),
-            )?)
+            let query = format!(
+                "SELECT coalesce(sum(bond), 0), coalesce(sum(is_policy), 0), coalesce(sum(bond) FILTER (WHERE is_policy), 0)
+                 FROM (SELECT bond, {APPROVED_BY} IS ?2 AS is_policy FROM submissions WHERE epoch = ?1 AND state IN
+                 ('approved', 'uploaded', 'signed', 'sent', 'unknown', 'filled', 'claimable', 'claimed', 'forfeited'))"
+            );
+            Ok(connection.query_row(&query, params![epoch, BY_POLICY], |row| {
+                Ok(Committed { bonds: amount(row, 0)?, by_policy: row.get(1)?, bonds_by_policy: amount(row, 2)? })
+            })?)
+        })
+        .await
+    }
+
+    /// Rows that the policy approved and nobody has signed, the farthest first.
+    pub async fn approved_by_policy(&self) -> Result<Vec<SubmissionId>, JournalError> {
+        self.call(|connection| {
+            let mut statement = connection.prepare(&format!(
+                "SELECT id FROM submissions WHERE state IN ('approved', 'uploaded') AND {APPROVED_BY} IS ?1
+                 ORDER BY state DESC, id"
+            ))?;
+            let ids = statement.query_map([BY_POLICY], |row| Ok(SubmissionId(row.get(0)?)))?;
+            Ok(ids.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -7,6 +7,7 @@ use rusqlite::{Row, params};
 
 use super::{Journal, JournalError, Outcome, Outcomes};
 use crate::{
+    api::TransactionWord,
     chain::types::SignedTransaction,
     engine::{CrashAt, now_ms},
     primitives::{Digest, Shannons},
@@ -37,6 +38,15 @@ impl OrderKind {
             Self::Split => "split",
             Self::Merge => "merge",
             Self::Claim => "claim",
+        }
+    }
+
+    pub fn log_word(self) -> TransactionWord {
+        match self {
+            Self::Send => TransactionWord::Transfer,
+            Self::Split => TransactionWord::Split,
+            Self::Merge => TransactionWord::Merge,
+            Self::Claim => TransactionWord::Claim,
         }
     }
 

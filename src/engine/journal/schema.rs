@@ -128,6 +128,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
     DROP TABLE scores;
     DROP TABLE samples;
 ",
+    // What a line of the log is about, as JSON.
+    "
+    ALTER TABLE log ADD COLUMN kind TEXT;
+",
 ];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {

@@ -79,8 +79,9 @@ pub(super) fn may_follow(from: State, to: State) -> bool {
         Found => matches!(to, Confirmed | Failed | Expired),
         Confirmed => matches!(to, AwaitingApproval | Failed | Expired),
         AwaitingApproval => matches!(to, Approved | Rejected | Failed | Expired),
-        Approved => matches!(to, Uploaded | Rejected | Failed | Expired),
-        Uploaded => matches!(to, Signed | Rejected | Failed | Expired),
+        // Back to a judge leads what the policy approved within limits that hold no more.
+        Approved => matches!(to, Uploaded | AwaitingApproval | Rejected | Failed | Expired),
+        Uploaded => matches!(to, Signed | AwaitingApproval | Rejected | Failed | Expired),
         // What was taken for dead and signed again may be found executed before it is sent again.
         Signed => matches!(to, Sent | Lost | Filled | Failed),
         Sent => matches!(to, Filled | Lost | Failed | Unknown | Uploaded),
@@ -150,6 +151,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             source: source.label(),
             checksum: Digest(row.get(6)?),
             size_bytes: source.len().into(),
+            pieces: source.places(),
             preview: row.get(7)?,
             distance: row.get(8)?,
             threshold: row.get(9)?,
@@ -163,6 +165,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Submission> {
             url: row.get(17)?,
             note: row.get(18)?,
             changed_at_ms: row.get(19)?,
+            prospect: None,
             steps: steps_from_text(row.get_ref(22)?.as_str_or_null().map_err(|_| damaged("steps that are no text"))?)?,
         },
         source,

@@ -82,6 +82,26 @@ impl Board {
         }
     }
 
+    /// Another margin that candidates need. Gives the targets whose standing changed, and those that are to be opened again because the library
+    /// may hold more for them; without one, there is only what is known.
+    pub fn set_min_margin(&mut self, min_margin: f32, has_library: bool) -> (Vec<ObjectId>, Vec<TargetSpec>) {
+        self.min_margin = min_margin.max(0.0);
+        if has_library {
+            // Only the best candidates are held: with another margin these are others.
+            self.groups.clear();
+            return (Vec::new(), self.targets.drain().map(|(_, open)| open.spec).collect());
+        }
+        let mut changed = Vec::new();
+        for (id, Open { spec, standing, .. }) in &mut self.targets {
+            let held = standing.candidates.len();
+            standing.candidates.retain(|candidate| is_hit(candidate.distance, spec.threshold, self.min_margin));
+            if standing.candidates.len() != held {
+                changed.push(*id);
+            }
+        }
+        (changed, Vec::new())
+    }
+
     pub fn standing(&self, target: &ObjectId) -> Option<&Standing> {
         self.targets.get(target).map(|open| &open.standing)
     }

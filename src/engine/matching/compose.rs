@@ -197,6 +197,10 @@ impl Composer {
         })
     }
 
+    pub fn set_min_margin(&mut self, min_margin: f32) {
+        self.min_margin = min_margin.max(0.0);
+    }
+
     /// New targets, or such whose models have changed.
     pub fn opened(&mut self, targets: &[ObjectId]) {
         if self.compose != Compose::Off {

@@ -44,6 +44,8 @@ pub(in crate::engine) enum Ask {
     Known(Digest),
     Opened(Vec<TargetSpec>),
     Closed(Vec<ObjectId>),
+    /// The margin that candidates need from now on.
+    MinMargin(f32),
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
     /// How the library looks under these weights, each with the number of its model on the screen, and where it lies by a basis.
@@ -240,6 +242,15 @@ impl Work {
             Ask::Closed(targets) => {
                 self.composer.closed(&targets);
                 targets.iter().for_each(|id| self.board.close(id));
+            }
+            Ask::MinMargin(margin) => {
+                self.composer.set_min_margin(margin);
+                let (changed, again) = self.board.set_min_margin(margin, self.library.is_some());
+                self.tell(changed);
+                if !again.is_empty() {
+                    // Before anything that was scored meanwhile.
+                    waiting.push_front(Ask::Opened(again));
+                }
             }
             Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
             Ask::Survey { weights, basis } => {

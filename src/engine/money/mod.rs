@@ -15,7 +15,7 @@ pub(super) use build::{
     NotBuilt, SplitPlan, Wallet, prepare_claim, prepare_submit, sign_merge, sign_split, submit_needs, upload,
 };
 pub(super) use payment::{Found, Payment, find_payment};
-pub(super) use policy::{Costs, Worth};
+pub(super) use policy::{Claimant, Costs, Worth};
 pub(super) use purse::{CoinTrouble, Purse, Short, Ticket, Want};
 pub(super) use settle::{Closing, Flight, Verdict, change_for, resend, send};
 

@@ -2,7 +2,7 @@
 
 use super::{MOST, Policy};
 use crate::{
-    api::Mode,
+    api::{Mode, PolicyLimits},
     chain::{fees, rewards, types::SystemParameters},
     primitives::Shannons,
 };
@@ -57,12 +57,52 @@ pub(in crate::engine) enum Worth {
     No,
 }
 
+/// What a candidate brings before the policy.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Claimant {
+    pub costs: Costs,
+    /// Expected, in shannons: with chance and risk.
+    pub gain: i128,
+    /// Threshold − distance.
+    pub margin: f32,
+}
+
 impl Policy {
+    pub(in crate::engine) fn limits(&self) -> PolicyLimits {
+        let most = PolicyLimits::MOST_MARGIN_MILLIONTHS;
+        PolicyLimits {
+            max_bond_per_submission: self.max_bond_per_submission,
+            max_bond_per_epoch: self.max_bond_per_epoch,
+            // Saturates, and NaN becomes 0.
+            min_margin_millionths: ((f64::from(self.min_margin) * 1e6).round() as u32).min(most),
+            min_gain: self.min_gain,
+        }
+    }
+
+    pub(in crate::engine) fn obey(&mut self, limits: &PolicyLimits) {
+        self.max_bond_per_submission = limits.max_bond_per_submission;
+        self.max_bond_per_epoch = limits.max_bond_per_epoch;
+        self.min_margin = limits.min_margin();
+        self.min_gain = limits.min_gain;
+    }
+
     /// `committed`: bonds already approved in the target's epoch.
-    pub(in crate::engine) fn judge(&self, costs: &Costs, committed: Shannons) -> Worth {
+    pub(in crate::engine) fn judge(&self, claimant: &Claimant, committed: Shannons) -> Worth {
+        let Claimant { costs, gain, margin } = claimant;
         // A bond beyond all money comes of parameters that nobody has agreed on.
-        if costs.bond > MOST || costs.gain().is_none_or(|gain| gain < self.min_gain) {
+        if costs.bond > MOST || costs.gain().is_none() {
             return Worth::No;
+        }
+        if *gain < i128::from(self.min_gain.0) {
+            let expected = match u64::try_from(*gain) {
+                Ok(gain) => format!("gain of {} SOMA", Shannons(gain)),
+                Err(_) => "loss".to_owned(),
+            };
+            return Worth::Beyond(format!("its expected {expected} is below the limit of {}", self.min_gain));
+        }
+        // What is no number is below every limit.
+        if !(*margin >= self.min_margin) {
+            return Worth::Beyond(format!("its margin of {margin:.6} is below the limit of {:.6}", self.min_margin));
         }
         if costs.bond > self.max_bond_per_submission {
             return Worth::Beyond(format!(
@@ -98,17 +138,44 @@ mod tests {
         }
     }
 
-    #[test]
-    fn limits_are_inclusive_and_count_what_is_already_committed() {
-        assert_eq!(policy().judge(&costs(100, 0, 10), Shannons(150)), Worth::Yes);
-        assert!(matches!(policy().judge(&costs(101, 0, 10), Shannons(0)), Worth::Beyond(_)));
-        assert!(matches!(policy().judge(&costs(100, 0, 10), Shannons(151)), Worth::Beyond(_)));
+    fn judged(claimant: (u64, u64, u64), committed: u64) -> Worth {
+        let costs = costs(claimant.0, claimant.1, claimant.2);
+        let gain = i128::from(costs.reward.0) - i128::from(costs.fee.0);
+        policy().judge(&Claimant { costs, gain, margin: 0.01 }, Shannons(committed))
     }
 
     #[test]
-    fn a_reward_that_does_not_pay_its_fees_is_not_worth_it() {
-        assert_eq!(policy().judge(&costs(1, 11, 20), Shannons(0)), Worth::No);
-        assert_eq!(policy().judge(&costs(1, 30, 20), Shannons(0)), Worth::No);
-        assert_eq!(policy().judge(&costs(1, 10, 20), Shannons(0)), Worth::Yes);
+    fn limits_are_inclusive_and_count_what_is_already_committed() {
+        assert_eq!(judged((100, 0, 10), 150), Worth::Yes);
+        assert!(matches!(judged((101, 0, 10), 0), Worth::Beyond(_)));
+        assert!(matches!(judged((100, 0, 10), 151), Worth::Beyond(_)));
+    }
+
+    #[test]
+    fn a_reward_that_does_not_pay_its_fees_is_not_worth_it_and_a_small_gain_is_for_a_person() {
+        assert_eq!(judged((1, 30, 20), 0), Worth::No);
+        assert!(matches!(judged((1, 11, 20), 0), Worth::Beyond(why) if why.contains("0.000000009")));
+        assert_eq!(judged((1, 10, 20), 0), Worth::Yes);
+    }
+
+    #[test]
+    fn a_margin_below_the_limit_or_no_number_is_for_a_person() {
+        let policy = Policy { min_margin: 0.01, ..Policy::default() };
+        let at = |margin| {
+            let claimant = Claimant { costs: costs(1, 1, 9), gain: 8, margin };
+            matches!(policy.judge(&claimant, Shannons(0)), Worth::Yes)
+        };
+        assert_eq!([at(0.01), at(0.009_999), at(f32::NAN), at(0.5)], [true, false, false, true]);
+    }
+
+    #[test]
+    fn limits_come_back_as_they_were_given() {
+        let mut obeying = Policy::default();
+        for millionths in [0, 1, 12_500, 333_333, PolicyLimits::MOST_MARGIN_MILLIONTHS] {
+            let limits = PolicyLimits { min_margin_millionths: millionths, ..policy().limits() };
+            obeying.obey(&limits);
+            assert_eq!(obeying.limits(), limits);
+        }
+        assert_eq!(Policy { min_margin: f32::NAN, ..Policy::default() }.limits().min_margin_millionths, 0);
     }
 }

@@ -165,7 +165,7 @@ impl Tape {
         let mut look = Look::Around;
         for effect in update(&mut tried, event) {
             look = match effect {
-                Effect::Redraw => continue,
+                Effect::Redraw | Effect::Notify { .. } => continue,
                 Effect::Send(crate::api::Command::Shutdown) | Effect::Leave(_) => return Look::Leave,
                 Effect::Send(_) => return Look::Acts,
                 Effect::Suspend => return Look::Suspend,

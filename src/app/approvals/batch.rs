@@ -1,0 +1,111 @@
+//! Several candidates at once: marked ones, or all that fall under a limit.
+
+use std::sync::Arc;
+
+use super::{Approvals, Verdict};
+use crate::{
+    api::{Snapshot, SubmissionId, SubmissionRow},
+    app::{
+        Dialog, Effect, State,
+        actions::Action,
+        form::{self, Form, FormKind, amount, margin, margin_text},
+    },
+    primitives::Shannons,
+};
+
+/// What a question is about. Fixed when it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub verdict: Verdict,
+    pub ids: Vec<SubmissionId>,
+}
+
+/// What several candidates come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    pub count: usize,
+    pub bonds: Shannons,
+    pub fees: Shannons,
+    pub rewards: Shannons,
+    /// Expected, in shannons.
+    pub gain: i128,
+}
+
+impl Sums {
+    pub fn of<'a>(rows: impl IntoIterator<Item = &'a Arc<SubmissionRow>>) -> Self {
+        rows.into_iter().fold(Self::default(), |sums, row| Self {
+            count: sums.count + 1,
+            bonds: sums.bonds.saturating_add(row.bond),
+            fees: sums.fees.saturating_add(row.fee),
+            rewards: sums.rewards.saturating_add(row.expected_reward),
+            gain: sums.gain + row.prospect.map_or(0, |prospect| i128::from(prospect.gain)),
+        })
+    }
+}
+
+impl Batch {
+    /// Those of its candidates that still wait.
+    pub fn rows<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Arc<SubmissionRow>> {
+        snapshot.approvals.iter().filter(|row| self.ids.contains(&row.id))
+    }
+}
+
+/// What is approved at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub bond: Shannons,
+    pub bonds: Shannons,
+    pub margin_millionths: u32,
+}
+
+/// What the form says, and what is wrong with each of its lines.
+pub fn limit(form: &Form) -> (Option<Limit>, Vec<Option<String>>) {
+    let (bond, bonds, margin) = (amount(form.text(0)), amount(form.text(1)), margin(form.text(2)));
+    let errors = vec![bond.clone().err(), bonds.clone().err(), margin.clone().err()];
+    let limit = match (bond, bonds, margin) {
+        (Ok(bond), Ok(bonds), Ok(margin_millionths)) => Some(Limit { bond, bonds, margin_millionths }),
+        _ => None,
+    };
+    (limit, errors)
+}
+
+/// The candidates that nobody has answered and that fall under the limit, best first as long as all bonds do.
+pub fn under_limit(approvals: &Approvals, rows: &[Arc<SubmissionRow>], limit: &Limit) -> Vec<SubmissionId> {
+    let least = (f64::from(limit.margin_millionths) / 1e6) as f32;
+    let mut left = limit.bonds;
+    let mut ids = Vec::new();
+    for row in rows.iter().filter(|row| approvals.verdict(row.id).is_none()) {
+        // What is no number is below every limit.
+        let fits = row.bond <= limit.bond && row.margin() >= least;
+        if let Some(rest) = left.checked_sub(row.bond).filter(|_| fits) {
+            left = rest;
+            ids.push(row.id);
+        }
+    }
+    ids
+}
+
+/// Opens the form, filled in with the policy's limits as far as this epoch has not used them.
+pub(super) fn ask_for_limit(state: &mut State) {
+    let policy = &state.snapshot.policy;
+    let limits = &policy.limits;
+    let texts = [
+        limits.max_bond_per_submission.to_string(),
+        limits.max_bond_per_epoch.saturating_sub(policy.used).to_string(),
+        margin_text(limits.min_margin_millionths),
+    ];
+    form::open(state, Form::new(FormKind::Limit, texts));
+}
+
+/// The limit holds: the question, with the sums of what falls under it.
+pub(in crate::app) fn ask_under_limit(state: &mut State) -> Vec<Effect> {
+    let limit = state.form.as_ref().and_then(|form| limit(form).0);
+    let ids = limit.map(|limit| under_limit(&state.approvals, &state.snapshot.approvals, &limit)).unwrap_or_default();
+    // With none, the form stays and says so.
+    if !ids.is_empty() {
+        state.form = None;
+        state.approvals.batch = Some(Batch { verdict: Verdict::Approved, ids });
+        state.dialog = Some(Dialog::Confirm(Action::AnswerBatch));
+    }
+    vec![Effect::Redraw]
+}

@@ -1,0 +1,88 @@
+//! The question before an action that signs more than the eye rests on.
+
+use ratatui::{
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::gain;
+use crate::{
+    api::Mode,
+    app::{State, Sums, Verdict, actions::Action},
+    views::{
+        panes::Ink,
+        policy,
+        text::{clean, wrap},
+    },
+};
+
+pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
+    let (title, sentences) = match action {
+        Action::AnswerBatch => batch(state, ink),
+        Action::ApplyPolicy => policy::change(state),
+        Action::AcceptProtocol => {
+            let spoken = state.snapshot.network.unaccepted_protocol.unwrap_or_default();
+            (
+                "Newer protocol",
+                vec![
+                    format!("Sign although the network speaks protocol {spoken}?"),
+                    "This program does not know its rules: fees, bonds and checks may have changed, and what is signed \
+                     may fail and cost its fee. A newer version of the program is the safer answer."
+                        .to_owned(),
+                    "The answer is kept for this directory.".to_owned(),
+                ],
+            )
+        }
+        _ => {
+            let mut sentences = vec![
+                "Let the policy approve by itself from now on?".to_owned(),
+                "Every confirmed hit within its limits is signed and sent without asking,".to_owned(),
+                "its bond is put down, and its reward is claimed later.".to_owned(),
+            ];
+            sentences.extend(policy::in_words(&state.snapshot.policy));
+            let waiting = state.undecided();
+            sentences.push(format!("{waiting} candidates wait now. m goes back to MANUAL at any time."));
+            ("Mode AUTO", sentences)
+        }
+    };
+    let columns = usize::from(body.width).saturating_sub(6);
+    let mut lines: Vec<Line<'static>> =
+        sentences.iter().flat_map(|sentence| wrap(sentence, columns)).map(Line::raw).collect();
+    // The answer is seen at any height.
+    lines.truncate(usize::from(body.height).saturating_sub(3).max(1));
+    lines.push(Line::from(vec![
+        Span::styled("y", ink.theme.focus()),
+        Span::raw(" yes   "),
+        Span::styled("n", ink.theme.focus()),
+        Span::raw(" no"),
+    ]));
+    ink.popup(title, lines, body);
+}
+
+fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
+    let Some(batch) = &state.approvals.batch else { return ("Approvals", Vec::new()) };
+    let snapshot = &state.snapshot;
+    let sums = Sums::of(batch.rows(snapshot));
+    let many = if sums.count == 1 { "1 submission".to_owned() } else { format!("{} submissions", sums.count) };
+    if batch.verdict == Verdict::Rejected {
+        let gone = "What is rejected is not offered again in this epoch.".to_owned();
+        return ("Reject", vec![format!("Drop {many}?"), gone]);
+    }
+    let network = &snapshot.network;
+    let policy = &snapshot.policy;
+    let used = policy.used.saturating_add(sums.bonds);
+    let expected = i64::try_from(sums.gain).unwrap_or(if sums.gain < 0 { i64::MIN } else { i64::MAX });
+    let mut sentences = vec![
+        format!("Sign and send {many} on {} ({})?", clean(&network.name), clean(&network.rpc_url)),
+        format!("Bonds    {} SOMA", sums.bonds),
+        format!("Fees     {} SOMA", sums.fees),
+        format!("Rewards  {} SOMA expected", sums.rewards),
+        format!("Gain     {} SOMA expected, with chance and risk", gain(expected, 20, ink.theme.glyphs.minus)),
+        format!("Epoch    {used} SOMA of bonds with these; the limit of AUTO is {}", policy.limits.max_bond_per_epoch),
+    ];
+    if snapshot.mode == Mode::Auto || used > policy.limits.max_bond_per_epoch {
+        sentences.push("Your approval goes beyond the policy's limits where it has to.".to_owned());
+    }
+    sentences.push("The data becomes public. Approving also approves claiming the rewards later.".to_owned());
+    ("Approve", sentences)
+}

@@ -1,0 +1,161 @@
+//! The decision: what waits, best expected gain first, and everything that a person needs before a signature.
+
+mod confirm;
+mod detail;
+
+pub use confirm::confirm;
+
+use ratatui::{
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{
+    panes::Ink,
+    policy,
+    table::{Column, Table, first_row, left, right},
+    text::{age, ago, clean, fit, margin, soma},
+};
+use crate::{
+    api::{Mode, SubmissionRow},
+    app::{State, Sums, Verdict},
+    primitives::Shannons,
+};
+
+const COLUMNS: &[Column] = &[
+    left("", 2, 0),
+    left("target", 8, 0),
+    right("gain", 10, 0),
+    right("margin", 7, 1),
+    right("bond", 9, 3),
+    right("waits", 5, 4),
+    left("source", 10, 2),
+];
+/// Candidates that have gone, below those that wait.
+const GONE: usize = 3;
+
+pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
+    let rows = &state.snapshot.approvals;
+    let Some(selected) = state.approvals.position(rows) else { return draw_empty(state, area, ink) };
+    let gone = gone(state, ink);
+    let (list, detail) = if area.height < 14 {
+        // The numbers of the decision before the list of decisions.
+        (Rect { height: 0, ..area }, area)
+    } else if area.width >= 110 {
+        let width = 48.max(area.width * 2 / 5).min(78);
+        (Rect { width, ..area }, Rect { x: area.x + width, width: area.width - width, ..area })
+    } else {
+        let wanted = u16::try_from(rows.len() + gone.len()).unwrap_or(u16::MAX).saturating_add(3);
+        let height = wanted.min((area.height / 3).max(4)).min(area.height);
+        (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
+    };
+    // Room for what the policy did, where it is the policy that decides.
+    let panel = if state.snapshot.mode == Mode::Auto && list.height >= 24 { 12 } else { 0 };
+    let (list, panel) =
+        (Rect { height: list.height - panel, ..list }, Rect { y: list.y + list.height - panel, height: panel, ..list });
+    if list.height > 0 {
+        draw_list(state, selected, gone, list, ink);
+    }
+    if panel.height > 0 {
+        policy::panel(state, panel, ink);
+    }
+    detail::draw(state, selected, detail, ink);
+}
+
+fn draw_empty(state: &State, area: Rect, ink: &mut Ink<'_>) {
+    let gone = gone(state, ink);
+    let auto = state.snapshot.mode == Mode::Auto;
+    let wanted = if auto { 7 + gone.len() as u16 } else { area.height };
+    let (area, panel) = match area.height.saturating_sub(wanted) {
+        rest @ 5.. => (Rect { height: wanted, ..area }, Rect { y: area.y + wanted, height: rest, ..area }),
+        _ => (area, Rect { height: 0, ..area }),
+    };
+    let inner = ink.pane("a", "Approvals", String::new(), true, area);
+    let next = match state.snapshot.mode {
+        Mode::Manual => "A confirmed hit will wait here until you approve or reject it.",
+        Mode::Auto => "The mode is AUTO: the policy approves within its limits. m goes back to MANUAL.",
+        Mode::ReadOnly => "The mode is READ-ONLY: hits are shown in the targets, nothing is signed.",
+    };
+    let sentences = ["Nothing waits for a decision.".to_owned(), String::new(), next.to_owned()];
+    ink.empty(inner, &sentences);
+    let below = u16::try_from(sentences.len() + 2).unwrap_or(u16::MAX);
+    let rest = Rect { y: inner.y.saturating_add(below), height: inner.height.saturating_sub(below), ..inner };
+    ink.lines(rest, &gone);
+    if panel.height > 0 {
+        policy::panel(state, panel, ink);
+    }
+}
+
+/// Those that left by themselves, and why.
+fn gone(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
+    let line = |gone: &crate::app::Gone| {
+        let row = &gone.row;
+        let why = clean(row.note.as_deref().unwrap_or(row.state.word()));
+        let ago = ago(state.now_ms.saturating_sub(gone.at_ms));
+        Line::styled(format!("{} {} gone {ago}: {why}", ink.theme.glyphs.bad, row.target.short()), ink.theme.dim())
+    };
+    state.approvals.gone.iter().take(GONE).map(line).collect()
+}
+
+/// An expected gain with its sign; it may be a loss.
+fn gain(shannons: i64, columns: usize, minus: &str) -> String {
+    let sign = if shannons < 0 { minus } else { "+" };
+    format!("{sign}{}", soma(Shannons(shannons.unsigned_abs()), columns.saturating_sub(1)))
+}
+
+/// What the engine ranks by. Without it, what is left of the reward after the fee.
+fn gain_of(row: &SubmissionRow) -> i64 {
+    let plain = |amount: Shannons| i64::try_from(amount.0).unwrap_or(i64::MAX);
+    row.prospect.map_or_else(|| plain(row.expected_reward) - plain(row.fee), |prospect| prospect.gain)
+}
+
+fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rect, ink: &mut Ink<'_>) {
+    let rows = &state.snapshot.approvals;
+    let marks = &state.approvals.marks;
+    let right = match marks.len() {
+        0 => format!("{} wait, best gain first", state.undecided()),
+        n => {
+            let sums = Sums::of(rows.iter().filter(|row| marks.contains(&row.id)));
+            format!("{n} of {} marked, bonds {} SOMA", rows.len(), soma(sums.bonds, 9))
+        }
+    };
+    let inner = ink.pane("a", "Approvals", right, true, area);
+    let width = usize::from(inner.width);
+    let table = Table::new(COLUMNS, width, ink.theme.glyphs.ellipsis).stretching(6, width);
+    ink.line(inner, 0, &table.heading(ink.theme.dim()));
+    let height = usize::from(inner.height.saturating_sub(1));
+    let gone_height = gone.len().min(height.saturating_sub(rows.len().min(3)));
+    let height = height - gone_height;
+    let first = first_row(selected, rows.len(), height);
+    let theme = ink.theme;
+    for (at, row) in rows.iter().enumerate().skip(first).take(height) {
+        let verdict = state.approvals.verdict(row.id);
+        let mark = if marks.contains(&row.id) { theme.glyphs.ours } else { " " };
+        let line = table.row(|column| match column {
+            0 if at == selected => (format!("{}{mark}", theme.glyphs.selected), theme.focus()),
+            0 => (format!(" {mark}"), theme.attention()),
+            1 => (row.target.short(), if at == selected { theme.strong() } else { Style::new() }),
+            2 => {
+                let shannons = gain_of(row);
+                (gain(shannons, 10, theme.glyphs.minus), if shannons < 0 { theme.bad() } else { theme.good() })
+            }
+            3 => (margin(row.margin(), theme.glyphs.minus), Style::new()),
+            4 => (soma(row.bond, 9), Style::new()),
+            5 => (age(state.now_ms.saturating_sub(row.changed_at_ms)), theme.dim()),
+            _ => match verdict {
+                Some(Verdict::Approved) => (format!("{} approved", theme.glyphs.good), theme.good()),
+                Some(Verdict::Rejected) => (format!("{} rejected", theme.glyphs.bad), theme.dim()),
+                None => (clean(&row.source), Style::new()),
+            },
+        });
+        ink.line(inner, (at - first + 1) as u16, &line);
+    }
+    let below = inner.height.saturating_sub(gone_height as u16);
+    for (line, row) in gone.into_iter().take(gone_height).zip(below..) {
+        let columns = usize::from(inner.width);
+        let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+        let cut = fit(&text, columns, ink.theme.glyphs.ellipsis);
+        ink.line(inner, row, &Line::from(Span::styled(cut, line.style)));
+    }
+}
