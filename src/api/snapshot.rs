@@ -560,3 +560,11 @@ pub struct Totals {
     pub bonds_locked: Shannons,
     pub bonds_forfeited: Shannons,
 }
+
+/// The short name of the model at this place of [`Snapshot::models`]: A to Z, then numbers.
+pub fn model_letter(index: usize) -> String {
+    match u8::try_from(index) {
+        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
+        _ => (index + 1).to_string(),
+    }
+}

@@ -34,7 +34,7 @@ fn subject(state: &State) -> Option<Inspect> {
     let snapshot = &state.snapshot;
     match state.screen {
         Screen::Board => state.board.subject(&snapshot.board),
-        Screen::Models => snapshot.models.get(state.model_selected).map(|model| Inspect::Model(model.id)),
+        Screen::Models => state.models.selected.map(Inspect::Model),
         Screen::Pane(Pane::Targets) => state.targets.selected.map(Inspect::Target),
         Screen::Pane(Pane::Map) => {
             let map = &snapshot.map;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, Notifier, Submissions, TargetList, TextField,
+    Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
+    TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
@@ -122,6 +123,8 @@ impl Purpose {
 pub enum Place {
     Dashboard,
     Pane(Pane),
+    /// One target in full.
+    Target,
     Models,
     Approvals,
     Log,
@@ -142,6 +145,7 @@ impl Place {
             Self::Dashboard => "dashboard",
             Self::Pane(Pane::Wallet) => "wallet",
             Self::Pane(Pane::Targets) => "targets",
+            Self::Target => "target",
             Self::Pane(Pane::Map) => "map",
             Self::Pane(Pane::Throughput) => "throughput",
             Self::Pane(Pane::Rewards) => "rewards",
@@ -209,7 +213,7 @@ pub struct State {
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
     pub scroll: u16,
     pub log: LogView,
-    pub model_selected: usize,
+    pub models: ModelList,
     /// The line being typed.
     pub field: TextField,
     /// The lines being typed.
@@ -246,7 +250,7 @@ impl State {
             inspector: Inspector::default(),
             scroll: 0,
             log: LogView::default(),
-            model_selected: 0,
+            models: ModelList::default(),
             field: TextField::default(),
             form: None,
             help_search: String::new(),
@@ -272,10 +276,10 @@ impl State {
             // Before the first answer of the node a zero balance means nothing.
             self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
         }
-        self.targets.follow(&self.snapshot);
+        self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
         self.rewards.follow(&self.snapshot.submissions);
-        self.model_selected = self.model_selected.min(self.snapshot.models.len().saturating_sub(1));
+        self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
@@ -290,7 +294,15 @@ impl State {
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
             (_, Some(Dialog::Export)) => Place::Export,
-            (_, None) => self.screen.place(),
+            (_, None) => self.below(),
+        }
+    }
+
+    /// Where a key would land if no dialog took it.
+    pub fn below(&self) -> Place {
+        match self.screen {
+            Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
+            screen => screen.place(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, form, hints, inspect, log, map, notify, policy, rewards, targets, throughput,
+    approvals, board, form, hints, inspect, log, map, models, notify, policy, rewards, targets, throughput,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -16,6 +16,8 @@ const PAGE: isize = 10;
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     let mut effects = take(state, event);
+    let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
+    effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     map::settle(state);
     effects.extend(rewards::ask(state));
     effects
@@ -59,6 +61,7 @@ fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
                 return Vec::new();
             }
             state.now_ms = now_ms;
+            state.targets.tick(now_ms);
             if state.notice.as_ref().is_some_and(|notice| notice.until_ms <= now_ms) {
                 state.notice = None;
             }
@@ -95,6 +98,7 @@ fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
         Asks::Never => false,
         Asks::Always => true,
         Asks::BeforeAuto => state.snapshot.mode == Mode::Manual,
+        Asks::BeforeAutoWidens => state.snapshot.mode == Mode::Auto && state.snapshot.only_pinned,
     };
     if asks {
         state.dialog = Some(Dialog::Confirm(info.action));
@@ -149,8 +153,12 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.scroll = 0;
             state.form = None;
             state.approvals.batch = None;
-            if state.dialog.take().is_none() && !std::mem::take(&mut state.rewards.detail) {
-                state.screen = Screen::Dashboard;
+            let is_open = state.screen == Screen::Pane(Pane::Targets) && state.targets.detail.is_some();
+            match state.dialog.take() {
+                Some(_) => {}
+                None if is_open => state.targets.detail = None,
+                None if std::mem::take(&mut state.rewards.detail) => {}
+                None => state.screen = Screen::Dashboard,
             }
         }
         Action::Zoom => open(state, Screen::Pane(state.focus)),
@@ -180,6 +188,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
+        Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
         Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
@@ -194,6 +203,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         action => {
             let done = approvals::act(state, action)
                 .or_else(|| targets::act(state, action))
+                .or_else(|| models::act(state, action))
                 .or_else(|| map::act(state, action))
                 .or_else(|| rewards::act(state, action))
                 .or_else(|| throughput::act(state, action))
@@ -215,7 +225,7 @@ pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<Stri
 
 fn palette(state: &State, words: &str) -> Palette {
     let read_only = state.snapshot.mode == Mode::ReadOnly;
-    let mut palette = Palette::of(state.screen.place(), words, |action| state.offers(action));
+    let mut palette = Palette::of(state.below(), words, |action| state.offers(action));
     palette.found.retain(|info| !(read_only && info.mutates));
     palette
 }
@@ -225,6 +235,7 @@ pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log.selected = None;
     state.rewards.detail = false;
+    state.targets.detail = None;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
 
@@ -233,6 +244,9 @@ fn step(state: &mut State, dx: i32, dy: i32) {
         (None, Screen::Dashboard) => state.focus = state.panes().neighbour(state.focus, (dx, dy)),
         // The plane's y grows upwards, the screen's downwards.
         (None, Screen::Pane(Pane::Map)) => map::move_by(state, dx as f32, -dy as f32),
+        (None, Screen::Pane(Pane::Targets)) if dx != 0 && state.targets.detail.is_some() => {
+            state.targets.step_open(dx as isize);
+        }
         _ => scroll(state, dy as isize),
     }
 }
@@ -241,8 +255,13 @@ fn scroll(state: &mut State, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
     let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
     match (state.dialog, state.screen) {
+        (None, Screen::Pane(Pane::Targets)) if state.targets.detail.is_some() => {
+            let scroll = &mut state.targets.detail_scroll;
+            // The drawing clamps it; nothing has more lines than this.
+            *scroll = u16::try_from(moved((*scroll).into(), targets::DETAIL_LINES)).unwrap_or(u16::MAX);
+        }
         (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
-            state.targets.step(&snapshot.targets, by)
+            state.targets.step(by)
         }
         (None, Screen::Pane(Pane::Map)) => map::page(state, by),
         (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
@@ -251,9 +270,7 @@ fn scroll(state: &mut State, by: isize) {
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
-        (None, Screen::Models) => {
-            state.model_selected = moved(state.model_selected, snapshot.models.len().saturating_sub(1));
-        }
+        (None, Screen::Models) => state.models.step(by),
         (Some(Dialog::Typing(Purpose::LogFilter)) | None, Screen::Log) => state.log.step(&snapshot, by),
         _ => {
             let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
@@ -270,7 +287,7 @@ fn copy(state: &mut State) -> Option<Effect> {
         Screen::Pane(Pane::Rewards) => state.rewards.chosen().map(|row| {
             row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
         }),
-        Screen::Models => snapshot.models.get(state.model_selected).map(|model| model.id.to_hex_prefixed()),
+        Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
         Screen::Approvals => state
             .approvals
             .position(&snapshot.approvals)
@@ -305,6 +322,8 @@ fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
                 None => note(state, Level::Warning, "nothing of that name can be done here"),
             };
         }
+        // What cannot be read is not kept: the line says what is wrong with it.
+        (Purpose::TargetFilter, Key::Enter) if state.targets.error.is_some() => {}
         (_, Key::Enter) => state.dialog = leave,
         (Purpose::Palette, Key::Up | Key::BackTab | Key::Ctrl('p')) => state.palette.step(-1),
         (Purpose::Palette, Key::Down | Key::Tab | Key::Ctrl('n')) => state.palette.step(1),
@@ -325,7 +344,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
     let text = state.field.text().to_owned();
     match purpose {
         Purpose::Palette => state.palette = palette(state, &text),
-        Purpose::TargetFilter => state.targets.set_filter(text, &Arc::clone(&state.snapshot)),
+        Purpose::TargetFilter => state.targets.set_filter(text),
         Purpose::SubmissionFilter => state.rewards.set_filter(&text),
         Purpose::LogFilter => state.log.set_filter(&text, &Arc::clone(&state.snapshot)),
         Purpose::HelpSearch => {

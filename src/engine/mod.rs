@@ -21,6 +21,7 @@ pub mod models;
 mod money;
 pub mod nearest;
 pub mod niches;
+mod pins;
 mod scoring;
 mod snapshot;
 mod watch;

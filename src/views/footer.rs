@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{panes::Ink, text};
-use crate::app::{self, Dialog, Place, State};
+use crate::app::{self, Dialog, Place, Purpose, State};
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
@@ -23,7 +23,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             Span::raw(before),
             Span::styled(text::clean(&under.to_string()), ink.theme.cursor_row()),
             Span::raw(text::clean(after.as_str())),
-            Span::styled(format!("  {}", purpose.hint()), ink.theme.dim()),
+            behind(state, purpose, ink),
         ]);
         return ink.line(area, 0, &line);
     }
@@ -33,5 +33,15 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             Span::styled(format!(" {}", hint.name), ink.theme.dim()),
         ]);
         ink.line(Rect { x: area.x + hint.x, width: area.width - hint.x, ..area }, 0, &line);
+    }
+}
+
+/// What is wrong with the line, or how to end it.
+fn behind(state: &State, purpose: Purpose, ink: &Ink<'_>) -> Span<'static> {
+    match (&state.targets.error, purpose) {
+        (Some(error), Purpose::TargetFilter) => {
+            Span::styled(format!("  {} {}", ink.theme.glyphs.bad, text::clean(&error.to_string())), ink.theme.bad())
+        }
+        _ => Span::styled(format!("  {}", purpose.hint()), ink.theme.dim()),
     }
 }

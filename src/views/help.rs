@@ -13,7 +13,7 @@ use crate::{
     app::{
         Place, State,
         actions::{self, ACTIONS, ActionInfo},
-        targets::stage_word,
+        targets::{LANGUAGE, stage_word},
     },
 };
 
@@ -27,7 +27,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         format!("with \"{}\"", clean(search))
     };
     let inner = ink.pane("", "Help", said, true, area);
-    let below = state.screen.place();
+    let below = state.below();
     let found = |info: &&ActionInfo| {
         let keys = || state.keymap.keys(info).iter().any(|key| key.name(true).to_lowercase() == *search);
         search.is_empty() || [info.name, info.id, info.help].iter().any(|text| text.contains(search.as_str())) || keys()
@@ -39,7 +39,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         .filter(|info| !info.places.contains(&below) && info.places.iter().any(|place| !dialogs.contains(place)))
         .filter(found)
         .collect();
-    if here.is_empty() && elsewhere.is_empty() {
+    let is_about = |(word, about): &&(&'static str, &'static str)| {
+        search.is_empty() || [*word, *about, "filter"].iter().any(|text| text.to_lowercase().contains(search.as_str()))
+    };
+    let language: Vec<_> = LANGUAGE.iter().filter(is_about).collect();
+    if here.is_empty() && elsewhere.is_empty() && language.is_empty() {
         return ink.empty(inner, &["No action has that in its name, its keys or its description.".to_owned()]);
     }
     let mut lines = Vec::new();
@@ -49,6 +53,13 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             lines.extend(infos.into_iter().map(|info| entry(info, state, ink)));
             lines.push(Line::default());
         }
+    }
+    if !language.is_empty() {
+        lines.push(heading("Words of the targets' filter", ink));
+        lines.extend(language.into_iter().map(|(word, about)| {
+            Line::from(vec![Span::styled(format!("  {word:<14} "), ink.theme.accent()), Span::raw(*about)])
+        }));
+        lines.push(Line::default());
     }
     if search.is_empty() {
         lines.extend([heading("Signs", ink), signs(ink)]);
@@ -85,6 +96,6 @@ fn signs(ink: &Ink<'_>) -> Line<'static> {
         let (glyph, style) = ink.theme.stage(stage);
         spans.push(Span::styled(format!("{glyph} {}  ", stage_word(stage)), style));
     }
-    spans.push(Span::styled(" margin = threshold - distance", Style::new()));
+    spans.push(Span::styled("P pinned   margin = threshold - distance", Style::new()));
     Line::from(spans)
 }

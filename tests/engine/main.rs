@@ -10,6 +10,7 @@ mod forgetful;
 mod health;
 mod money;
 mod network;
+mod pins;
 mod policy;
 mod process;
 mod relay;

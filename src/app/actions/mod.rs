@@ -63,7 +63,11 @@ pub enum Action {
     Mode,
     Pause,
     Sort,
+    Reverse,
     Filter,
+    Open,
+    Pin,
+    OnlyPinned,
     Palette,
     SearchHelp,
     ZoomIn,
@@ -137,6 +141,8 @@ pub enum Asks {
     Always,
     /// Only on the way to the mode AUTO.
     BeforeAuto,
+    /// Only where the policy would approve more by itself than before.
+    BeforeAutoWidens,
 }
 
 #[derive(Debug)]
@@ -165,6 +171,7 @@ const SCREENS: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -192,6 +199,7 @@ const NOT_APPROVALS: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -204,6 +212,7 @@ const NOT_APPROVALS: &[Place] = &[
 const INNER: &[Place] = &[
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
@@ -217,6 +226,7 @@ const INNER: &[Place] = &[
 const MOVING: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Map),
     Place::Pane(Pane::Rewards),
     Place::Models,
@@ -230,10 +240,13 @@ const MOVING: &[Place] = &[
 const BOARD: &[Place] = &[Place::Board];
 const INSPECTOR: &[Place] = &[Place::Inspector];
 /// Where a target or a model lies under the cursor.
-const SUBJECTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Pane(Pane::Map), Place::Models, Place::Board];
+const SUBJECTS: &[Place] =
+    &[Place::Pane(Pane::Targets), Place::Target, Place::Pane(Pane::Map), Place::Models, Place::Board];
 const DASHBOARD: &[Place] = &[Place::Dashboard];
-const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map)];
+const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map), Place::Target];
 const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
+const LISTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Models];
+const PINNING: &[Place] = &[Place::Pane(Pane::Targets), Place::Target, Place::Models];
 const MAP: &[Place] = &[Place::Pane(Pane::Map)];
 const APPROVALS: &[Place] = &[Place::Approvals];
 const THROUGHPUT: &[Place] = &[Place::Pane(Pane::Throughput)];
@@ -246,6 +259,7 @@ const COPYING: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Rewards),
     Place::Models,
     Place::Approvals,
@@ -359,13 +373,16 @@ pub const ACTIONS: &[ActionInfo] = &[
         &[Place::Settling],
     ),
     // What a pane offers.
-    plain(Action::Sort, "sort", "sort", &[Char('s')], "sort targets by margin, reward, distance, age, id", TARGETS),
+    plain(Action::Open, "details", "details", &[Enter], "all about this target, and why nothing fits it yet", TARGETS),
+    plain(Action::Pin, "pin", "pin", &[Char('P')], "pin it: comes first; a model stands for all its targets", PINNING),
+    plain(Action::Sort, "sort", "sort", &[Char('s')], "sort by the next column", LISTS),
+    quiet(Action::Reverse, "reverse-sort", "reverse", &[Char('S')], "turn the order round", LISTS),
     plain(
         Action::Filter,
         "filter",
         "filter",
         &[Char('/')],
-        "show only targets whose id, stage or models contain a text",
+        "show only some targets; its words are listed below",
         TARGETS,
     ),
     plain(
@@ -502,7 +519,7 @@ pub const ACTIONS: &[ActionInfo] = &[
     // Ways in and out.
     plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
     plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
-    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the dashboard", INNER),
+    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the list or the dashboard", INNER),
     quiet(Action::Back, "back-from-approvals", "back", &[Char('a')], "back to the dashboard", APPROVALS),
     plain(
         Action::Back,
@@ -524,6 +541,17 @@ pub const ACTIONS: &[ActionInfo] = &[
         mutates: true,
         asks: Asks::BeforeAuto,
         hint: true,
+    },
+    ActionInfo {
+        action: Action::OnlyPinned,
+        id: "only-pinned",
+        name: "only pinned",
+        keys: &[Char('O')],
+        help: "offer and approve only what is for pinned targets",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAutoWidens,
+        hint: false,
     },
     plain(Action::Pause, "pause", "pause", &[Char('p')], "pause or resume scoring", SCREENS),
     plain(Action::Palette, "palette", "command", &[Char(':')], "find anything that can be done here, by name", SCREENS),

@@ -58,15 +58,21 @@ impl Dispatcher {
         if self.stopping.is_some() {
             return Ok(());
         }
-        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some()) {
+        for id in self.rows.ids(&[State::Confirmed], |live| live.hit.is_some() && self.admits_row(live)) {
             self.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
         }
         if self.mode == Mode::Auto && self.store.is_some() {
-            for id in self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some()) {
+            for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some())) {
                 self.approve_within_limits(id).await?;
             }
         }
         Ok(())
+    }
+
+    /// The limits of an epoch are for them first.
+    fn pinned_first(&self, mut ids: Vec<SubmissionId>) -> Vec<SubmissionId> {
+        ids.sort_by_key(|id| !self.rows.live.get(id).is_some_and(|live| self.is_pinned(&live.submission.row.target)));
+        ids
     }
 
     fn costs_of(&self, row: &SubmissionRow, reward_pool: Shannons) -> Option<Costs> {
@@ -92,6 +98,9 @@ impl Dispatcher {
     }
 
     async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
+        if !self.rows.live.get(&id).is_some_and(|live| self.admits_row(live)) {
+            return Ok(());
+        }
         let Some(claimant) = self.claimant(id) else { return Ok(()) };
         // Anew for each row: the approval of the one before has moved the sum.
         self.review_committed().await?;
@@ -120,6 +129,10 @@ impl Dispatcher {
             return self.log(Level::Warning, format!("submission {} is not approved: {why}", id.0)).await;
         }
         match self.rows.live.get(&id).map(|live| live.state()) {
+            Some(State::AwaitingApproval) if !self.rows.live.get(&id).is_some_and(|live| self.admits_row(live)) => {
+                let text = format!("submission {} is not approved: only what is for pinned targets is", id.0);
+                self.log(Level::Warning, text).await
+            }
             Some(State::AwaitingApproval) => {
                 self.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await
             }
@@ -149,7 +162,7 @@ impl Dispatcher {
         if let Some(why) = self.why_not_sign() {
             return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
         }
-        for id in self.rows.ids(&[State::AwaitingApproval], |_| true) {
+        for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |_| true)) {
             self.approve_within_limits(id).await?;
         }
         Ok(())

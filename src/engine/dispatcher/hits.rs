@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dispatcher, Done, Halt};
+use super::{Dispatcher, Done, Halt, rows::Live};
 use crate::{
     api::{Mode, PREVIEW_BYTES, ServerName, SubmissionId, SubmissionState as State},
     chain::{
@@ -70,26 +70,22 @@ impl Dispatcher {
             return Ok(());
         }
         let (Some(state), Some(most)) = (&self.chain.state, self.most_bytes()) else { return Ok(()) };
-        let found = self.rows.count(&[State::Found]);
-        let waiting = self.rows.count(&[State::Found, State::Confirmed, State::AwaitingApproval]);
-        let ahead = self.rows.count(&UNSIGNED);
-        let mut room = UNCONFIRMED.saturating_sub(found).min(WAITING.saturating_sub(waiting));
-        if self.mode == Mode::Auto {
-            room = room.min(AUTOMATIC.saturating_sub(ahead));
-        }
-        if room == 0 {
+        // Rows for pinned targets do not wait behind others.
+        let mut pinned_room = self.room(|live| self.is_pinned(&live.submission.row.target));
+        let mut room = self.room(|live| self.admits_row(live));
+        if room == 0 && (pinned_room == 0 || self.pins.is_empty()) {
             return Ok(());
         }
         self.candidates_due = false;
         let now = now_ms();
-        let mut choice: Vec<(i128, Costs, ObjectId, Candidate)> = Vec::new();
+        let mut choice: Vec<(bool, i128, Costs, ObjectId, Candidate)> = Vec::new();
         let mut refused: Vec<(ObjectId, String, String)> = Vec::new();
         for (id, standing) in &self.standings {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
             let is_wanted =
                 |c: &&Candidate| u64::from(c.source.len()) <= most && !self.rows.has_failed(*id, c.checksum);
             let candidate = standing.candidates.iter().find(is_wanted);
-            let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id)) else { continue };
+            let Some(candidate) = candidate.filter(|_| !self.rows.is_taken(id) && self.admits(id)) else { continue };
             let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), target.reward);
             let gain = self.odds.expected_gain(&costs, now.saturating_sub(target.seen_at_ms));
             let claimant = Claimant { costs, gain, margin: target.threshold - candidate.distance };
@@ -103,19 +99,37 @@ impl Dispatcher {
                 }
                 Worth::No => continue,
             }
-            choice.push((gain, costs, *id, candidate.clone()));
+            choice.push((self.is_pinned(id), gain, costs, *id, candidate.clone()));
         }
         for (target, source, why) in refused {
             self.dirty |= self.refusals.note(target, source, why);
         }
-        // Best expectation first, then the smaller bond, then the nearer.
-        choice.sort_by(|(gain, a, _, x), (other, b, _, y)| {
-            other.cmp(gain).then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance))
+        // What is pinned first, then best expectation, then the smaller bond, then the nearer.
+        choice.sort_by(|(pinned, gain, a, _, x), (too, other, b, _, y)| {
+            let dearer = other.cmp(gain).then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance));
+            too.cmp(pinned).then(dearer)
         });
-        for (_, costs, target, candidate) in choice.into_iter().take(room) {
+        for (pinned, _, costs, target, candidate) in choice {
+            if pinned && pinned_room > 0 {
+                pinned_room -= 1;
+            } else if room == 0 {
+                continue;
+            }
+            room = room.saturating_sub(1);
             self.insert_row(costs, target, candidate).await?;
         }
         Ok(())
+    }
+
+    /// How many more rows may wait, of those that count.
+    fn room(&self, counts: impl Fn(&Live) -> bool) -> usize {
+        let number = |states: &[State]| self.rows.in_states(states).filter(|(_, live)| counts(live)).count();
+        let waiting = WAITING.saturating_sub(number(&[State::Found, State::Confirmed, State::AwaitingApproval]));
+        let room = UNCONFIRMED.saturating_sub(number(&[State::Found])).min(waiting);
+        match self.mode {
+            Mode::Auto => room.min(AUTOMATIC.saturating_sub(number(&UNSIGNED))),
+            Mode::Manual | Mode::ReadOnly => room,
+        }
     }
 
     async fn insert_row(&mut self, costs: Costs, id: ObjectId, candidate: Candidate) -> Result<(), Halt> {
@@ -156,8 +170,14 @@ impl Dispatcher {
         let now = tokio::time::Instant::now();
         let busy = self.rows.in_states(&UNSIGNED).filter(|(_, live)| live.busy && live.hit.is_none()).count();
         let mut due = self.rows.ids(&UNSIGNED, |live| live.hit.is_none() && live.is_due(now));
-        // The farthest first: a row that was approved before a restart does not wait behind new finds.
-        due.sort_by_key(|id| std::cmp::Reverse(self.rows.live.get(id).map(|live| live.state())));
+        // What was approved is confirmed whatever is pinned since.
+        let counts = |live: &Live| live.state() > State::AwaitingApproval || self.admits_row(live);
+        due.retain(|id| self.rows.live.get(id).is_some_and(counts));
+        // The farthest first: a row that was approved before a restart does not wait behind new finds; then what is pinned.
+        due.sort_by_key(|id| {
+            let live = self.rows.live.get(id);
+            std::cmp::Reverse(live.map(|live| (live.state(), self.is_pinned(&live.submission.row.target))))
+        });
         for id in due.into_iter().take(UNCONFIRMED.saturating_sub(busy)) {
             let Some(live) = self.rows.live.get_mut(&id) else { continue };
             live.busy = true;

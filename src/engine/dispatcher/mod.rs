@@ -8,6 +8,7 @@ mod approval;
 mod board;
 mod chain_view;
 mod claims;
+mod crowd;
 mod files;
 mod health;
 mod hits;
@@ -15,15 +16,18 @@ mod known;
 mod lanes;
 #[cfg(test)]
 mod load_tests;
+mod looking;
 mod odds;
 mod orders;
 mod outbox;
+mod pinning;
 mod pipeline;
 mod publish;
 mod quiet;
 pub mod replacement;
 mod rows;
 mod start;
+mod trails;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -47,6 +51,7 @@ use super::{
     meter,
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
+    pins::Pins,
     scoring::{EmbeddingDim, Residents, Scorers},
     snapshot::{Fitted, Map, Meter},
     watch::{News, Refresh, Watch, look},
@@ -67,12 +72,15 @@ use crate::{
 };
 use approval::Refusals;
 use chain_view::{ChainView, Changes};
+use crowd::Crowd;
 use health::Health;
+use looking::Look;
 use odds::Odds;
 use orders::LiveOrder;
 use pipeline::Pipeline;
 use quiet::Quiet;
 use rows::Rows;
+use trails::Trails;
 
 pub(super) use start::start;
 
@@ -97,6 +105,7 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
+    Crowds(HashMap<ObjectId, Crowd>),
     Inspected { number: u64, inspection: Inspection },
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
@@ -156,6 +165,10 @@ struct Dispatcher {
     /// Targets of this epoch that some sample has hit.
     hit_targets: HashSet<ObjectId>,
     hits: u64,
+    pins: Pins,
+    look: Option<Look>,
+    trails: Trails,
+    crowds: HashMap<ObjectId, Crowd>,
     odds: Odds,
     /// A target was not what we computed of it: told once.
     has_disagreed: bool,
@@ -298,6 +311,13 @@ impl Dispatcher {
                 Ok(())
             }
             Command::AcceptProtocol(version) => self.accept_protocol(version).await,
+            Command::Pin { targets, on } => self.pin(targets, on).await,
+            Command::PinModel { model, on } => self.pin_model(model, on).await,
+            Command::OnlyPinned(only) => self.only_pinned(only).await,
+            Command::Look(target) => {
+                self.look_at(target);
+                Ok(())
+            }
             Command::Inspect(of) => {
                 self.inspect(of);
                 Ok(())
@@ -312,8 +332,6 @@ impl Dispatcher {
                 self.review_map();
                 Ok(())
             }
-            // Nothing is pinned or looked at yet.
-            Command::Pin { .. } | Command::PinModel { .. } | Command::OnlyPinned(_) | Command::Look(_) => Ok(()),
             Command::ExportMap(colour) => {
                 self.export_map(colour);
                 Ok(())
@@ -340,6 +358,11 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
+            Done::Crowds(crowds) => {
+                self.crowds = crowds;
+                self.dirty = true;
+                Ok(())
+            }
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
@@ -445,6 +468,7 @@ impl Dispatcher {
             self.refusals.clear();
             self.fillers.clear();
             self.committed_due = true;
+            self.turn_pins(epoch).await?;
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if changes.models || changes.new_epoch.is_some() {
@@ -453,6 +477,7 @@ impl Dispatcher {
         if !changes.closed.is_empty() {
             for id in &changes.closed {
                 self.standings.remove(id);
+                self.trails.forget(id);
             }
             let (targets, newest_epoch) = (changes.closed.clone(), self.chain.newest_epoch);
             self.board.tell(Fact::Closed { targets, newest_epoch });
@@ -463,15 +488,18 @@ impl Dispatcher {
         }
         self.board_opened(&changes.opened);
         let spec = |id: &ObjectId| self.chain.spec(id);
-        let opened: Vec<_> = match changes.models {
+        let mut opened: Vec<_> = match changes.models {
             true => self.chain.open.keys().filter_map(spec).collect(),
             false => changes.opened.iter().filter_map(spec).collect(),
         };
+        // The first go through the library first.
+        opened.sort_by_cached_key(|spec| !self.is_pinned(&spec.id));
         if !opened.is_empty() {
             self.matcher.ask(Ask::Opened(opened));
             self.dirty = true;
         }
         if changes.models {
+            self.measure_crowds();
             self.survey_due = true;
             self.drop_stale_hits();
         }
@@ -492,6 +520,7 @@ impl Dispatcher {
                     if is_hit && self.hit_targets.insert(id) {
                         self.hits += 1;
                     }
+                    self.trails.note(id, &standing);
                     self.standings.insert(id, standing);
                     self.survey_due = true;
                     self.candidates_due = true;
@@ -507,6 +536,7 @@ impl Dispatcher {
             }
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
+            Reply::Looked { target, sight, sought } => self.looked(target, sight, sought),
             Reply::Trouble(text) => self.log_about(LogKind::Corpus, Level::Warning, text).await?,
         }
         Ok(())
@@ -548,6 +578,7 @@ impl Dispatcher {
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();
+        self.review_look();
         self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;

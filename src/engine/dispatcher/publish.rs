@@ -52,20 +52,21 @@ impl Dispatcher {
         let last = self.snapshot.borrow().clone();
         let models = self.model_rows();
         let targets = self.target_rows();
+        let looked_at = self.target_detail(&targets);
         let map = self.map_view(&targets);
         let view = Snapshot {
             version: self.version,
             at_ms: now_ms(),
             mode: self.mode,
             scoring_paused: self.pipeline.paused,
-            only_pinned: false,
+            only_pinned: self.pins.only(),
             network: self.network_view(),
             wallet: self.wallet_view(),
             map: share(&last.map, map),
             board: self.board_view.clone(),
             inspection: self.inspection.clone(),
             targets: share(&last.targets, targets),
-            looked_at: None,
+            looked_at,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
             policy: share(&last.policy, self.policy_view()),
@@ -144,7 +145,7 @@ impl Dispatcher {
                     models: target.models.clone(),
                     best_distance,
                     seen_at_ms: target.seen_at_ms,
-                    pinned: false,
+                    pinned: self.pins.has(id, &target.models),
                 }
             })
             .collect();
@@ -178,6 +179,7 @@ impl Dispatcher {
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let id = id_of(model);
             let residency = self.pipeline.residents.get(&id);
+            let (crowd, nearest) = self.crowds.get(&model.id).copied().unwrap_or_default();
             let won = self.map.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
@@ -192,9 +194,9 @@ impl Dispatcher {
                 },
                 wins: won.and_then(|index| self.map.picture.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
-                pinned: false,
-                crowd: 0,
-                nearest: None,
+                pinned: self.pins.has_model(&model.id),
+                crowd,
+                nearest,
             }
         });
         rows.collect()
@@ -253,13 +255,13 @@ impl Dispatcher {
             .collect()
     }
 
-    /// Best expected gain first.
+    /// What is pinned first, then best expected gain.
     fn approvals(&self) -> Vec<Arc<SubmissionRow>> {
         // In read-only mode nothing can be decided.
         if self.mode == Mode::ReadOnly {
             return Vec::new();
         }
-        let waiting = self.rows.in_states(&[State::AwaitingApproval]);
+        let waiting = self.rows.in_states(&[State::AwaitingApproval]).filter(|(_, live)| self.admits_row(live));
         let mut rows: Vec<_> = waiting
             .map(|(_, live)| {
                 let row = &live.submission.row;
@@ -269,7 +271,8 @@ impl Dispatcher {
             .collect();
         rows.sort_by(|a, b| {
             let gain = |row: &SubmissionRow| row.prospect.map_or(i64::MIN, |prospect| prospect.gain);
-            gain(b).cmp(&gain(a)).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
+            let pinned = |row: &SubmissionRow| self.is_pinned(&row.target);
+            pinned(b).cmp(&pinned(a)).then(gain(b).cmp(&gain(a))).then(a.bond.cmp(&b.bond)).then(a.id.cmp(&b.id))
         });
         rows
     }

@@ -153,6 +153,11 @@ impl Rows {
         self.live.get_mut(self.by_target.get(target)?)
     }
 
+    /// The same, to look at.
+    pub fn live_of(&self, target: &ObjectId) -> Option<&Live> {
+        self.live.get(self.by_target.get(target)?)
+    }
+
     pub fn has_failed(&self, target: ObjectId, sample: Digest) -> bool {
         self.failed.contains(&(target, sample))
     }

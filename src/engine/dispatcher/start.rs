@@ -23,6 +23,7 @@ use super::{
     publish,
     quiet::Quiet,
     rows,
+    trails::Trails,
 };
 use crate::{
     api::{
@@ -40,6 +41,7 @@ use crate::{
         meter,
         money::{Purse, Verdict},
         now_ms,
+        pins::Pins,
         scoring::{
             Budget, EmbeddingDim, LocalDevice, RemoteScorer, Residents, Scorer, Scorers, Share, WeightsCache,
             available_memory, best_placements,
@@ -173,6 +175,10 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         standings: HashMap::new(),
         hit_targets: HashSet::new(),
         hits: 0,
+        pins: Pins::default(),
+        look: None,
+        trails: Trails::default(),
+        crowds: HashMap::new(),
         odds: Odds::default(),
         has_disagreed: false,
         purse: Purse::new(config.coins_ahead),
@@ -211,6 +217,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
             dispatcher.log(Level::Warning, error.to_string()).await?;
         }
         dispatcher.take_up_rows().await?;
+        dispatcher.take_up_pins().await?;
         match first {
             Ok(first) => {
                 dispatcher.refreshed(first).await?;

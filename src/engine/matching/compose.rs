@@ -18,7 +18,10 @@ use somascope_matching::compose::{Groups, LONGEST, Pool, Reach, Scores, Wanted, 
 
 use super::{Board, Candidate, Library, TargetSpec, board::z, library::Sample, shelf::Shelf, standing::is_hit};
 use crate::{
-    engine::corpus::{self, Source, WINDOW},
+    engine::{
+        corpus::{self, Source, WINDOW},
+        pins::Pins,
+    },
     model,
     primitives::{Digest, ObjectId},
 };
@@ -69,6 +72,19 @@ impl FromStr for Compose {
     }
 }
 
+/// Whether a composition for a target was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::engine) enum Sought {
+    /// Compositions are off, or cannot be read.
+    Off,
+    /// A single sample does.
+    Needless,
+    /// Its turn has not come; each of its models has scored so many samples at least.
+    Waiting(usize),
+    /// When each of its models had scored so many samples. What was found is a candidate.
+    Done(usize),
+}
+
 /// Asks for compositions, bounded in time.
 pub(super) struct Composer {
     compose: Compose,
@@ -86,6 +102,7 @@ pub(super) struct Composer {
     /// `None`: nothing is put together.
     reader: Option<Reader>,
     trouble: Option<String>,
+    pins: Pins,
 }
 
 /// Reads the bytes of what was found, one composition at a time: those of an archive may take as long as a download.
@@ -194,11 +211,22 @@ impl Composer {
             rest_until: Instant::now(),
             reader,
             trouble: None,
+            pins: Pins::default(),
         })
     }
 
     pub fn set_min_margin(&mut self, min_margin: f32) {
         self.min_margin = min_margin.max(0.0);
+    }
+
+    /// What has become of the search for one target.
+    pub fn sought(&self, spec: &TargetSpec, board: &Board, library: Option<&Library>) -> Sought {
+        let Some(library) = library.filter(|_| self.reader.is_some()) else { return Sought::Off };
+        match (board.uncovered(&spec.id), self.asked.get(&spec.id)) {
+            (None, _) => Sought::Needless,
+            (_, None) => Sought::Waiting(scored(spec, library).unwrap_or(0)),
+            (_, Some(among)) => Sought::Done(*among),
+        }
     }
 
     /// New targets, or such whose models have changed.
@@ -227,7 +255,12 @@ impl Composer {
         Some(at.saturating_duration_since(Instant::now()))
     }
 
-    /// The newest target that was never asked for; then the newest for which the library has grown enough.
+    /// Targets to begin with.
+    pub fn prefer(&mut self, pins: Pins) {
+        self.pins = pins;
+    }
+
+    /// What is pinned first; then the newest target that was never asked for; then the newest for which the library has grown enough.
     fn next<'a>(&self, board: &'a Board, library: &Library) -> Option<&'a TargetSpec> {
         let open = self.targets.iter().rev().filter_map(|id| board.uncovered(id));
         let of_windows = open.filter_map(|spec| {
@@ -237,9 +270,10 @@ impl Composer {
                 None => scored > 1,
                 Some(before) => has_grown(before, scored),
             };
-            is_due.then_some((before.is_some(), spec))
+            let is_pinned = self.pins.has(&spec.id, spec.models.iter().map(|(model, _)| model));
+            is_due.then_some(((!is_pinned, before.is_some()), spec))
         });
-        of_windows.min_by_key(|(asked, _)| *asked).map(|(_, spec)| spec)
+        of_windows.min_by_key(|(order, _)| *order).map(|(_, spec)| spec)
     }
 
     /// Looks for a composition for one target, or takes in one that was looked for before. Gives it, with the target.

@@ -21,8 +21,9 @@ use std::sync::Arc;
 use crate::primitives::{Digest, ObjectId};
 
 pub(super) use atlas::{Atlas, Picture};
-pub(super) use board::Board;
+pub(super) use board::{Board, Sight};
 pub use compose::Compose;
+pub(super) use compose::Sought;
 pub(super) use library::{Library, ScoredSample};
 pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};

@@ -17,11 +17,12 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Standing, TargetSpec, board::Damaged,
+    Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Sight, Sought, Standing, TargetSpec,
+    board::{Damaged, look},
     compose::Composer,
 };
 use crate::{
-    engine::{corpus, now_ms, snapshot::Basis},
+    engine::{corpus, now_ms, pins::Pins, snapshot::Basis},
     primitives::{Digest, ObjectId},
 };
 
@@ -48,6 +49,10 @@ pub(in crate::engine) enum Ask {
     MinMargin(f32),
     /// Only these weights are in the registry now.
     KeepWeights(Vec<Digest>),
+    /// These are worked on first.
+    Prefer(Pins),
+    /// Everything that there is about one target.
+    Look(TargetSpec),
     /// How the library looks under these weights, each with the number of its model on the screen, and where it lies by a basis.
     Survey {
         weights: Vec<(Digest, u16)>,
@@ -66,6 +71,12 @@ pub(in crate::engine) enum Reply {
     Left { gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)> },
     /// Every survey has one.
     Survey { weights: Vec<Digest>, picture: Picture },
+    Looked {
+        target: ObjectId,
+        /// `None`: there is no library, or a model is not in the registry.
+        sight: Option<Sight>,
+        sought: Sought,
+    },
     /// Something about the library that a person should know.
     Trouble(String),
 }
@@ -253,6 +264,12 @@ impl Work {
                 }
             }
             Ask::KeepWeights(weights) => self.keep(|library| library.keep_weights(&weights, now_ms())),
+            Ask::Prefer(pins) => self.composer.prefer(pins),
+            Ask::Look(spec) => {
+                let sight = self.library.as_ref().and_then(|library| look(&spec, library));
+                let sought = self.composer.sought(&spec, &self.board, self.library.as_ref());
+                self.send(Reply::Looked { target: spec.id, sight, sought });
+            }
             Ask::Survey { weights, basis } => {
                 let picture = match &self.library {
                     Some(library) => self.atlas.survey(&weights, basis, library, &mut self.board),

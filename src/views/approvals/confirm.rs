@@ -33,6 +33,13 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 ],
             )
         }
+        Action::OnlyPinned => (
+            "All targets",
+            vec![
+                "Let the policy approve for all targets again, not only for pinned ones?".to_owned(),
+                "Every confirmed hit within its limits is signed and sent without asking.".to_owned(),
+            ],
+        ),
         _ => {
             let mut sentences = vec![
                 "Let the policy approve by itself from now on?".to_owned(),

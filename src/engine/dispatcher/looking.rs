@@ -1,0 +1,289 @@
+//! The one target that somebody looks at: everything about it, and why nothing of ours fills it yet.
+//!
+//! Worked out only while it is looked at. The library is asked for it again when there are new scores, but not all the time.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Dispatcher, chain_view::OpenTarget, pipeline::Residency, rows::Live};
+use crate::{
+    api::{
+        Mode, NearSample, SubmissionState as State, TargetDetail, TargetModel, TargetRow, TargetStage, model_letter,
+    },
+    engine::{
+        matching::{Ask, Candidate, Sight, Sought},
+        money::{Claimant, Costs, Worth},
+        now_ms,
+    },
+    primitives::ObjectId,
+};
+
+/// One look reads every embedding that its models have won with.
+const PAUSE: Duration = Duration::from_secs(2);
+/// Samples that are told.
+const NEAREST: usize = 12;
+
+/// What is looked at.
+pub(super) struct Look {
+    target: ObjectId,
+    /// As it was last seen open, or ours.
+    row: Option<TargetRow>,
+    sight: Option<Sight>,
+    sought: Option<Sought>,
+    asked: Option<Instant>,
+    /// Samples that were scored when it was asked.
+    samples: u64,
+    last: Option<Arc<TargetDetail>>,
+}
+
+impl Dispatcher {
+    pub(super) fn look_at(&mut self, target: Option<ObjectId>) {
+        let anew = |target| Look { target, row: None, sight: None, sought: None, asked: None, samples: 0, last: None };
+        self.look = target.map(anew);
+        self.dirty = true;
+        self.review_look();
+    }
+
+    /// Asks the library about the target, if that may bring something new.
+    pub(super) fn review_look(&mut self) {
+        let samples = self.meter.samples;
+        let Some(look) = &mut self.look else { return };
+        let is_new = look.asked.is_none() || (look.samples != samples || look.sight.is_none());
+        let Some(spec) = self.chain.spec(&look.target).filter(|_| is_new) else { return };
+        if look.asked.is_none_or(|asked| asked.elapsed() >= PAUSE) {
+            (look.asked, look.samples) = (Some(Instant::now()), samples);
+            self.matcher.ask(Ask::Look(spec));
+        }
+    }
+
+    pub(super) fn looked(&mut self, target: ObjectId, sight: Option<Sight>, sought: Sought) {
+        if let Some(look) = self.look.as_mut().filter(|look| look.target == target) {
+            (look.sight, look.sought) = (sight, Some(sought));
+            self.dirty = true;
+        }
+    }
+
+    /// For the snapshot. `targets`: its rows.
+    pub(super) fn target_detail(&mut self, targets: &[TargetRow]) -> Option<Arc<TargetDetail>> {
+        let mut look = self.look.take()?;
+        if let Some(row) = targets.iter().find(|row| row.id == look.target) {
+            look.row = Some(row.clone());
+        }
+        if let Some(detail) = self.detail_of(&look)
+            && look.last.as_deref() != Some(&detail)
+        {
+            look.last = Some(Arc::new(detail));
+        }
+        let last = look.last.clone();
+        self.look = Some(look);
+        last
+    }
+
+    /// `None`: nothing of that name was ever seen.
+    fn detail_of(&self, look: &Look) -> Option<TargetDetail> {
+        let row = look.row.clone()?;
+        let open = self.chain.open.get(&look.target);
+        let live = self.rows.live_of(&look.target);
+        let standing = self.standings.get(&look.target);
+        let models = row.models.iter().zip(0..).map(|(id, at)| {
+            let (wins, best_distance) =
+                look.sight.as_ref().and_then(|sight| sight.models.get(at)).copied().unwrap_or_default();
+            TargetModel { id: *id, wins, best_distance }
+        });
+        let single = |(source, model, distance): &(crate::engine::corpus::Source, ObjectId, f32)| NearSample {
+            source: source.label(),
+            model: *model,
+            distance: *distance,
+            size_bytes: source.len().into(),
+            pieces: source.pieces().len() as u64,
+        };
+        let put_together = standing.into_iter().flat_map(|standing| &standing.candidates);
+        let put_together = put_together
+            .filter(|candidate| candidate.source.pieces().len() > 1)
+            .map(|candidate| single(&(candidate.source.clone(), candidate.model, candidate.distance)));
+        let mut nearest: Vec<NearSample> =
+            look.sight.iter().flat_map(|sight| &sight.nearest).map(single).chain(put_together).collect();
+        nearest.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        nearest.truncate(NEAREST);
+        let gone = match (open, row.stage) {
+            (Some(_), _) | (None, TargetStage::Ours) => None,
+            _ if row.epoch < self.chain.newest_epoch => Some("it expired with its epoch".to_owned()),
+            _ => Some("somebody else filled it; what replaced it is another target, with a pin of its own".to_owned()),
+        };
+        let reasons = match (&gone, open) {
+            (Some(gone), _) => vec![gone.clone()],
+            (None, Some(open)) => self.reasons(look, open, live),
+            (None, None) => live.map(|live| vec![self.way_of(live)]).unwrap_or_default(),
+        };
+        let dim = self.chain.state.as_ref().map_or(0, |state| state.parameters.target_embedding_dim);
+        Some(TargetDetail {
+            gone,
+            dim,
+            models: models.collect(),
+            history: self.trails.of(&look.target),
+            nearest,
+            scored: look.sight.as_ref().map(|sight| sight.models.iter().map(|(wins, _)| wins).sum()),
+            submission: live.map(|live| Arc::new(live.submission.row.clone())),
+            reasons: if reasons.is_empty() { vec!["it was filled by us".to_owned()] } else { reasons },
+            target: row,
+        })
+    }
+
+    /// How far a row has come.
+    fn way_of(&self, live: &Live) -> String {
+        let row = &live.submission.row;
+        let way = match row.state {
+            State::Found | State::Confirmed if !self.admits(&row.target) => {
+                "a hit waits, and only pinned targets are offered: pin it, or turn \"only pinned\" off"
+            }
+            State::AwaitingApproval if !self.admits(&row.target) => {
+                "a confirmed hit waits, and only pinned targets are offered: pin it, or turn \"only pinned\" off"
+            }
+            State::Found if live.busy => {
+                "a hit is being confirmed: every model scores its bytes again, in full precision"
+            }
+            State::Found => "a hit waits for the weights of its models, to be confirmed in full precision",
+            State::Confirmed => "a hit is confirmed and goes to approval",
+            State::AwaitingApproval if self.store.is_none() => {
+                "a confirmed hit waits, and no object store is configured: validators could not fetch the data"
+            }
+            State::AwaitingApproval if self.mode == Mode::Auto => {
+                "a confirmed hit waits: the policy did not approve it"
+            }
+            State::AwaitingApproval => "a confirmed hit waits for your approval (press a)",
+            State::Approved => "approved: its bytes are being uploaded",
+            State::Uploaded => "uploaded: it is being signed",
+            State::Signed | State::Sent => "sent: the chain has not answered yet",
+            State::Unknown => "sent: nobody has been able to say what became of it, and it is asked again",
+            State::Filled => "filled by us: validators audit it, and its reward comes two epochs later",
+            State::Claimable => "filled by us: its reward is being claimed",
+            State::Rejected | State::Lost | State::Failed | State::Claimed | State::Forfeited | State::Expired => {
+                row.state.word()
+            }
+        };
+        match &row.note {
+            Some(note) => format!("{way}: {note}"),
+            None => way.to_owned(),
+        }
+    }
+
+    /// What keeps an open target from being filled by us: what is nearest to being so first.
+    fn reasons(&self, look: &Look, open: &OpenTarget, live: Option<&Live>) -> Vec<String> {
+        let mut reasons: Vec<String> = live.map(|live| self.way_of(live)).into_iter().collect();
+        if live.is_some() {
+            reasons.extend(self.why_held());
+            return reasons;
+        }
+        if self.mode == Mode::ReadOnly {
+            reasons.push("read-only: nothing is submitted".into());
+        }
+        if self.rows.is_taken(&look.target) {
+            reasons.push("what was found for it was rejected; nothing else is offered for it in this epoch".into());
+            return reasons;
+        }
+        if !self.admits(&look.target) {
+            reasons.push("only pinned targets are offered, and this one is not pinned".into());
+        }
+        let standing = self.standings.get(&look.target);
+        let candidates = standing.map_or(&[][..], |standing| &standing.candidates);
+        match candidates.iter().find(|candidate| !self.rows.has_failed(look.target, candidate.checksum)) {
+            Some(candidate) => reasons.extend(self.why_not_taken(open, candidate)),
+            None => {
+                reasons.extend(self.how_near(look, open, standing.and_then(|s| s.best_distance), candidates.len()));
+                reasons.extend(look.sought.and_then(about_compositions));
+            }
+        }
+        reasons.extend(self.missing_models(look, open));
+        if self.pipeline.paused {
+            reasons.push("scoring is paused".into());
+        }
+        match self.pipeline.remaining() {
+            Some(remaining @ 1..) => reasons.push(format!("{remaining} samples of the corpus are still to be scored")),
+            Some(0) if candidates.is_empty() => {
+                reasons.push("all of the corpus is scored: other data, or another target, has to do it".into());
+            }
+            _ => {}
+        }
+        reasons
+    }
+
+    /// A candidate is there, and no row.
+    fn why_not_taken(&self, open: &OpenTarget, candidate: &Candidate) -> Option<String> {
+        let state = self.chain.state.as_ref()?;
+        if open.epoch != state.epoch {
+            return Some("a hit waits for the state of the target's epoch".into());
+        }
+        let costs = Costs::estimate(&state.parameters, candidate.source.len().into(), open.reward);
+        let gain = self.odds.expected_gain(&costs, now_ms().saturating_sub(open.seen_at_ms));
+        let claimant = Claimant { costs, gain, margin: open.threshold - candidate.distance };
+        Some(match self.policy.judge(&claimant, self.committed.bonds) {
+            Worth::No => format!(
+                "a hit is not worth it: of {} SOMA for us, fees of {} leave less than the policy's least gain of {}",
+                costs.reward, costs.fee, self.policy.min_gain
+            ),
+            Worth::Beyond(why) if self.mode == Mode::Auto => format!("a hit is beyond the policy: {why}"),
+            Worth::Yes | Worth::Beyond(_) => "a hit waits for its turn: others are confirmed first".into(),
+        })
+    }
+
+    /// No candidate is there.
+    fn how_near(&self, look: &Look, open: &OpenTarget, best: Option<f32>, failed: usize) -> Option<String> {
+        if failed > 0 {
+            return Some(format!("{failed} hits were found, and none could be confirmed or submitted"));
+        }
+        let Some(best) = best else {
+            let asked = look.sight.is_some() || look.sought.is_some();
+            return asked.then(|| "no sample has been scored with all of its models yet".into());
+        };
+        let scatter = 1.0 / (open.embedding.len().max(1) as f32).sqrt();
+        let miss = best - open.threshold;
+        Some(if miss > 0.0 {
+            format!("the nearest sample misses by {miss:.4} ({:.2}σ)", miss / scatter)
+        } else {
+            format!(
+                "the nearest sample is inside by {:.4}, which is less than the policy's least margin of {:.4}",
+                -miss, self.policy.min_margin
+            )
+        })
+    }
+
+    /// Models without which it cannot be answered, or not fully.
+    fn missing_models(&self, look: &Look, open: &OpenTarget) -> Vec<String> {
+        let Some(state) = &self.chain.state else { return Vec::new() };
+        let files = self.weights.watch().borrow().clone();
+        let why = |(at, id): (usize, &ObjectId)| {
+            let Some(index) = state.models.iter().position(|model| model.id == *id) else {
+                return Some(format!("its model {} is not active, so nobody's data can be judged by it", id.short()));
+            };
+            let name = model_letter(index);
+            let scored = look.sight.as_ref().and_then(|sight| sight.scored.get(at)).copied();
+            let weights = self.chain.weights(id)?;
+            match self.pipeline.residents.get(&weights) {
+                Some(Residency::Failed { why, .. }) => Some(format!("model {name} cannot be used: {why}")),
+                Some(Residency::Ready) => (scored == Some(0))
+                    .then(|| format!("no sample is scored with model {name} yet (its weights are here)")),
+                Some(Residency::Loading) | None => {
+                    let file = files.iter().find(|file| file.checksum == state.models[index].checksum);
+                    let share = file
+                        .filter(|file| file.size > 0)
+                        .map_or(0, |file| u128::from(file.fetched.min(file.size)) * 100 / u128::from(file.size));
+                    Some(format!("no sample is scored with model {name} yet (weights {share} %)"))
+                }
+            }
+        };
+        open.models.iter().enumerate().filter_map(why).collect()
+    }
+}
+
+fn about_compositions(sought: Sought) -> Option<String> {
+    match sought {
+        Sought::Off => Some("compositions of several windows are off (--compose)".into()),
+        Sought::Needless => None,
+        Sought::Waiting(0..=1) => Some("no composition was sought yet: there are too few scored windows".into()),
+        Sought::Waiting(_) => Some("no composition was sought yet: its turn has not come".into()),
+        Sought::Done(among) => {
+            Some(format!("no composition of windows was found that reaches it (when {among} samples were scored)"))
+        }
+    }
+}
