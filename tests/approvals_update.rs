@@ -108,6 +108,7 @@ fn a_question_that_has_lost_all_its_candidates_signs_nothing() {
     let mut state = state(busy());
     keys(&mut state, "a y");
     update(&mut state, AppEvent::Snapshot(Arc::new(Snapshot { approvals: Arc::default(), ..busy() })));
+    assert_eq!((state.dialog, state.approvals.batch.clone()), (None, None));
     assert_eq!(commands(&keys(&mut state, "y")), []);
 }
 

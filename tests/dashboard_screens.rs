@@ -120,7 +120,7 @@ fn every_pane_fills_the_screen_when_zoomed() {
 
 #[test]
 fn questions_and_farewell() {
-    let all = [Key::Char('a'), Key::Char('Y')];
+    let all = [Key::Char('a'), Key::Char('*'), Key::Char('y')];
     insta::assert_snapshot!("confirm_approve_all_80x24", screen_text(busy(), COLOUR, (80, 24), &all));
     insta::assert_snapshot!("confirm_auto_80x24", screen_text(busy(), COLOUR, (80, 24), &[Key::Char('m')]));
     insta::assert_snapshot!("settling_80x24", screen_text(busy(), COLOUR, (80, 24), &[Key::Char('q')]));

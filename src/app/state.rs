@@ -283,7 +283,15 @@ impl State {
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
-        self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms)
+        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms);
+        if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
+            // Nothing is left to ask about.
+            self.approvals.batch = None;
+            if self.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) {
+                self.dialog = None;
+            }
+        }
+        gone
     }
 
     pub fn place(&self) -> Place {

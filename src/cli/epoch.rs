@@ -1,15 +1,16 @@
 //! `somascope epoch`: where the network is in its game, and by which numbers it plays.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    CommonArgs, Exit, block_on,
+    CommonArgs, Exit, block_on, board,
     environment::Environment,
     network::{Network, NetworkArgs},
     output::Page,
+    signer::ReaderArgs,
     time::{date, now_ms, span},
 };
 use crate::{
@@ -20,15 +21,26 @@ use crate::{
     primitives::Shannons,
 };
 
-/// Show the epoch, when it ends, and the network's live parameters.
+/// Show the epoch, when it ends, and the network's live parameters; or what past epochs were.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  somascope epoch --network testnet\n  somascope epoch --network localnet --advance --yes"
+    after_help = "Examples:\n  somascope epoch --network testnet\n  somascope epoch --network localnet --advance --yes\n  \
+    somascope epoch --reviews\n\n\
+    --reviews asks no node: it reads what `run`, `demo` or the dashboard has seen and kept, also while one runs. SEEN tells whether the \
+    epoch was watched as a whole; else the counts are of what was seen. JSON fields: docs/commands.md."
 )]
 pub struct Epoch {
     /// End the current epoch now, through the admin service of a local network.
     #[arg(long)]
     advance: bool,
+    /// Show the reviews of the epochs that an engine of this wallet has watched, newest first.
+    #[arg(long, conflicts_with = "advance")]
+    reviews: bool,
+    /// The engine's directory, if it was told one (`run --dir`, `demo --dir`).
+    #[arg(long, value_name = "DIR", requires = "reviews")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    reader: ReaderArgs,
     #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
@@ -99,7 +111,11 @@ impl From<&SystemParameters> for Parameters {
 
 impl Epoch {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let network = self.network.resolve(&Environment::read(Path::new("."))?)?;
+        let environment = Environment::read(Path::new("."))?;
+        let network = self.network.resolve(&environment)?;
+        if self.reviews {
+            return board::reviews(&network, &environment, &self.reader, self.dir, &self.common.output);
+        }
         if self.advance {
             let admin = network.admin()?;
             self.common

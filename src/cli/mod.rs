@@ -2,6 +2,7 @@
 //!
 //! The only place that knows every module. Standard output carries results only; progress and errors go to standard error.
 
+mod board;
 mod bucket;
 mod claim;
 mod config;
@@ -19,6 +20,7 @@ mod headless;
 mod library;
 mod look;
 mod map;
+mod memory;
 mod models;
 mod near;
 mod network;
@@ -65,25 +67,30 @@ const POINTER: &str = "First: `somascope demo`, the whole game on this machine. 
 
 /// Below the long help, and in the manual: the game, and the way into it.
 const TEACHING: &str = "The game:
-  Targets   The network publishes points in the space that its models see data in. Each has a threshold and a reward.
-  Hits      Your data hits a target if its embedding, under the target's best model for it, lies within the threshold.
-  Bonds     The first to upload a hit to a public bucket and to submit it, with a bond, fills the target.
-  Audits    Validators fetch what filled it and score it again. What does not hold loses its bond.
+  Targets   The network publishes points in the space in which its models see
+            data. Each has a threshold and a reward.
+  Hits      Your data hits a target if its embedding, under the target's best
+            model for it, lies within the threshold.
+  Bonds     The first to upload a hit to a public bucket and to submit it,
+            with a bond, fills the target.
+  Audits    Validators fetch what filled it and score it again. What does not
+            hold loses its bond.
   Rewards   Two epochs later reward and bond can be claimed.
-  somascope scores your data, shows what it can hit, and submits and claims: when you say so, or by itself within your limits.
+  somascope scores your data, shows what it can hit, and submits and claims:
+  when you say so, or by itself within your limits.
 
 First steps:
-  somascope demo                               the whole game on this machine: no account, no GPU, no real money
-  somascope wallet new                         a key of your own, kept encrypted
-  somascope wallet faucet                      money of the testnet
-  somascope config init                        a commented file with everything that can be set
-  somascope doctor                             what is still missing: the bucket, most likely (see .env.example)
-  somascope run --data ~/corpus                play: every submission waits for your yes
+  somascope demo                  the whole game on this machine, no real money
+  somascope wallet new            a key of your own, kept encrypted
+  somascope wallet faucet         money of the testnet
+  somascope config init           a file with everything that can be set
+  somascope doctor                what is still missing (see .env.example)
+  somascope run --data ~/corpus   play: every submission waits for your yes
 
 Good to know:
-  somascope COMMAND --help                     options, examples, fields of --json and exit codes of each command
-  somascope config show                        each setting, and where it comes from: option, variable, .env, file or default
-  somascope man, somascope completions         for your system
+  somascope COMMAND --help        options, examples, --json and exit codes
+  somascope config show           each setting, and where it comes from
+  somascope man, completions      for your system
 
 Exit codes: 0 done; 1 refused by the network or cut short; 2 an option, file, variable or answer will not do; 3 a service does not answer; 4 \
 sent, and the outcome is not known yet.";

@@ -13,7 +13,7 @@ use crate::{
 
 /// List the active models, richest stake first.
 #[derive(Args)]
-#[command(after_help = "Example:\n  somascope models --json | jq -r 'select(.open_targets > 0) | .url'")]
+#[command(after_help = "Examples:\n  somascope models --json | jq -r 'select(.open_targets > 0) | .url'")]
 pub struct Models {
     #[command(flatten)]
     common: CommonArgs,

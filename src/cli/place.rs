@@ -3,6 +3,7 @@
 //! ```text
 //! <data directory>/wallets/<name>.json       encrypted keys
 //! <data directory>/pins.json                 which chains each wallet has been used on
+//! <data directory>/ui.json                   how the dashboard was left (with --dir DIR, in there)
 //! <data directory>/devnet.json               where the running devnet is found
 //! <data directory>/devnet/network/           that devnet itself
 //! <data directory>/<network>/<address>/      journal, log and weights of one wallet on one network

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::pin,
     sync::Arc,
     time::Instant,
@@ -16,13 +16,14 @@ use super::{
     Exit,
     headless::{self, Report},
     look::{self, LookArgs},
+    memory,
     output::warn_unprinted,
     relay,
     settings::Setup,
 };
 use crate::{
     api::{EngineHandle, Snapshot, SubmissionRow, SubmissionState as State},
-    app::Notify,
+    app::{Notify, Saved},
     config::keymap,
     primitives::Shannons,
     terminal::{self, Options, Recorder, TerminalError},
@@ -100,14 +101,17 @@ impl Play {
     }
 
     /// Starts the engine and shows it until it ends. The dashboard is there at once, with `starting` until the engine tells more.
+    ///
+    /// `keep_in`: the directory that keeps how the dashboard is left.
     pub async fn through(
         &self,
         starting: Snapshot,
+        keep_in: Option<&Path>,
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let began = Instant::now();
         if !self.headless {
-            return self.show(starting, start).await;
+            return self.show(starting, keep_in, start).await;
         }
         let Started { handle, balance_start } = start.await?;
         let run = headless::follow(handle, self.epochs, &mut io::stderr()).await?;
@@ -137,6 +141,7 @@ impl Play {
     async fn show(
         &self,
         starting: Snapshot,
+        keep_in: Option<&Path>,
         start: impl Future<Output = anyhow::Result<Started>>,
     ) -> anyhow::Result<Exit> {
         let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
@@ -146,7 +151,12 @@ impl Play {
         let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
             anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?);
-        let options = Options { recorder, hint, keymap, notify: self.notify.into(), ..options };
+        let (saved, memory, trouble) = match keep_in.map(memory::open) {
+            Some(kept) => (kept.saved, kept.memory, kept.notice),
+            None => (Saved::default(), None, None),
+        };
+        let (mouse, hint) = (saved.mouse, hint.or(trouble));
+        let options = Options { recorder, hint, keymap, mouse, saved, memory, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

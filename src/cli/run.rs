@@ -161,6 +161,7 @@ impl Run {
             let (play, title) = (self.play.clone(), network.title());
             let doing = format!("connecting to {} …", network.rpc_url);
             let starting = relay::starting(&title, &network.rpc_url, mode, &doing);
+            let keep_in = self.dir.clone().or_else(|| place::data_dir().ok());
             let start = async {
                 // A node that is away is no reason not to start: the engine says so and keeps trying.
                 let mut balance_start = None;
@@ -213,7 +214,7 @@ impl Run {
                 };
                 Ok(Started { handle: engine::start(config).await?, balance_start })
             };
-            play.through(starting, start).await
+            play.through(starting, keep_in.as_deref(), start).await
         })
     }
 }

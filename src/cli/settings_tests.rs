@@ -509,3 +509,30 @@ fn who_signs_without_a_person_is_known() {
         assert!(!signs(words), "{words:?}");
     }
 }
+
+/// `UPDATE_CONFIG_PAGE=1` writes the page's table instead.
+#[test]
+fn the_page_of_settings_is_that_of_the_table() {
+    const START: &str = "<!-- settings: written by `UPDATE_CONFIG_PAGE=1 cargo test --lib the_page_of_settings` -->\n";
+    const END: &str = "<!-- end of settings -->";
+    let mut table = String::from("\n| setting | option | variable | commands | default |\n|---|---|---|---|---|\n");
+    for facts in facts() {
+        let setting = facts.setting;
+        let commands =
+            if setting.commands.is_empty() { "all that have it".to_owned() } else { setting.commands.join(", ") };
+        let default =
+            if facts.default.is_empty() { "–".to_owned() } else { format!("`{}`", facts.default.join("`, `")) };
+        let (path, option, env) = (setting.path, &facts.option, setting.env);
+        table.push_str(&format!("| `{path}` | `{option}` | `{env}` | {commands} | {default} |\n"));
+    }
+    table.push('\n');
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.md");
+    let page = fs::read_to_string(path).expect("the page is there");
+    let (before, rest) = page.split_once(START).expect("a start of the settings");
+    let (written, after) = rest.split_once(END).expect("an end of the settings");
+    if env::var_os("UPDATE_CONFIG_PAGE").is_some() {
+        fs::write(path, format!("{before}{START}{table}{END}{after}")).expect("the page can be written");
+    } else {
+        assert_eq!(written, table, "run `UPDATE_CONFIG_PAGE=1 cargo test --lib the_page_of_settings`");
+    }
+}

@@ -14,10 +14,10 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 
-use super::{Exit, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
+use super::{Exit, Memory, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
-    app::{self, AppEvent, Effect, Leave, Notice, State, update},
+    app::{self, AppEvent, Effect, Leave, Notice, Saved, State, update},
     views::{self, Palette},
 };
 
@@ -169,6 +169,7 @@ async fn show(
             () = forward(commands, &mut outbox), if !outbox.is_empty() => None,
             _ = clock.tick() => {
                 core.watch_recorder();
+                core.keep();
                 Some(AppEvent::Clock { now_ms: unix_ms() })
             }
             () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !suspended => {
@@ -236,12 +237,23 @@ struct Core {
     palette: Palette,
     pictures: Pictures,
     recorder: Option<Recorder>,
+    /// How it was when it was kept last.
+    kept: Saved,
+    memory: Option<Box<dyn Memory>>,
+}
+
+/// However it ends.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.keep();
+    }
 }
 
 impl Core {
     fn new(size: app::layout::Size, first: Arc<Snapshot>, options: Options) -> Self {
         let mut state = State::new(options.look, size, unix_ms(), first);
         state.keymap = options.keymap;
+        state.restore(&options.saved);
         state.mouse = options.mouse;
         state.notifier.by = options.notify;
         state.low_bandwidth = options.low_bandwidth;
@@ -250,7 +262,24 @@ impl Core {
         if let Some(recorder) = &mut recorder {
             recorder.begin(&state);
         }
-        Self { state, palette: options.palette, pictures: Pictures::new(options.low_bandwidth), recorder }
+        let pictures = Pictures::new(options.low_bandwidth);
+        let kept = state.saved();
+        Self { state, palette: options.palette, pictures, recorder, kept, memory: options.memory }
+    }
+
+    /// If the interface is shown otherwise than when it was kept last. What cannot be kept is told once.
+    fn keep(&mut self) {
+        let Some(memory) = &mut self.memory else { return };
+        let saved = self.state.saved();
+        if saved == self.kept {
+            return;
+        }
+        if let Err(error) = memory.keep(&saved) {
+            let text = format!("how the dashboard looks cannot be kept: {error}");
+            self.state.notice = Some(Notice { level: Level::Warning, text, until_ms: self.state.now_ms + HINT_MS });
+            self.memory = None;
+        }
+        self.kept = saved;
     }
 
     fn take(&mut self, event: AppEvent) -> Vec<Effect> {
@@ -261,7 +290,7 @@ impl Core {
     }
 
     fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
-        let Self { state, palette, pictures, recorder } = self;
+        let Self { state, palette, pictures, recorder, .. } = self;
         pictures.draw(screen, |size, picture| {
             let resized = AppEvent::Resize(app_size(size));
             if state.size != app_size(size)

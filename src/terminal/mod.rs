@@ -24,6 +24,7 @@ pub use screen::TtyScreen;
 
 use std::{
     ffi::OsString,
+    fmt,
     io::{self, IsTerminal},
     sync::Arc,
 };
@@ -33,7 +34,7 @@ use futures::{Stream, StreamExt, stream, stream::LocalBoxStream};
 
 use crate::{
     api,
-    app::{Look, Notify, actions::Keymap},
+    app::{Look, Notify, Saved, actions::Keymap},
     views::Palette,
 };
 
@@ -55,6 +56,17 @@ pub struct Options {
     pub hint: Option<String>,
     /// Writes down what the interface is told.
     pub recorder: Option<Recorder>,
+    /// How it was left the last time.
+    pub saved: Saved,
+    /// Keeps how it is left this time.
+    pub memory: Option<Box<dyn Memory>>,
+}
+
+/// Where it is kept how the interface is left.
+pub trait Memory: fmt::Debug + Send {
+    /// # Errors
+    /// It cannot be kept; the interface goes on without.
+    fn keep(&mut self, saved: &Saved) -> io::Result<()>;
 }
 
 impl Options {
@@ -77,6 +89,8 @@ impl Options {
             sync: true,
             hint: None,
             recorder: None,
+            saved: Saved::default(),
+            memory: None,
         }
     }
 }

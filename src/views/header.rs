@@ -25,6 +25,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let mut where_we_are = vec![(6, vec![Span::styled("somascope", ink.theme.strong())])];
     where_we_are.extend([network(state), epoch(state, ink), connection(state, ink)]);
     let mut what_waits = vec![mode(state, ink)];
+    what_waits.extend(only_pinned(state, ink));
     what_waits.extend(protocol(state, ink));
     what_waits.extend(approvals(state, ink));
     what_waits.extend(auto(state, ink));
@@ -96,6 +97,12 @@ fn mode(state: &State, ink: &Ink<'_>) -> Piece {
         Mode::ReadOnly => (" READ-ONLY ", Style::new()),
     };
     (1, vec![Span::styled(word, ink.theme.badge(style))])
+}
+
+/// What is not offered should not be wondered at.
+fn only_pinned(state: &State, ink: &Ink<'_>) -> Option<Piece> {
+    let badge = ink.theme.badge(ink.theme.accent());
+    state.snapshot.only_pinned.then(|| (1, vec![Span::styled(" ONLY PINNED ", badge)]))
 }
 
 /// What automatic approval did in this epoch, and what of its limit is used.

@@ -1,5 +1,6 @@
 //! The engine against the embedded network: crashes, rivals, strangers, and books that balance.
 
+mod board;
 mod compose;
 mod crash;
 mod desk;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        AutoView, BoardModel, BoardView, CommissionChange, Content, Coverage, DeviceMemory, EpochReview, EpochRewards,
-        Filler, Finds, Gap, Gaps, Inspect, InspectStage, Inspection, Landed, Level, LogKind, LogLine, MapLayout,
-        MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, MoneyLeft, Moved, NearMiss, NetworkView, Pace,
-        PolicyLimits, PolicyView, Prospect, RateSeries, Rates, Reach, ReachRow, Refusal, Region, RewardsView,
-        ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId, SubmissionRow,
-        SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord, Upstream, WalletView,
+        AutoView, BoardModel, BoardView, CommissionChange, Coverage, DeviceMemory, EpochReview, EpochRewards, Filler,
+        Finds, Gap, Gaps, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow,
+        MoneyLeft, Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView, Prospect, RateSeries, Rates, Reach,
+        ReachRow, Refusal, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages,
+        StakeChange, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
+        TransactionWord, Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -391,38 +391,6 @@ fn review(epoch: u64) -> EpochReview {
         review.commissions = vec![CommissionChange { model: id("model", 1), from_bps: 900, to_bps: 1000 }];
     }
     review
-}
-
-/// Three submissions: text that is here, one whose checksum differs, one on its way.
-pub fn inspection(of: Inspect) -> Inspection {
-    let landed = |n: u64, content| Landed {
-        target: id("target", 200 + n),
-        model: id("model", n % 2),
-        submitter: Address(hash(&n.to_le_bytes()).0),
-        epoch: 12 - n / 2,
-        url: format!("http://127.0.0.1:9000/rival/12/{}.bin", hash(&n.to_le_bytes())),
-        size_bytes: 1024 * (n + 1),
-        away: 0.913 + n as f32 * 0.02,
-        distance: 1.0312,
-        threshold: 1.05,
-        loss: Some(2.31),
-        content,
-    };
-    let text = b"It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness,\n\
-        it was the epoch of belief, \x1b[2Jit was the epoch of incredulity.\n";
-    let wrong = "http://127.0.0.1:9000/x: checksum 8eH… instead of Ab4…";
-    Inspection {
-        of,
-        stage: InspectStage::Fetching,
-        compared: 41,
-        more: false,
-        sigma: SIGMA,
-        items: vec![
-            landed(0, Content::Here { preview: text.to_vec(), kind: "text".to_owned() }),
-            landed(1, Content::Absent(wrong.to_owned())),
-            landed(2, Content::Waiting),
-        ],
-    }
 }
 
 /// A history of so many buckets; the first ones are missing, and a pause in the middle.

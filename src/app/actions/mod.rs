@@ -254,7 +254,7 @@ const REWARDS: &[Place] = &[Place::Pane(Pane::Rewards)];
 const EXPORT: &[Place] = &[Place::Export];
 const LOG: &[Place] = &[Place::Log];
 /// Where limits are looked at.
-const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Approvals, Place::Log];
+const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Log];
 const COPYING: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
@@ -334,10 +334,21 @@ pub const ACTIONS: &[ActionInfo] = &[
         name: "limits",
         keys: &[Char('P'), Char('o')],
         help: "change the limits of automatic approval, for this run",
-        places: POLICY,
+        places: APPROVALS,
         mutates: true,
         asks: Asks::Never,
         hint: true,
+    },
+    ActionInfo {
+        action: Action::EditPolicy,
+        id: "policy-elsewhere",
+        name: "limits",
+        keys: &[Char('P')],
+        help: "change the limits of automatic approval, for this run",
+        places: POLICY,
+        mutates: true,
+        asks: Asks::Never,
+        hint: false,
     },
     ActionInfo {
         action: Action::AcceptProtocol,

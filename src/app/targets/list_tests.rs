@@ -13,9 +13,9 @@ fn row(n: u8) -> TargetRow {
         reward: Shannons(u64::from(n.wrapping_mul(37))),
         threshold: 1.0 + f32::from(n % 5) / 100.0,
         models: Vec::new(),
-        best_distance: (n % 7 != 0).then(|| 1.0 + f32::from(n.wrapping_mul(91)) / 1000.0),
+        best_distance: (!n.is_multiple_of(7)).then(|| 1.0 + f32::from(n.wrapping_mul(91)) / 1000.0),
         seen_at_ms: u64::from(n.wrapping_mul(53)),
-        pinned: n % 6 == 0,
+        pinned: n.is_multiple_of(6),
     }
 }
 

@@ -119,7 +119,7 @@ impl Demo {
         engine::check_data(&sources)?;
         let doing = "starting the embedded network …";
         let mode = if self.auto { Mode::Auto } else { Mode::Manual };
-        let starting = relay::starting("devnet", "", mode, doing);
+        let starting = relay::starting("devnet", "the embedded network", mode, doing);
         // It ends after the engine.
         let mut running = None;
         let start = async {
@@ -134,7 +134,7 @@ impl Demo {
             let handle = self.start_engine(dir, network, keypair, sources, sampling).await?;
             Ok(Started { handle, balance_start: Some(balance_start) })
         };
-        let exit = self.play.through(starting, start).await;
+        let exit = self.play.through(starting, self.dir.as_deref(), start).await;
         if let Some(network) = running {
             network.shutdown().await;
         }

@@ -31,6 +31,7 @@ const DEFAULT_NAME: &str = "default";
 
 /// Make a new key and keep it encrypted.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet new\n  somascope wallet new --name trading")]
 pub struct New {
     /// What to call it.
     #[arg(long, default_value = DEFAULT_NAME, value_name = "NAME")]
@@ -46,6 +47,9 @@ pub struct New {
 ///
 /// The secret is read from the terminal without showing it, from standard input if that is a pipe, or from a file. Never from an argument.
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  somascope wallet import                       # asks for it, without showing it\n  somascope wallet import --file key.txt --name trading"
+)]
 pub struct Import {
     /// What to call it.
     #[arg(long, default_value = DEFAULT_NAME, value_name = "NAME")]
@@ -65,6 +69,7 @@ pub struct Import {
 /// Asks you to type the last six characters of the address first; --yes does not answer that. A script gives them with --confirm, and so
 /// does everybody who wants the key on a standard output that is no terminal.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet export --out key.txt")]
 pub struct Export {
     #[command(flatten)]
     wallet: WalletArgs,
@@ -94,6 +99,7 @@ enum Form {
 
 /// Show every wallet there is, and which one is used when none is named.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet list\n  somascope wallet list --json")]
 pub struct List {
     #[command(flatten)]
     common: CommonArgs,
@@ -101,6 +107,7 @@ pub struct List {
 
 /// Choose the wallet file that is used when none is named.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet use trading")]
 pub struct Use {
     /// One of `somascope wallet list`.
     #[arg(value_name = "NAME")]
@@ -111,6 +118,7 @@ pub struct Use {
 
 /// Show the wallet's address.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet address\n  somascope wallet address -v --wallet trading")]
 pub struct Address {
     #[command(flatten)]
     wallet: WalletArgs,

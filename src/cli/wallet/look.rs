@@ -16,6 +16,7 @@ use crate::{
 
 /// Show what a wallet has.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet balance\n  somascope wallet balance --address 0x5d31… --json")]
 pub struct Balance {
     #[command(flatten)]
     reader: ReaderArgs,
@@ -27,6 +28,7 @@ pub struct Balance {
 
 /// List a wallet's coins, richest first.
 #[derive(Args)]
+#[command(after_help = "Examples:\n  somascope wallet coins --network devnet")]
 pub struct Coins {
     #[command(flatten)]
     reader: ReaderArgs,
@@ -38,6 +40,9 @@ pub struct Coins {
 
 /// Ask the network's faucet for coins.
 #[derive(Args)]
+#[command(
+    after_help = "Examples:\n  somascope wallet faucet --network testnet\n  somascope wallet faucet --address 0x5d31…"
+)]
 pub struct Faucet {
     /// Who gets the coins, instead of a wallet of yours.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "wallet")]

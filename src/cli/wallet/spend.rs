@@ -25,7 +25,7 @@ fn outcomes(examples: &str) -> String {
 /// Amounts are SOMA with up to nine decimals (`1.5`, `1.5soma`), or whole shannons (`1500000000sh`). Network, chain, recipients, amounts and
 /// the fee are shown before anything is signed.
 #[derive(Args)]
-#[command(after_help = outcomes("Example:\n  somascope wallet send 0x5d31… 1.5 0x77ab… 250000sh"))]
+#[command(after_help = outcomes("Examples:\n  somascope wallet send 0x5d31… 1.5 0x77ab… 250000sh"))]
 pub struct Send {
     /// Who gets how much: an address of 64 hex digits and an amount, and so on.
     #[arg(required = true, num_args = 2.., value_names = ["TO", "AMOUNT"])]
@@ -36,7 +36,7 @@ pub struct Send {
 
 /// Make one large coin of many small ones (and one more, which pays).
 #[derive(Args)]
-#[command(after_help = outcomes("Example:\n  somascope wallet merge"))]
+#[command(after_help = outcomes("Examples:\n  somascope wallet merge"))]
 pub struct Merge {
     #[command(flatten)]
     order: OrderArgs,

@@ -307,3 +307,130 @@ impl Spot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::engine::corpus::Source;
+
+    /// σ = 0.5.
+    const DIM: usize = 4;
+
+    fn id(n: u8) -> ObjectId {
+        ObjectId([n; 32])
+    }
+
+    fn model(n: u8, stake: u64, embedding: &[f32]) -> ModelFacts {
+        ModelFacts { id: id(n), stake: Shannons(stake), commission_bps: 100, embedding: embedding.into() }
+    }
+
+    fn target(n: u8, models: &[u8], reward: u64, embedding: &[f32]) -> TargetFacts {
+        TargetFacts {
+            id: id(n),
+            epoch: 1,
+            embedding: embedding.into(),
+            models: models.iter().map(|n| id(*n)).collect(),
+            threshold: 0.9,
+            reward: Shannons(reward),
+        }
+    }
+
+    fn ours(distance: f32, model: u8, path: &str) -> Option<Nearest> {
+        Some(Nearest { distance, model: id(model), source: Source::file(Path::new(path).into(), 0, 9, false) })
+    }
+
+    /// Two models in a crowd and one apart; a target beside the crowd and one at the third model.
+    fn field() -> Field {
+        let mut field = Field::default();
+        let models = [
+            model(1, 4, &[1.0, 0.0, 0.0, 0.0]),
+            model(2, 4, &[0.98, 0.2, 0.0, 0.0]),
+            model(3, 16, &[0.0, 0.0, 2.0, 0.0]),
+            model(4, 0, &[1.0]),
+        ];
+        field.set_models(DIM, &models);
+        field.open(vec![
+            target(11, &[1, 2], 8_000_000, &[0.0, 3.0, 0.0, 0.0]),
+            target(12, &[3], 4_000_000, &[0.0, 0.0, 1.0, 0.1]),
+        ]);
+        field
+    }
+
+    #[test]
+    fn crowds_territories_and_opportunity_are_as_counted_by_hand() {
+        let mut field = field();
+        field.set_wins([(id(3), 5)].into());
+        field.stands(&id(11), ours(0.95, 1, "/d/a.txt"));
+        field.stands(&id(12), ours(0.5, 3, "/d/b.rs"));
+        let rows: HashMap<u8, BoardModel> = field.models().into_iter().map(|row| (row.id.0[0], row)).collect();
+        let [one, two, three, four] = [1, 2, 3, 4].map(|n| &rows[&n]);
+        // √stake: 2, 2, 4, 0.
+        assert_eq!([one, two, three, four].map(|m| m.share_ppm), [250_000, 250_000, 500_000, 0]);
+        assert_eq!([one, two, three, four].map(|m| m.crowd), [1, 1, 0, 0]);
+        assert_eq!([one, two, three].map(|m| m.crowd_ppm), [500_000, 500_000, 500_000]);
+        assert_eq!(one.nearest.map(|(id, _)| id), Some(id(2)));
+        let expected = 1.0 - 0.98 / (0.98f32 * 0.98 + 0.04).sqrt();
+        assert!((one.nearest.expect("there is one").1 - expected).abs() < 1e-5);
+        // Another dimension has no place among them.
+        assert_eq!((four.nearest, four.opportunity), (None, Shannons::ZERO));
+        // 8,000,000 for half of √stake, which is fifty hundredths; 4,000,000 for the other half.
+        assert_eq!([one, two, three].map(|m| m.opportunity.0), [160_000, 160_000, 80_000]);
+        assert_eq!([one, two, three].map(|m| m.targets), [1, 1, 1]);
+        assert_eq!([one, three].map(|m| (m.hits, m.near, m.wins)), [(0, 1, 0), (1, 0, 5)]);
+        assert!((one.best_z.expect("known") + 0.1).abs() < 1e-5 && (three.best_z.expect("known") - 0.8).abs() < 1e-5);
+        // Highest opportunity first.
+        assert_eq!(field.models()[0].id, id(1));
+    }
+
+    #[test]
+    fn a_gap_is_a_target_whose_nearest_model_is_like_a_random_direction() {
+        let mut field = field();
+        let gaps = field.gaps();
+        assert_eq!((gaps.open, gaps.count, gaps.reward), (2, 1, Shannons(8_000_000)));
+        let [gap] = gaps.rows.as_slice() else { panic!("{gaps:?}") };
+        assert_eq!((gap.target, gap.model, gap.ours_z), (id(11), id(2), None));
+        let distance = 1.0 - 0.2 / (0.98f32 * 0.98 + 0.04).sqrt();
+        assert!((gap.distance - distance).abs() < 1e-5 && (gap.z - (1.0 - distance) / 0.5).abs() < 1e-4);
+        // A model that comes to it closes the gap; what we hold stays known.
+        field.stands(&id(11), ours(0.7, 1, "/d/a.txt"));
+        field.set_models(DIM, &[model(5, 1, &[0.0, 1.0, 0.0, 0.0])]);
+        let gaps = field.gaps();
+        assert_eq!((gaps.count, gaps.rows[0].target), (1, id(12)));
+        assert_eq!(field.close(&[id(12), id(99)]).len(), 1);
+        assert_eq!((field.gaps().open, field.gaps().count), (1, 0));
+        assert_eq!(field.reach().kinds[0].hits, 1);
+    }
+
+    #[test]
+    fn near_misses_lie_within_two_sigma_and_the_nearest_come_first() {
+        let mut field = field();
+        field.open((20..24).map(|n| target(n, &[3], 1, &[0.0, 0.0, 1.0, 0.0])).collect());
+        // z: hit, exactly on the threshold, −1, −2.2.
+        for (n, distance) in [(20, 0.3), (21, 0.9), (22, 1.4), (23, 2.0)] {
+            field.stands(&id(n), ours(distance, 3, &format!("/data/code/{n}.RS")));
+        }
+        field.stands(&id(11), ours(0.95, 1, "/data/prose/moby"));
+        let classes = [20, 21, 22, 23].map(|n| field.stands(&id(n), field.open[&id(n)].ours.clone()));
+        assert_eq!(classes.map(|c| c.map(|c| c.1)), [Class::Hit, Class::Hit, Class::Near, Class::Far].map(Some));
+        let reach = field.reach();
+        assert_eq!(reach.misses.iter().map(|miss| miss.target.0[0]).collect::<Vec<_>>(), [11, 22]);
+        assert!((reach.misses[1].z + 1.0).abs() < 1e-5);
+        let rows: Vec<_> = reach.kinds.iter().map(|row| (row.name.as_str(), row.nearest, row.hits, row.near)).collect();
+        assert_eq!(rows, [("rs", 4, 2, 1), ("no ending", 1, 0, 1)]);
+        let places: Vec<_> = reach.sources.iter().map(|row| (row.name.as_str(), row.nearest)).collect();
+        assert_eq!(places, [("code", 4), ("prose", 1)]);
+        assert_eq!(field.stands(&id(99), None), None);
+    }
+
+    #[test]
+    fn without_a_dimension_there_are_no_numbers_and_no_panic() {
+        let mut field = Field::default();
+        field.set_models(0, &[model(1, 1, &[])]);
+        field.open(vec![target(2, &[1], 1, &[])]);
+        field.stands(&id(2), ours(0.1, 1, "x"));
+        assert_eq!((field.sigma(), field.gaps().count, field.reach().kinds.len()), (0.0, 0, 0));
+        assert_eq!(field.models()[0].targets, 1);
+    }
+}

@@ -6,6 +6,7 @@
 
 mod field;
 mod fills;
+mod finds;
 mod inspect;
 
 mod review;
@@ -24,6 +25,7 @@ use crate::{
 
 pub(super) use field::{ModelFacts, TargetFacts};
 pub(super) use fills::Fill;
+pub(super) use finds::{LISTED, finds};
 pub(super) use inspect::{Inspector, Question};
 pub(super) use review::{EpochFacts, Sums};
 pub use store::BoardError;

@@ -329,3 +329,163 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{EpochRewards, RewardsView},
+        engine::board::{ModelFacts, TargetFacts, reviews},
+        primitives::Shannons,
+    };
+
+    const US: Address = Address([9; 32]);
+
+    fn work(dir: &Path) -> (Work, mpsc::UnboundedReceiver<News>) {
+        let (news, told) = mpsc::unbounded_channel();
+        (Work::new(dir, Some(US), news), told)
+    }
+
+    fn epoch(epoch: u64) -> Fact {
+        let model = ModelFacts {
+            id: ObjectId([1; 32]),
+            stake: Shannons(1),
+            commission_bps: 0,
+            embedding: [1.0, epoch as f32].as_slice().into(),
+        };
+        Fact::Epoch(EpochFacts { epoch, dim: 2, threshold: 0.9, reward: Shannons(7), models: Arc::new(vec![model]) })
+    }
+
+    fn opened(epoch: u64, ids: &[u8]) -> Fact {
+        let target = |n: &u8| TargetFacts {
+            id: ObjectId([*n; 32]),
+            epoch,
+            embedding: [1.0, 0.5].as_slice().into(),
+            models: vec![ObjectId([1; 32])],
+            threshold: 0.9,
+            reward: Shannons(7),
+        };
+        Fact::Opened(ids.iter().map(target).collect())
+    }
+
+    fn fill(epoch: u64, target: u8, submitter: Address, filled_at_ms: u64) -> Fact {
+        Fact::Filled(vec![Fill {
+            target: ObjectId([target; 32]),
+            epoch,
+            submitter,
+            model: None,
+            opened_at_ms: None,
+            filled_at_ms,
+            distance: Some(0.8),
+            size_bytes: Some(10),
+            reward: Shannons(7),
+        }])
+    }
+
+    fn appeared(epoch: u64, ids: &[u8], at_ms: u64) -> Fact {
+        Fact::Appeared { targets: ids.iter().map(|n| (ObjectId([*n; 32]), epoch)).collect(), at_ms }
+    }
+
+    fn closed(ids: &[u8], newest_epoch: u64) -> Fact {
+        Fact::Closed { targets: ids.iter().map(|n| ObjectId([*n; 32])).collect(), newest_epoch }
+    }
+
+    fn lines(told: &mut mpsc::UnboundedReceiver<News>) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Ok(news) = told.try_recv() {
+            if let News::Reviewed(line) | News::Trouble(line) = news {
+                lines.push(line);
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn an_epoch_is_followed_from_its_first_checkpoint_although_its_registry_comes_later() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut work, mut told) = work(dir.path());
+        work.take(epoch(4));
+        // The next epoch's targets, and a first fill, before anybody knows its registry.
+        work.take(appeared(5, &[1, 2, 3], 1_000));
+        work.take(opened(5, &[1, 2, 3]));
+        work.take(fill(5, 1, US, 1_400));
+        work.take(closed(&[1], 5));
+        work.take(epoch(5));
+        work.take(fill(5, 2, Address([8; 32]), 3_000));
+        work.take(closed(&[2], 5));
+        // Again, because validators have reported it.
+        work.take(fill(5, 2, Address([8; 32]), 9_000));
+        let view = work.view();
+        assert_eq!((view.pace.opened, view.pace.filled, view.pace.ours, view.pace.whole), (3, 2, 1, true));
+        assert_eq!((view.pace.median_ms, view.pace.our_median_ms), (Some(2_000), Some(400)));
+        work.take(closed(&[3], 6));
+        work.take(epoch(6));
+        work.save();
+        let kept = reviews(dir.path()).expect("readable");
+        assert_eq!(kept.iter().map(|review| review.epoch).collect::<Vec<_>>(), [5, 4]);
+        let review = &kept[0];
+        assert_eq!((review.opened, review.filled, review.expired, review.ours), (3, 2, 1, 1));
+        assert_eq!((review.hits, review.whole, review.moved.len()), (1, true, 1));
+        // We came in the middle of the first one.
+        assert!(!kept[1].whole);
+        assert_eq!(lines(&mut told).len(), 2);
+    }
+
+    #[test]
+    fn a_restart_loses_neither_the_epoch_nor_its_baseline_and_says_that_it_was_away() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut first, _told) = work(dir.path());
+        first.take(epoch(4));
+        first.take(epoch(5));
+        first.take(appeared(5, &[1, 2, 3], 1_000));
+        first.take(opened(5, &[1, 2, 3]));
+        first.take(fill(5, 1, US, 1_400));
+        first.save();
+        drop(first);
+        let (mut second, _told) = work(dir.path());
+        let view = second.view();
+        assert_eq!((view.epoch, view.pace.filled, view.pace.ours, view.pace.all), (5, 1, 1, 1));
+        assert_eq!((view.pace.our_median_ms, view.pace.whole), (Some(400), false));
+        second.take(epoch(5));
+        // What went while nobody looked was filled by somebody.
+        second.take(opened(5, &[2, 3]));
+        second.take(closed(&[2], 5));
+        second.take(epoch(8));
+        second.save();
+        let kept = reviews(dir.path()).expect("readable");
+        let review = &kept[0];
+        assert_eq!((review.epoch, review.compared_with, review.whole), (5, 8, false));
+        assert_eq!((review.opened, review.filled, review.expired), (3, 2, 1));
+        assert_eq!(review.moved.len(), 1, "the registry of its start was kept");
+    }
+
+    #[test]
+    fn a_review_learns_what_its_fills_earned_later() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (mut work, _told) = work(dir.path());
+        work.take(epoch(4));
+        work.take(epoch(5));
+        let epochs = vec![EpochRewards { epoch: 4, earned: Shannons(60), ..EpochRewards::default() }];
+        let rewards = Arc::new(RewardsView { epochs, ..RewardsView::default() });
+        work.take(Fact::Sums(Sums { rewards, bonds: [(4, Shannons(9))].into() }));
+        work.save();
+        let kept = reviews(dir.path()).expect("readable");
+        assert_eq!((kept[0].earned, kept[0].bonds), (Shannons(60), Shannons(9)));
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone_and_the_board_goes_on_without_one() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("board.sqlite");
+        std::fs::write(&path, b"not a database, and not ours").expect("writable");
+        let (mut work, mut told) = work(dir.path());
+        assert!(lines(&mut told)[0].contains("is not kept"));
+        work.take(epoch(4));
+        work.take(epoch(5));
+        work.save();
+        assert_eq!(work.view().reviews.len(), 1);
+        assert_eq!(std::fs::read(&path).expect("readable"), b"not a database, and not ours");
+        assert!(reviews(dir.path()).is_err());
+        assert_eq!(reviews(&dir.path().join("none")).expect("nothing is no error"), []);
+    }
+}

@@ -18,6 +18,9 @@ use crate::{
     primitives::{ObjectId, Shannons},
 };
 
+/// Why something is kept back.
+const ONLY_PINNED: &str = "only what is for pinned targets is";
+
 /// Refusals that the screen shows.
 const SHOWN: usize = 16;
 
@@ -75,6 +78,11 @@ impl Dispatcher {
         ids
     }
 
+    /// Whether anything may be approved for a row's target.
+    fn admits_id(&self, id: SubmissionId) -> bool {
+        self.rows.live.get(&id).is_some_and(|live| self.admits_row(live))
+    }
+
     fn costs_of(&self, row: &SubmissionRow, reward_pool: Shannons) -> Option<Costs> {
         let parameters = &self.chain.state.as_ref()?.parameters;
         Some(Costs::estimate(parameters, row.size_bytes, reward_pool))
@@ -98,7 +106,7 @@ impl Dispatcher {
     }
 
     async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
-        if !self.rows.live.get(&id).is_some_and(|live| self.admits_row(live)) {
+        if !self.admits_id(id) {
             return Ok(());
         }
         let Some(claimant) = self.claimant(id) else { return Ok(()) };
@@ -129,8 +137,8 @@ impl Dispatcher {
             return self.log(Level::Warning, format!("submission {} is not approved: {why}", id.0)).await;
         }
         match self.rows.live.get(&id).map(|live| live.state()) {
-            Some(State::AwaitingApproval) if !self.rows.live.get(&id).is_some_and(|live| self.admits_row(live)) => {
-                let text = format!("submission {} is not approved: only what is for pinned targets is", id.0);
+            Some(State::AwaitingApproval) if !self.admits_id(id) => {
+                let text = format!("submission {} is not approved: {ONLY_PINNED}", id.0);
                 self.log(Level::Warning, text).await
             }
             Some(State::AwaitingApproval) => {
@@ -244,7 +252,7 @@ impl Dispatcher {
         self.log_about(LogKind::Policy, Level::Info, text).await
     }
 
-    /// After the limits changed, and at the start: what the policy approved is judged by the limits of now. What is beyond goes back before a
+    /// After the limits or the pins changed, and at the start: what the policy approved is judged by the limits of now. What is beyond goes back before a
     /// person; what is signed stays, and counts.
     pub(super) async fn review_approved(&mut self) -> Result<(), Halt> {
         // Without the network's parameters nobody can say what it costs; nothing is signed before.
@@ -261,6 +269,7 @@ impl Dispatcher {
             let (Some(claimant), Some(live)) = (self.claimant(id), self.rows.live.get(&id)) else { continue };
             let (state, row) = (live.state(), &live.submission.row);
             let why = match self.policy.judge(&claimant, committed) {
+                _ if !self.admits(&row.target) => ONLY_PINNED.to_owned(),
                 Worth::Yes => {
                     committed = committed.saturating_add(row.bond);
                     continue;

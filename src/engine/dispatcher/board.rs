@@ -1,20 +1,26 @@
 //! What the board is told, and what it says back.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{Dispatcher, Done, Halt, chain_view::id_of};
 use crate::{
     api::{Inspect, Inspection, Level, MoneyLeft, RewardsView, SubmissionState as State},
     chain::{client::CheckpointInfo, types::TargetStatus},
     engine::{
-        board::{EpochFacts, Fact, Fill, ModelFacts, News, Question, Sums, TargetFacts},
+        board::{EpochFacts, Fact, Fill, LISTED, ModelFacts, News, Question, Sums, TargetFacts, finds},
         money::Costs,
+        now_ms,
     },
     primitives::{ObjectId, Shannons},
 };
 
 /// A submission's size that coins are measured by: one window.
 const USUAL_BYTES: u64 = 1024;
+/// An epoch's claimable targets are listed a moment after it began: a list can be empty for an instant (`observed.md`).
+pub(super) const FINDS_AFTER: Duration = Duration::from_secs(2);
+const FINDS_EVERY: Duration = Duration::from_secs(600);
 
 impl Dispatcher {
     /// The epoch with its registry. Sums first: the epoch that is over is reviewed with them.
@@ -117,11 +123,30 @@ impl Dispatcher {
         }
     }
 
+    /// Reads the list of what anybody can claim, if its time has come.
+    pub(super) fn look_for_finds(&mut self) {
+        let Some(state) = self.chain.state.as_ref().filter(|_| self.finds_due.is_some_and(|due| due <= Instant::now()))
+        else {
+            return;
+        };
+        self.finds_due = Some(Instant::now() + FINDS_EVERY);
+        let (parameters, us) = (state.parameters.clone(), self.address);
+        let (client, done) = (self.client.clone(), self.done.clone());
+        tokio::spawn(async move {
+            // A node that does not tell now is asked again in a while; its trouble is told elsewhere.
+            if let Ok(listed) = client.claimable(LISTED).await {
+                let _ = done.send(Done::Finds(finds(&parameters, &listed, us, now_ms())));
+            }
+        });
+    }
+
     pub(super) async fn board_news(&mut self, news: News) -> Result<(), Halt> {
         match news {
             News::View(view) => {
-                self.board_view = view;
-                self.dirty = true;
+                if view != self.board_view {
+                    self.board_view = view;
+                    self.dirty = true;
+                }
                 Ok(())
             }
             News::Reviewed(line) => self.log(Level::Info, line).await,

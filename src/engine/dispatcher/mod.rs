@@ -106,6 +106,7 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Crowds(HashMap<ObjectId, Crowd>),
+    Finds(Finds),
     Inspected { number: u64, inspection: Inspection },
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
@@ -193,6 +194,7 @@ struct Dispatcher {
     money_left: MoneyLeft,
     /// What others left to be claimed, when the list was last read.
     finds: Option<Finds>,
+    finds_due: Option<Instant>,
     inspector: Inspector,
     inspection: Option<Arc<Inspection>>,
     meter: Meter,
@@ -363,6 +365,10 @@ impl Dispatcher {
                 self.dirty = true;
                 Ok(())
             }
+            Done::Finds(finds) => {
+                self.finds = Some(finds);
+                Ok(())
+            }
             Done::Inspected { number, inspection } => {
                 self.inspected(number, inspection);
                 Ok(())
@@ -469,6 +475,7 @@ impl Dispatcher {
             self.fillers.clear();
             self.committed_due = true;
             self.turn_pins(epoch).await?;
+            self.finds_due = Some(Instant::now() + board::FINDS_AFTER);
             let _ = self.events.send(Event::EpochStarted { epoch });
         }
         if changes.models || changes.new_epoch.is_some() {
@@ -579,6 +586,7 @@ impl Dispatcher {
         self.start_pass_if_due();
         self.review_map();
         self.review_look();
+        self.look_for_finds();
         self.review_money_left();
         // Rows may wait for a limit or for a delay to pass, not only for news.
         self.candidates_due = true;

@@ -1,6 +1,7 @@
 //! What pins do: which candidates come first, and with "only pinned" which may be offered and approved at all.
 //!
-//! Every way to an approval asks [`Dispatcher::admits`]: a person's, all at once, and the policy's. What was approved before stays so.
+//! Every way to an approval asks [`Dispatcher::admits`]: a person's, all at once, and the policy's. What a
+//! person approved before stays so; what the policy did is taken back while nobody has signed it.
 
 use std::collections::HashSet;
 
@@ -36,6 +37,8 @@ impl Dispatcher {
     async fn keep_pins(&mut self) -> Result<(), Halt> {
         self.journal.set_meta(KEPT_AS, self.pins.text()).await?;
         self.matcher.ask(Ask::Prefer(self.pins.clone()));
+        // What the policy approved for others, and nobody has signed, is taken back.
+        self.review_due |= self.pins.only();
         self.candidates_due = true;
         self.dirty = true;
         Ok(())
@@ -78,7 +81,7 @@ impl Dispatcher {
         self.keep_pins().await?;
         let text = match only {
             true if self.pins.is_empty() => "only pinned targets are offered and approved, and none is pinned yet",
-            true => "only pinned targets are offered and approved from now on; what was approved before goes its way",
+            true => "only pinned targets are offered and approved from now on; what you approved before goes its way",
             false => "all targets are offered and approved again",
         };
         self.log(Level::Info, text.into()).await

@@ -200,6 +200,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         board_view: Arc::new(BoardView::default()),
         money_left: MoneyLeft::default(),
         finds: None,
+        finds_due: None,
         inspection: None,
         quiet: Quiet::default(),
         rewards_due: false,

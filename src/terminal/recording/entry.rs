@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{Event, Level, Snapshot},
-    app::{Key, Mouse},
+    app::{Key, Mouse, Saved},
 };
 
 /// Grows when an older program could not show a newer recording.
@@ -30,6 +30,9 @@ pub struct Header {
     pub keys: Vec<(String, Vec<Key>)>,
     /// The word at the start, and until when it is shown.
     pub hint: Option<(Level, String, u64)>,
+    /// How the interface was left the time before.
+    #[serde(default)]
+    pub saved: Saved,
 }
 
 /// Every other line: what happened, and when.

@@ -31,6 +31,8 @@ pub const LISTS: &[List] = &[
     list!(targets, |snapshot| snapshot.targets.len()),
     list!(models, |snapshot| snapshot.models.len()),
     list!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
+    list!(board, |_| 0),
+    list!(policy, |_| 0),
     list!(throughput.minute.buckets, |snapshot| snapshot.throughput.minute.buckets.len()),
     list!(throughput.hour.buckets, |snapshot| snapshot.throughput.hour.buckets.len()),
     list!(throughput.day.buckets, |snapshot| snapshot.throughput.day.buckets.len()),

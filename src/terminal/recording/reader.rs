@@ -82,6 +82,7 @@ impl Recording {
         let keys = self.header.keys.iter().map(|(id, keys)| (id.as_str(), keys.clone()));
         // Of another version's actions, those that there are not cannot be bound.
         state.keymap = Arc::new(Keymap::with(keys).unwrap_or_default());
+        state.restore(&self.header.saved);
         state.mouse = self.header.mouse;
         state.low_bandwidth = self.header.low_bandwidth;
         state.notice = self.header.hint.clone().map(|(level, text, until_ms)| Notice { level, text, until_ms });

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::Snapshot,
     app::{
-        AppEvent, Dialog, Key, Place, Purpose, State,
+        AppEvent, Dialog, Key, Place, State,
         actions::{ACTIONS, ActionInfo, Keymap},
     },
 };
@@ -30,7 +30,7 @@ use crate::{
 const WAITING: usize = 4096;
 /// What a crash may lose.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Lists longer than this are written at most so often, however often they change.
+/// Lists longer than this are written less often than they change: every five seconds, and the longer the less often.
 const LONG: usize = 1_000;
 const LONG_EVERY_MS: u64 = 5_000;
 /// Of the file, and of what is in it.
@@ -108,6 +108,7 @@ impl Recorder {
             low_bandwidth: state.low_bandwidth,
             keys: other_keys(&state.keymap),
             hint: state.notice.as_ref().map(|notice| (notice.level, notice.text.clone(), notice.until_ms)),
+            saved: state.saved(),
         })));
         self.send(Taken::Snapshot(Arc::clone(&state.snapshot)));
     }
@@ -170,11 +171,10 @@ fn other_keys(keymap: &Keymap) -> Vec<(String, Vec<Key>)> {
     ACTIONS.iter().filter(is_other).map(|info| (info.id.to_owned(), keymap.keys(info).to_vec())).collect()
 }
 
-/// Whether what is typed now may be a secret: everything that this list does not know as open.
+/// Whether what is typed now may be a secret: everything but filters, searches and the palette, whatever they are of.
 fn types_in_secret(state: &State) -> bool {
-    let open = [Purpose::Palette, Purpose::TargetFilter, Purpose::HelpSearch];
     match state.dialog {
-        Some(Dialog::Typing(purpose)) => !open.contains(&purpose),
+        Some(Dialog::Typing(purpose)) => !matches!(purpose.prompt(), ":" | "filter /" | "search /"),
         _ => state.place() == Place::Typing,
     }
 }
@@ -234,7 +234,10 @@ impl Writer {
         let (mut now, mut known) = (snapshot.clone(), snapshot.clone());
         let mut same = Vec::new();
         for (list, written) in LISTS.iter().zip(&mut self.written) {
-            let can_wait = (list.len)(snapshot) > LONG && t < *written + LONG_EVERY_MS;
+            let len = (list.len)(snapshot);
+            // A second for each thousand entries.
+            let pause = LONG_EVERY_MS.max(len as u64);
+            let can_wait = len > LONG && t < *written + pause;
             match &self.last {
                 Some(last) if (list.is_same)(last, snapshot) || can_wait => {
                     (list.copy)(last, &mut known);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     api::Snapshot,
-    app::{self, AppEvent, Effect, State, layout::Size, update},
+    app::{self, AppEvent, Effect, Life, State, layout::Size, update},
     terminal::recording::Recording,
 };
 
@@ -162,6 +162,8 @@ impl Tape {
     /// What the viewer presses, as far as it only looks. What would do something does nothing.
     pub fn look_around(&mut self, event: AppEvent) -> Look {
         let mut tried = self.state.clone();
+        // Whoever was recorded may have been leaving; the viewer is not.
+        tried.life = Life::Running;
         let mut look = Look::Around;
         for effect in update(&mut tried, event) {
             look = match effect {

@@ -20,6 +20,13 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
     let (title, sentences) = match action {
         Action::AnswerBatch => batch(state, ink),
         Action::ApplyPolicy => policy::change(state),
+        Action::OnlyPinned => (
+            "All targets",
+            vec![
+                "Let the policy approve for all targets again, not only for pinned ones?".to_owned(),
+                "Every confirmed hit within its limits is signed and sent without asking.".to_owned(),
+            ],
+        ),
         Action::AcceptProtocol => {
             let spoken = state.snapshot.network.unaccepted_protocol.unwrap_or_default();
             (
@@ -33,13 +40,6 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 ],
             )
         }
-        Action::OnlyPinned => (
-            "All targets",
-            vec![
-                "Let the policy approve for all targets again, not only for pinned ones?".to_owned(),
-                "Every confirmed hit within its limits is signed and sent without asking.".to_owned(),
-            ],
-        ),
         _ => {
             let mut sentences = vec![
                 "Let the policy approve by itself from now on?".to_owned(),

@@ -126,11 +126,11 @@ fn summary(board: &BoardView, ink: &Ink<'_>) -> Vec<Line<'static>> {
         Some(finds) => {
             let more = if finds.more { "+" } else { "" };
             let gain = soma(finds.fees.saturating_sub(finds.costs), 9);
-            second.extend([label("   left by others "), Span::raw(format!("{}{more} for {gain}", group(finds.count)))]);
+            second.extend([label("  others left "), Span::raw(format!("{}{more} for {gain}", group(finds.count)))]);
         }
-        None => second.extend([label("   left by others "), Span::raw("not asked yet")]),
+        None => second.extend([label("  others left "), Span::raw("?")]),
     }
-    second.extend([label("   dust coins "), amount(money.dust, money.dust_holds)]);
+    second.extend([label("  dust "), amount(money.dust, money.dust_holds)]);
     vec![Line::from(first), Line::from(second)]
 }
 
@@ -149,9 +149,8 @@ fn percent(ppm: u64) -> String {
 }
 
 /// A z with its sign.
-fn z(z: f32, ink: &Ink<'_>) -> String {
-    let sign = if z < 0.0 { ink.theme.glyphs.minus } else { "+" };
-    format!("{sign}{:.1}", z.abs())
+fn signed(z: f32, minus: &str) -> String {
+    format!("{}{:.1}", if z < 0.0 { minus } else { "+" }, z.abs())
 }
 
 /// A model's letter and the start of its id; a model that plays no more has the id alone.

@@ -13,7 +13,7 @@ use super::{
         panes::Ink,
         text::{age, group, soma, width, wrap},
     },
-    model, split, split_left, z,
+    model, split, split_left,
 };
 use crate::{
     api::EpochReview,
@@ -41,21 +41,24 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     };
     let before = reviews.get(at + 1);
     let theme = ink.theme;
-    let ago = age(state.now_ms.saturating_sub(review.ended_at_ms));
+    let ago = match age(state.now_ms.saturating_sub(review.ended_at_ms)).as_str() {
+        "new" => "just now".to_owned(),
+        age => format!("{age} ago"),
+    };
     let compared = match before {
         Some(before) => format!(", against epoch {}", before.epoch),
         None => ", the first that is known".to_owned(),
     };
     let mut title = vec![
         Span::styled(format!("epoch {}", review.epoch), theme.strong()),
-        Span::styled(format!(", ended {ago} ago{compared}, {} of {}", at + 1, reviews.len()), theme.dim()),
+        Span::styled(format!(", ended {ago}{compared}, {} of {}", at + 1, reviews.len()), theme.dim()),
     ];
     if !review.whole {
         title.push(Span::styled("  seen in part", theme.attention()));
     }
     let (head, rest) = split(area, 1);
     ink.line(head, 0, &Line::from(title));
-    let facts = facts(review, before, ink);
+    let facts = facts(review, before, state.snapshot.board.epoch, ink);
     let columns = if area.width >= 68 { 2 } else { 1 };
     let (numbers, changes) = split(rest, (facts.len() as u16).div_ceil(columns));
     let (one, two) = split_left(numbers, numbers.width / columns);
@@ -76,8 +79,10 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.lines(changes, &lines.collect::<Vec<_>>());
 }
 
-const LABEL: usize = 12;
-const VALUE: usize = 11;
+/// Of the registry's changes, and of the numbers.
+const LABEL: usize = 13;
+const FACT: usize = 12;
+const VALUE: usize = 10;
 
 /// What differs: the sign, the amount, and a word for it.
 fn change(ordering: Ordering, by: String, is: Is, ink: &Ink<'_>) -> Span<'static> {
@@ -94,11 +99,11 @@ fn change(ordering: Ordering, by: String, is: Is, ink: &Ink<'_>) -> Span<'static
     }
 }
 
-fn facts(review: &EpochReview, before: Option<&EpochReview>, ink: &Ink<'_>) -> Vec<Line<'static>> {
+fn facts(review: &EpochReview, before: Option<&EpochReview>, epoch: u64, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let line = |label: &'static str, value: String, change: Option<Span<'static>>| {
         let pad = " ".repeat(VALUE.saturating_sub(width(&value)));
         let mut spans =
-            vec![Span::styled(format!("{label:<LABEL$}"), ink.theme.dim()), Span::raw(format!("{pad}{value}  "))];
+            vec![Span::styled(format!("{label:<FACT$}"), ink.theme.dim()), Span::raw(format!("{pad}{value}  "))];
         spans.extend(change);
         Line::from(spans)
     };
@@ -114,6 +119,13 @@ fn facts(review: &EpochReview, before: Option<&EpochReview>, ink: &Ink<'_>) -> V
             change(now.cmp(&of(before)), soma(by, 8), is, ink)
         });
         line(label, soma(now, 9), change)
+    };
+    // Claims pay and cost two epochs later: until then there is nothing to compare.
+    let is_final = |review: &EpochReview| review.epoch + 2 <= epoch && review.pending == Shannons::ZERO;
+    let settling = |label, of: fn(&EpochReview) -> Shannons, is| match before {
+        _ if !is_final(review) => line(label, soma(of(review), 9), Some(Span::styled("not final", ink.theme.dim()))),
+        Some(before) if is_final(before) => money(label, of, is),
+        _ => line(label, soma(of(review), 9), None),
     };
     let threshold = before.map(|before| {
         let by = (review.threshold - before.threshold).abs();
@@ -134,11 +146,11 @@ fn facts(review: &EpochReview, before: Option<&EpochReview>, ink: &Ink<'_>) -> V
         number("opened", |r| r.opened, Is::Neither),
         number("filled", |r| r.filled, Is::Neither),
         number("expired", |r| r.expired, Is::Neither),
-        money("earned", |r| r.earned, Is::Better),
-        money("pending", |r| r.pending, Is::Neither),
-        money("fees", |r| r.fees, Is::Worse),
+        settling("earned", |r| r.earned, Is::Better),
+        settling("pending", |r| r.pending, Is::Neither),
+        settling("fees", |r| r.fees, Is::Worse),
         money("bonds", |r| r.bonds, Is::Neither),
-        money("forfeited", |r| r.forfeited, Is::Worse),
+        settling("forfeited", |r| r.forfeited, Is::Worse),
         line("threshold", format!("{:.4}", review.threshold), threshold),
         money("reward", |r| r.reward, Is::Better),
     ]
@@ -155,7 +167,7 @@ fn registry(state: &State, review: &EpochReview, ink: &Ink<'_>) -> Vec<(&'static
     let percent = |bps: u64| format!("{}.{:02}%", bps / 100, bps % 100);
     let arrow = if state.look.ascii { "->" } else { "→" };
     let moved = |moved: &crate::api::Moved| {
-        let scale = if sigma > 0.0 { format!(" ({} σ)", z(moved.distance / sigma, ink)) } else { String::new() };
+        let scale = if sigma > 0.0 { format!(" ({:.1} σ)", moved.distance / sigma) } else { String::new() };
         let scale = if state.look.ascii { scale.replace('σ', "sigma") } else { scale };
         format!("{} by {:.4}{scale}", model(state, &moved.model), moved.distance)
     };

@@ -8,13 +8,16 @@ use super::{
         table::{Column, Table, first_row, left, right},
         text::{clean, count, group, letters, soma, wrap},
     },
-    percent, quick, split, split_left,
+    percent, quick, signed, split, split_left,
 };
 use crate::{
     api::{CROWD_DISTANCE, GAP_Z, NEAR_Z, ReachRow},
     app::{Section, State},
     primitives::ObjectId,
 };
+
+// The note on gaps names it.
+const _: () = assert!(GAP_Z == 1.0);
 
 const MODELS: &[Column] = &[
     left("", 1, 0),
@@ -41,7 +44,7 @@ const GAPS: &[Column] = &[
     left("nearest", 8, 1),
     right("distance", 8, 3),
     right("z", 5, 1),
-    right("ours z", 7, 2),
+    right("ours z", 9, 2),
 ];
 
 const FILLS: &[Column] = &[
@@ -54,7 +57,7 @@ const FILLS: &[Column] = &[
 ];
 
 const KINDS: &[Column] =
-    &[left("", 14, 0), right("nearest", 7, 2), right("hit", 5, 0), right("near", 5, 0), right("best z", 6, 1)];
+    &[left("", 12, 0), right("nearest", 7, 2), right("hit", 5, 0), right("near", 5, 0), right("best z", 6, 1)];
 
 const MISSES: &[Column] = &[
     left("", 1, 0),
@@ -147,11 +150,6 @@ pub fn models(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     });
 }
 
-/// A z with its sign.
-fn signed(z: f32, minus: &str) -> String {
-    format!("{}{:.1}", if z < 0.0 { minus } else { "+" }, z.abs())
-}
-
 pub fn gaps(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let board = &state.snapshot.board;
     let gaps = &board.gaps;
@@ -164,11 +162,9 @@ pub fn gaps(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
         };
         return ink.empty(area, &[text]);
     }
-    let text = format!(
-        "Targets are random directions, so there are no regions of them: a gap has no model nearer than 1 − {GAP_Z} σ, as chance had it. \
-         What differs is which models serve a target, and our margin (ours z)."
-    );
-    let text = if state.look.ascii { text.replace('σ', "sigma").replace('−', "-") } else { text };
+    let text = "Targets are random directions, so there are no regions of them: a gap has no model nearer than 1 − σ, as chance had it. \
+                What differs is which models serve a target, and our margin (ours z).";
+    let text = if state.look.ascii { text.replace('σ', "sigma").replace('−', "-") } else { text.to_owned() };
     let area = note(area, &text, ink);
     let (head, area) = split(area, 1);
     let told = format!("{} of {} open targets, {} SOMA together", group(gaps.count), group(gaps.open), gaps.reward);
@@ -269,7 +265,7 @@ pub fn reach(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let (top, bottom) = split(area, height);
     if area.width >= 84 {
         let (one, two) = split_left(top, area.width / 2);
-        kinds("by kind", &reach.kinds, one, ink);
+        kinds("by kind", &reach.kinds, Rect { width: one.width.saturating_sub(3), ..one }, ink);
         kinds("by place", &reach.sources, two, ink);
     } else {
         kinds("by kind", &reach.kinds, top, ink);

@@ -16,7 +16,7 @@ use crate::{
     primitives::ObjectId,
     views::{
         panes::Ink,
-        text::{age, bytes, clean, count, fit, group, margin, soma, wrap},
+        text::{ago, bytes, clean, count, fit, group, margin, soma, wrap},
     },
 };
 
@@ -98,8 +98,8 @@ impl Page<'_> {
             status.push(Span::styled(format!("   {PIN} pinned {how}"), theme.accent()));
         }
         lines.push(Line::from(status));
-        let seen = age(self.state.now_ms.saturating_sub(row.seen_at_ms));
-        lines.push(fact("epoch", format!("{}, seen first {seen} ago", row.epoch), Style::new()));
+        let seen = ago(self.state.now_ms.saturating_sub(row.seen_at_ms));
+        lines.push(fact("epoch", format!("{}, first seen {seen}", row.epoch), Style::new()));
         lines.push(fact("reward", format!("{} SOMA", row.reward), Style::new()));
         lines.push(fact("threshold", format!("{:.4}", row.threshold), Style::new()));
         lines.push(match (row.best_distance, row.margin()) {
@@ -162,18 +162,18 @@ impl Page<'_> {
         match (detail.history.first(), detail.history.last()) {
             (Some(first), Some(last)) => {
                 lines.extend(self.chart(&detail.history, width, ink));
-                let ago = |at_ms: u64| age(self.state.now_ms.saturating_sub(at_ms));
+                let since = |at_ms: u64| ago(self.state.now_ms.saturating_sub(at_ms));
                 let text = format!(
-                    "  {:.4} {} ago, {:.4} {} ago; threshold {:.4}",
+                    "  {:.4} {}, {:.4} {}; threshold {:.4}",
                     first.distance,
-                    ago(first.at_ms),
+                    since(first.at_ms),
                     last.distance,
-                    ago(last.at_ms),
+                    since(last.at_ms),
                     self.row.threshold
                 );
                 lines.push(Line::styled(fit(&text, width, theme.glyphs.ellipsis), theme.dim()));
                 lines.extend(detail.history.iter().rev().take(STEPS).map(|step| {
-                    let text = format!("  {:>4} ago  {:.4}  {}", ago(step.at_ms), step.distance, clean(&step.source));
+                    let text = format!("  {:>8}  {:.4}  {}", since(step.at_ms), step.distance, clean(&step.source));
                     Line::raw(fit(&text, width, theme.glyphs.ellipsis))
                 }));
             }
