@@ -105,7 +105,9 @@ fn without_colour_nothing_is_lost_but_the_colour() {
 
 #[test]
 fn a_box_pins_what_lies_in_it_and_a_second_one_unpins_it() {
-    let mut state = open(busy(), COLOUR, (120, 40), "3t");
+    let mut snapshot = busy();
+    Arc::make_mut(&mut snapshot.targets).iter_mut().for_each(|row| row.pinned = false);
+    let mut state = open(snapshot, COLOUR, (120, 40), "3t");
     let Some(Near::Target(at)) = state.map.near() else { panic!("{:?}", state.map.near()) };
     let id = state.snapshot.targets[state.snapshot.map.targets[at].row as usize].id;
     let (targets, on) = pins(&press(&mut state, "bb")).expect("a box of one cell pins what is there");

@@ -377,7 +377,7 @@ pub struct Region {
     pub best_margin: Option<f32>,
     pub mean_margin: Option<f32>,
     /// Reward per sample of ours, against the whole map's: 1 is served like the rest, 3 has three times the reward for what we have
-    /// there. 0: nothing to earn.
+    /// there; drawn towards 1 where few samples say it. 0: nothing to earn.
     pub need: f32,
 }
 

@@ -23,6 +23,7 @@ mod state;
 pub mod targets;
 mod throughput;
 mod update;
+pub mod wizard;
 
 pub use approvals::{Approvals, Batch, Gone, Limit, Sums, Verdict, limit, under_limit};
 pub use board::{BoardScreen, Section, shows_all};

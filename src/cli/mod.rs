@@ -37,6 +37,7 @@ mod run;
 mod score;
 mod serve;
 mod settings;
+mod setup;
 mod signer;
 mod specialists;
 mod submit;
@@ -80,6 +81,7 @@ const TEACHING: &str = "The game:
   when you say so, or by itself within your limits.
 
 First steps:
+  somascope                       asks what is needed; later, the dashboard
   somascope demo                  the whole game on this machine, no real money
   somascope wallet new            a key of your own, kept encrypted
   somascope wallet faucet         money of the testnet
@@ -123,6 +125,7 @@ enum Command {
     Map(map::MapCommand),
     Replay(replay::Replay),
     Doctor(doctor::Doctor),
+    Setup(setup::SetupCommand),
     Config(config::Config),
     Man(pages::Man),
     Completions(pages::Completions),
@@ -139,7 +142,10 @@ struct CommonArgs {
 
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    if args.len() == 1 {
+        args.extend(setup::usual_command());
+    }
     let result = settings::parse(&args).and_then(|(cli, setup)| cli.run(setup));
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.
@@ -169,6 +175,7 @@ impl Cli {
             Command::Map(command) => command.run(),
             Command::Replay(command) => command.run(),
             Command::Doctor(command) => command.run(),
+            Command::Setup(command) => command.run(self.config.as_deref()),
             Command::Wallet(command) => command.run(),
             Command::Targets(command) => command.run(),
             Command::Models(command) => command.run(),

@@ -19,4 +19,4 @@ pub use file::{Binding, Entry, File, Problem, keymap};
 pub use layers::{Layers, Origin, Value, Variable};
 pub use schema::schema;
 pub use settings::{Kind, SECTIONS, SETTINGS, Setting, applies};
-pub use template::template;
+pub use template::{filled, template};

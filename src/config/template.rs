@@ -21,6 +21,11 @@ Paths may begin with ~/; relative ones begin where somascope is started.";
 
 /// The template.
 pub fn template(facts: &[Facts]) -> String {
+    filled(facts, &[])
+}
+
+/// The template with some settings set: their places and their values, which are written by their kinds.
+pub fn filled(facts: &[Facts], values: &[(&str, Vec<String>)]) -> String {
     let mut text = String::new();
     HEAD.split("\n\n").enumerate().for_each(|(n, paragraph)| {
         if n > 0 {
@@ -34,7 +39,8 @@ pub fn template(facts: &[Facts]) -> String {
         let _ = writeln!(text, "[{section}]");
         for facts in facts.iter().filter(|facts| facts.setting.section() == *section) {
             text.push('\n');
-            setting(&mut text, facts);
+            let value = values.iter().find(|(path, _)| *path == facts.setting.path).map(|(_, value)| value.as_slice());
+            setting(&mut text, facts, value);
         }
     }
     text.push('\n');
@@ -54,7 +60,7 @@ pub fn template(facts: &[Facts]) -> String {
     text
 }
 
-fn setting(text: &mut String, facts: &Facts) {
+fn setting(text: &mut String, facts: &Facts, value: Option<&[String]>) {
     comment(text, &facts.help);
     for (name, help) in facts.choices.iter().filter(|(_, help)| !help.is_empty()) {
         comment(text, &format!("  {name}: {help}"));
@@ -65,19 +71,30 @@ fn setting(text: &mut String, facts: &Facts) {
     }
     let setting = facts.setting;
     comment(text, &format!("{}, {}", facts.option, setting.env));
-    let _ = writeln!(text, "#{} = {}", setting.key(), toml(facts));
+    let _ = match value {
+        Some(value) => writeln!(text, "{} = {}", setting.key(), written(setting.kind, value)),
+        None => writeln!(text, "#{} = {}", setting.key(), toml(facts)),
+    };
 }
 
 /// The default as TOML, else the example.
 pub(super) fn toml(facts: &Facts) -> String {
-    match (facts.setting.kind, facts.default.as_slice()) {
-        (_, []) => facts.setting.example.to_owned(),
+    match facts.default.as_slice() {
+        [] => facts.setting.example.to_owned(),
+        values => written(facts.setting.kind, values),
+    }
+}
+
+/// Values as TOML.
+fn written(kind: Kind, values: &[String]) -> String {
+    match (kind, values) {
         (Kind::List, values) => {
             let values: Vec<String> = values.iter().map(|value| literal(value)).collect();
             format!("[{}]", values.join(", "))
         }
         (Kind::Text, [value, ..]) => literal(value),
         (Kind::Bool | Kind::Integer | Kind::Number | Kind::Amount, [value, ..]) => value.clone(),
+        (_, []) => String::new(),
     }
 }
 

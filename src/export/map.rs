@@ -45,7 +45,7 @@ const LETTERS: i32 = 14;
 /// Pixels of a dot: samples that share one are one dot, so that a picture of a hundred thousand stays small.
 const DOT: i32 = 3;
 const TOP: i32 = 62;
-const SIDE: i32 = 230;
+const SIDE: i32 = 276;
 /// Narrower pictures have no legend.
 const WIDE: u32 = 520;
 
@@ -176,7 +176,7 @@ impl MapChart {
             let count: u32 = classes.values().sum();
             let most = classes.iter().max_by_key(|(class, count)| (**count, std::cmp::Reverse(**class)));
             let colour = self.colour(most.map_or(0, |(class, _)| *class));
-            let strength = (0.45 + 0.15 * f64::from(count.ilog2())).min(1.0);
+            let strength = (0.6 + 0.13 * f64::from(count.ilog2())).min(1.0);
             let corner = (x * DOT, y * DOT);
             let dot = Rectangle::new([corner, (corner.0 + DOT - 1, corner.1 + DOT - 1)], colour.mix(strength).filled());
             area.draw(&dot)?;

@@ -14,6 +14,7 @@ pub mod recording;
 pub mod replay;
 mod screen;
 mod settle;
+pub mod setup;
 mod sgr;
 mod signals;
 
@@ -151,12 +152,12 @@ pub fn run_with(
 }
 
 /// Takes the terminal for as long as `show` shows something on it.
-fn on_terminal(
+fn on_terminal<T>(
     mouse: bool,
     sync: bool,
     more: impl Stream<Item = Occurrence> + Unpin,
-    show: impl AsyncFnOnce(&mut TtyScreen, LocalBoxStream<'_, Occurrence>) -> Result<Exit, TerminalError>,
-) -> Result<Exit, TerminalError> {
+    show: impl AsyncFnOnce(&mut TtyScreen, LocalBoxStream<'_, Occurrence>) -> Result<T, TerminalError>,
+) -> Result<T, TerminalError> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return Err(TerminalError::NoTerminal);
     }

@@ -25,6 +25,7 @@ mod text;
 mod theme;
 mod throughput;
 mod wallet;
+mod wizard;
 
 use ratatui::{
     buffer::Buffer,
@@ -34,6 +35,7 @@ use ratatui::{
 
 use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
 use panes::Ink;
+pub use wizard::draw_wizard;
 
 pub use replay::{ReplayBar, replay_bar};
 pub use theme::{BUILT_IN, Palette, ThemeError, built_in, parse as parse_theme};

@@ -16,7 +16,7 @@ pub use cli_config::{CliConfig, CliEnv, keys_in_keystore};
 pub use hardening::forbid_core_files;
 pub use key_file::{KdfCost, KeyFile, KeyFileError};
 pub use pins::{Home, Pin, Pins};
-pub use private_file::{read_private, write_secret};
+pub use private_file::{read_private, replace_private, write_secret};
 pub use vault::{Vault, WalletFile};
 
 use crate::{chain::keys::KeyError, primitives::Address};

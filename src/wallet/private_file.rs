@@ -46,6 +46,14 @@ pub fn write_secret(path: &Path, secret: &SecretString) -> Result<(), WalletErro
     write(path, &line, Overwrite::Never).map_err(|cause| WalletError::Unwritable { path: path.to_owned(), cause })
 }
 
+/// The whole file instead of what was there, for you alone.
+///
+/// # Errors
+/// It cannot be written; what was there is then as it was.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write(path, bytes, Overwrite::Replace)
+}
+
 /// Whether a file may be there already.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Overwrite {

@@ -276,7 +276,7 @@ fn board() -> BoardView {
         wins: [812, 644, 389, 0][n as usize],
         hits,
         near,
-        best_z: (n < 3).then(|| 1.4 - n as f32),
+        best_z: (n < 3).then_some(1.4 - n as f32),
     };
     let gap = |n: u64| Gap {
         target: id("target", 3 + n * 7),
@@ -284,7 +284,7 @@ fn board() -> BoardView {
         model: id("model", n % 4),
         distance: 1.012 - n as f32 * 0.002,
         z: (n as f32 * 0.002 - 0.012) / SIGMA,
-        ours_z: (n != 5).then(|| 0.4 - n as f32 * 0.3),
+        ours_z: (n != 5).then_some(0.4 - n as f32 * 0.3),
     };
     let filler = |n: u64, fills, all, median_ms| Filler {
         address: if n == 1 { Address(hash(b"wallet").0) } else { Address(hash(&n.to_le_bytes()).0) },

@@ -52,7 +52,16 @@ pub struct MapWindow {
     /// The region that was jumped to last.
     pub region: Option<usize>,
     raster: Option<Raster>,
-    near: Option<(Arc<MapView>, (f32, f32), Bounds, Option<Near>)>,
+    near: Option<Found>,
+}
+
+/// What is nearest to a place.
+#[derive(Clone, Debug)]
+struct Found {
+    map: Arc<MapView>,
+    at: (f32, f32),
+    seen: Bounds,
+    near: Option<Near>,
 }
 
 /// Where things lie on the full screen: the plot and the panel beside or below it.
@@ -97,17 +106,15 @@ pub(super) fn settle(state: &mut State) {
         dim: snapshot.network.embedding_dim,
     };
     if !state.map.raster.as_ref().is_some_and(|raster| raster.is_of(&made)) {
-        state.map.raster = Some(Raster::new(made));
+        state.map.raster = Some(Raster::new(made, state.map.raster.as_ref()));
     }
     if let (Screen::Pane(Pane::Map), Some(cursor)) = (state.screen, state.map.cursor()) {
         let map = &state.snapshot.map;
-        let is_known = state
-            .map
-            .near
-            .as_ref()
-            .is_some_and(|(of, at, within, _)| Arc::ptr_eq(of, map) && (*at, *within) == (cursor, seen));
+        let is_known = (state.map.near.as_ref())
+            .is_some_and(|found| Arc::ptr_eq(&found.map, map) && (found.at, found.seen) == (cursor, seen));
         if !is_known {
-            state.map.near = Some((map.clone(), cursor, seen, nearest(map, cursor, seen)));
+            let near = nearest(map, cursor, seen);
+            state.map.near = Some(Found { map: map.clone(), at: cursor, seen, near });
         }
     }
 }
@@ -157,7 +164,7 @@ impl MapWindow {
 
     /// What is nearest to the cursor, on the full screen.
     pub fn near(&self) -> Option<Near> {
-        self.near.as_ref().and_then(|(.., near)| *near)
+        self.near.as_ref().and_then(|found| found.near)
     }
 
     /// The box from its first corner to the cursor.

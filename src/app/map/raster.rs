@@ -50,11 +50,24 @@ impl Made {
         let of = |made: &Self| (made.seen, made.area, made.colour, made.regions, made.dim);
         Arc::ptr_eq(&self.map, &other.map) && Arc::ptr_eq(&self.targets, &other.targets) && of(self) == of(other)
     }
+
+    fn has_samples_of(&self, other: &Self) -> bool {
+        let of = |made: &Self| (made.seen, made.area, made.colour, made.dim);
+        Arc::ptr_eq(&self.map.samples, &other.map.samples) && of(self) == of(other)
+    }
+}
+
+/// The samples alone: most snapshots bring no new ones.
+#[derive(Debug)]
+struct Samples {
+    cells: Vec<Cell>,
+    counts: Vec<u32>,
 }
 
 #[derive(Clone, Debug)]
 pub struct Raster {
     made: Made,
+    samples: Arc<Samples>,
     /// Row by row.
     pub cells: Vec<Cell>,
     /// Samples of each class, seen or not.
@@ -72,6 +85,11 @@ impl Raster {
         self.made.is(made)
     }
 
+    #[cfg(test)]
+    pub(super) fn shares_samples_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.samples, &other.samples)
+    }
+
     /// The part of the screen that it fills.
     pub fn area(&self) -> Area {
         self.made.area
@@ -81,31 +99,12 @@ impl Raster {
         self.made.seen
     }
 
-    pub(super) fn new(made: Made) -> Self {
-        let area = made.area;
-        let mut cells = vec![Cell::default(); usize::from(area.width) * usize::from(area.height)];
-        let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
-        let is_best = made.colour == MapColour::Margin;
-        let grid = Dots::over(made.seen, area);
-        for point in made.map.samples.iter() {
-            let class = point.class(made.colour, made.dim);
-            if counts.len() <= usize::from(class) {
-                counts.resize(usize::from(class) + 1, 0);
-            }
-            counts[usize::from(class)] += 1;
-            let Some((at, bits)) = grid.dot(point.x, point.y) else { continue };
-            let cell: &mut Cell = &mut cells[at];
-            cell.dots |= bits;
-            cell.samples += 1;
-            if is_best {
-                cell.class = if cell.samples == 1 { class } else { cell.class.min(class) };
-                continue;
-            }
-            if cell.lead == 0 {
-                cell.class = class;
-            }
-            cell.lead = if cell.class == class { cell.lead + 1 } else { cell.lead - 1 };
-        }
+    /// `before`: what may be used again.
+    pub(super) fn new(made: Made, before: Option<&Self>) -> Self {
+        let held = before.filter(|before| before.made.has_samples_of(&made)).map(|before| before.samples.clone());
+        let samples = held.unwrap_or_else(|| Arc::new(Samples::new(&made)));
+        let mut cells = samples.cells.clone();
+        let grid = Dots::over(made.seen, made.area);
         let (mut stages, mut pinned) = ([0; 4], 0);
         for target in made.map.targets.iter() {
             let Some(row) = made.targets.get(target.row as usize) else { continue };
@@ -128,7 +127,37 @@ impl Raster {
             regions(&mut cells, &made);
         }
         let least = least(&cells);
-        Self { made, cells, counts, stages, pinned, least }
+        let counts = samples.counts.clone();
+        Self { made, samples, cells, counts, stages, pinned, least }
+    }
+}
+
+impl Samples {
+    fn new(made: &Made) -> Self {
+        let mut cells = vec![Cell::default(); usize::from(made.area.width) * usize::from(made.area.height)];
+        let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
+        let is_best = made.colour == MapColour::Margin;
+        let grid = Dots::over(made.seen, made.area);
+        for point in made.map.samples.iter() {
+            let class = point.class(made.colour, made.dim);
+            if counts.len() <= usize::from(class) {
+                counts.resize(usize::from(class) + 1, 0);
+            }
+            counts[usize::from(class)] += 1;
+            let Some((at, bits)) = grid.dot(point.x, point.y) else { continue };
+            let cell: &mut Cell = &mut cells[at];
+            cell.dots |= bits;
+            cell.samples += 1;
+            if is_best {
+                cell.class = if cell.samples == 1 { class } else { cell.class.min(class) };
+                continue;
+            }
+            if cell.lead == 0 {
+                cell.class = class;
+            }
+            cell.lead = if cell.class == class { cell.lead + 1 } else { cell.lead - 1 };
+        }
+        Self { cells, counts }
     }
 }
 

@@ -24,8 +24,8 @@ fn sample(x: f32, y: f32, model: u16, margin: Option<f32>) -> MapPoint {
     MapPoint { x, y, model, source: model, loss: 1.0, margin, nearest: 0 }
 }
 
-fn raster(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColour) -> Raster {
-    Raster::new(Made {
+fn made(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColour) -> Made {
+    Made {
         map: Arc::new(map),
         targets: Arc::new(targets),
         seen: Bounds { min: (0.0, 0.0), max: (4.0, 2.0) },
@@ -33,7 +33,11 @@ fn raster(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapCo
         colour,
         regions: true,
         dim: 100,
-    })
+    }
+}
+
+fn raster(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColour) -> Raster {
+    Raster::new(made(map, targets, size, colour), None)
 }
 
 #[test]
@@ -74,6 +78,20 @@ fn the_most_advanced_target_of_a_cell_is_shown_and_crowds_only_where_they_are_de
     let map = MapView { targets: Arc::new(crowd), ..MapView::default() };
     let crowded = raster(map, vec![row(TargetStage::Open)], (4, 3), MapColour::Model);
     assert_eq!(crowded.least, 2);
+}
+
+#[test]
+fn samples_that_have_not_changed_are_not_looked_through_again_and_nothing_is_left_of_old_targets() {
+    let samples = Arc::new(vec![sample(0.5, 1.5, 1, None), sample(2.5, 0.5, 2, None)]);
+    let target = |x: f32| Arc::new(vec![MapTarget { x, y: 0.5, row: 0 }]);
+    let map = |x: f32| MapView { samples: samples.clone(), targets: target(x), ..MapView::default() };
+    let rows = || vec![row(TargetStage::Hit)];
+    let first = raster(map(0.5), rows(), (4, 2), MapColour::Model);
+    let again = Raster::new(made(map(3.5), rows(), (4, 2), MapColour::Model), Some(&first));
+    assert_eq!(again.cells, raster(map(3.5), rows(), (4, 2), MapColour::Model).cells);
+    assert!(again.shares_samples_with(&first));
+    let other = Raster::new(made(map(3.5), rows(), (4, 2), MapColour::Source), Some(&first));
+    assert!(!other.shares_samples_with(&first));
 }
 
 prop_compose! {

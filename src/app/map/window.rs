@@ -14,10 +14,12 @@ pub struct Bounds {
 
 impl Bounds {
     pub(super) fn around(points: impl Iterator<Item = (f32, f32)>) -> Option<Self> {
-        points.filter(|(x, y)| x.is_finite() && y.is_finite()).fold(None, |bounds, (x, y)| {
-            let Self { min, max } = bounds.unwrap_or(Self { min: (x, y), max: (x, y) });
-            Some(Self { min: (min.0.min(x), min.1.min(y)), max: (max.0.max(x), max.1.max(y)) })
-        })
+        let (mut min, mut max) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
+        for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            min = (min.0.min(x), min.1.min(y));
+            max = (max.0.max(x), max.1.max(y));
+        }
+        (min.0 <= max.0).then_some(Self { min, max })
     }
 
     /// Room at the edges, and never empty.
@@ -213,7 +215,9 @@ mod tests {
                     _ => window.go(point),
                 }
                 let seen = window.visible().unwrap();
-                let slack = (all.width() * 1e-3, all.height() * 1e-3);
+                // And what numbers of this size cannot tell apart.
+                let slack = |low: f32, high: f32| (high - low) * 1e-3 + low.abs().max(high.abs()) * 1e-6;
+                let slack = (slack(all.min.0, all.max.0), slack(all.min.1, all.max.1));
                 prop_assert!(seen.min.0 >= all.min.0 - slack.0 && seen.max.0 <= all.max.0 + slack.0);
                 prop_assert!(seen.min.1 >= all.min.1 - slack.1 && seen.max.1 <= all.max.1 + slack.1);
                 let (x, y) = window.cursor().unwrap();

@@ -17,7 +17,7 @@ use crate::{
         time::now_ms,
     },
     primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash},
-    storage::Store,
+    storage::{Store, StoreConfig},
     wallet::Pins,
 };
 
@@ -209,12 +209,22 @@ pub(super) async fn bucket(network: &Network, environment: &Environment, named: 
             return;
         }
     };
+    checks.extend(try_bucket(config).await);
+}
+
+/// Does with a small object what a submission would do.
+pub(in crate::cli) async fn try_bucket(config: StoreConfig) -> Vec<Check> {
+    let mut checks = Vec::new();
     let (name, public) = (config.bucket.clone(), config.public_url.clone());
     let store = match Store::new(config) {
         Ok(store) => store,
         Err(error) => {
-            checks.push(Check::fail("bucket", Exit::BadInput, error.to_string(), "correct the URL in the environment"));
-            return;
+            return vec![Check::fail(
+                "bucket",
+                Exit::BadInput,
+                error.to_string(),
+                "correct the URL in the environment",
+            )];
         }
     };
     // New each time, so that no cache answers for the bucket.
@@ -229,7 +239,7 @@ pub(super) async fn bucket(network: &Network, environment: &Environment, named: 
                 error.to_string(),
                 "check S3_ENDPOINT_URL, AWS_REGION, S3_BUCKET, and that the key may write (s3:PutObject)",
             ));
-            return;
+            return checks;
         }
     };
     checks.push(Check::ok("bucket write", format!("{name}, {key}")));
@@ -250,6 +260,7 @@ pub(super) async fn bucket(network: &Network, environment: &Environment, named: 
             format!("submissions need no deleting; remove {key} yourself, or let the key delete (s3:DeleteObject)"),
         ),
     });
+    checks
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn features() -> String {
 }
 
 /// Whether what is to be scored can be read at all.
-pub(super) fn data(paths: &[PathBuf]) -> Vec<Check> {
+pub(in crate::cli) fn data(paths: &[PathBuf]) -> Vec<Check> {
     let check = |path: &PathBuf| {
         let opened = fs::metadata(path).and_then(|about| match about.is_dir() {
             true => fs::read_dir(path).map(|entries| format!("a directory with {} entries", entries.count())),

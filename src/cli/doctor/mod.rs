@@ -3,8 +3,8 @@
 //! `checks` asks the network and the bucket, `machine` looks at this computer and its files. No check changes anything but
 //! one small object in the bucket, which it removes again; none signs.
 
-mod checks;
-mod machine;
+pub(in crate::cli) mod checks;
+pub(in crate::cli) mod machine;
 
 pub(in crate::cli) use crate::engine::available_memory;
 
@@ -50,7 +50,7 @@ pub struct Doctor {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Status {
+pub(in crate::cli) enum Status {
     Ok,
     Warn,
     Fail,
@@ -68,12 +68,12 @@ impl Status {
 
 /// One finding.
 #[derive(Debug, Serialize)]
-struct Check {
+pub(in crate::cli) struct Check {
     name: &'static str,
-    status: Status,
-    what: String,
+    pub status: Status,
+    pub what: String,
     /// What to do; nothing if all is well.
-    remedy: Option<String>,
+    pub remedy: Option<String>,
     #[serde(skip)]
     exit: Exit,
 }

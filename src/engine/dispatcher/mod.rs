@@ -106,10 +106,10 @@ enum Done {
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Crowds(HashMap<ObjectId, Crowd>),
-    Finds(Finds),
-    Inspected { number: u64, inspection: Inspection },
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
+    Finds(Finds),
+    Inspected { number: u64, inspection: Inspection },
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.

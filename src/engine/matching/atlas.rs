@@ -340,7 +340,11 @@ fn name(folders: &[PathBuf]) -> (Vec<String>, Vec<u16>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{TargetSpec, library::ScoredSample},
+        *,
+    };
+    use crate::{api::MapLayout, engine::corpus::Source};
 
     fn names(folders: &[&str]) -> (Vec<String>, Vec<u16>) {
         name(&folders.iter().map(PathBuf::from).collect::<Vec<_>>())
@@ -354,6 +358,116 @@ mod tests {
         assert_eq!(names(&["/d/notes/*.md"]).0, ["*.md"]);
         assert_eq!(names(&["/a/x.jsonl", "stack-v2/Rust"]).0.len(), 2);
         assert_eq!(names(&[]).0.len(), 0);
+    }
+
+    const DIM: usize = 8;
+
+    fn embedding(n: usize) -> Vec<f32> {
+        crate::model::arrgen::normal(n as u64, DIM, 0.0, 1.0)
+    }
+
+    fn weights(model: u8) -> Digest {
+        Digest([model; 32])
+    }
+
+    /// The second model wins every third sample.
+    fn sample(n: usize) -> ScoredSample {
+        let score = |model: usize| {
+            let loss = if n.is_multiple_of(3) == (model == 1) { 1.0 } else { 2.0 };
+            (weights(model as u8), Arc::new(Score { loss, embedding: embedding(2 * n + model) }))
+        };
+        let path = format!("/data/{}/{n}.txt", if n.is_multiple_of(2) { "even" } else { "odd" });
+        ScoredSample {
+            checksum: crate::model::checksum(&n.to_le_bytes()),
+            source: Source::file(Path::new(&path).into(), 0, 10, false),
+            scores: vec![score(0), score(1)],
+            failures: Vec::new(),
+        }
+    }
+
+    fn target(n: u8, models: &[u8]) -> TargetSpec {
+        TargetSpec {
+            id: ObjectId([n; 32]),
+            embedding: embedding(9_000 + usize::from(n)).into(),
+            threshold: 0.8,
+            models: models.iter().map(|model| (ObjectId([*model; 32]), Some(weights(*model)))).collect(),
+        }
+    }
+
+    /// The best margin of a sample to these targets, by the rule.
+    fn best(n: usize, targets: &[TargetSpec]) -> (f32, ObjectId) {
+        let margin = |target: &TargetSpec| {
+            let winner = target.models.iter().map(|(id, _)| usize::from(id.0[0])).min_by(|a, b| {
+                let loss = |model: usize| if n.is_multiple_of(3) == (model == 1) { 1 } else { 2 };
+                loss(*a).cmp(&loss(*b))
+            });
+            let ours = embedding(2 * n + winner.unwrap());
+            (target.threshold - crate::model::cosine_distance(&ours, &target.embedding), target.id)
+        };
+        targets.iter().map(margin).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap()
+    }
+
+    #[test]
+    fn every_sample_has_its_place_its_source_and_its_best_margin_as_targets_come_and_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut library = Library::open(dir.path(), u64::MAX).unwrap();
+        let (mut board, mut atlas) = (Board::new(0.0), Atlas::default());
+        let mut targets = vec![target(1, &[0, 1]), target(2, &[0]), target(3, &[1])];
+        let models = [(weights(0), 4), (weights(1), 7)];
+        let add = |library: &mut Library, board: &mut Board, from: usize, to: usize| {
+            let samples: Vec<ScoredSample> = (from..to).map(sample).collect();
+            library.add(&samples).unwrap();
+            board.offer(&samples, Some(library), &mut Vec::new());
+        };
+        // Some meet the targets as they open, the others as they are scored.
+        add(&mut library, &mut board, 0, 60);
+        board.open(targets.clone(), Some(&library), &mut Vec::new());
+        add(&mut library, &mut board, 60, 100);
+
+        let first = atlas.survey(&models, None, &library, &mut board);
+        assert_eq!((first.wins.clone(), first.chosen.len(), first.samples.len()), (vec![66, 34], 100, 0));
+        let basis = Arc::new(Basis::fit(1, MapLayout::Principal, &first.chosen, &[], None).unwrap());
+        let mut check = |board: &mut Board, library: &Library, targets: &[TargetSpec], count: usize| {
+            let picture = atlas.survey(&models, Some(basis.clone()), library, board);
+            assert!(!picture.is_unfinished);
+            assert_eq!(picture.samples.len(), count);
+            assert_eq!(picture.counts.iter().sum::<u32>() as usize, count);
+            // Numbers are given in the order of scoring.
+            for (n, point) in picture.samples.iter().enumerate() {
+                let winner = usize::from(n.is_multiple_of(3));
+                let [x, y] = basis.place_one(&embedding(2 * n + winner)).unwrap();
+                assert!((point.x - x).abs() < 1e-2 && (point.y - y).abs() < 1e-2, "{point:?} at {x} {y}");
+                assert_eq!((usize::from(point.model), point.loss), ([4, 7][winner], 1.0));
+                assert_eq!(
+                    picture.sources[usize::from(point.source)],
+                    if n.is_multiple_of(2) { "even" } else { "odd" }
+                );
+                let (margin, id) = best(n, targets);
+                assert!((point.margin.unwrap() - margin).abs() < 1e-2, "{n}: {point:?} {margin}");
+                assert_eq!(picture.reached[point.nearest as usize], id);
+            }
+            for target in targets {
+                let nearest = (0..count).max_by(|a, b| {
+                    let of = |n: usize| best(n, std::slice::from_ref(target)).0;
+                    of(*a).total_cmp(&of(*b))
+                });
+                let n = nearest.unwrap();
+                let loss = |model: u8| if n.is_multiple_of(3) == (model == 1) { 1 } else { 2 };
+                let winner = target.models.iter().map(|(id, _)| id.0[0]).min_by_key(|model| loss(*model)).unwrap();
+                let [x, y] = basis.place_one(&embedding(2 * n + usize::from(winner))).unwrap();
+                let [u, v] = picture.targets[&target.id];
+                assert!((x - u).abs() < 1e-2 && (y - v).abs() < 1e-2);
+            }
+            assert_eq!(picture.targets.len(), targets.len());
+        };
+        check(&mut board, &library, &targets, 100);
+        // Its samples find other targets.
+        board.close(&targets.remove(0).id);
+        check(&mut board, &library, &targets, 100);
+        add(&mut library, &mut board, 100, 120);
+        targets.push(target(5, &[1, 0]));
+        board.open(targets[2..].to_vec(), Some(&library), &mut Vec::new());
+        check(&mut board, &library, &targets, 120);
     }
 
     #[test]

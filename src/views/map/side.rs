@@ -28,7 +28,7 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
     // The cursor moves; what is below must not.
     lines.resize(UNDER_CURSOR, Line::default());
     if state.map.boxed().is_some() {
-        lines.push(Line::styled("box: b pins what is in it, Esc leaves", ink.theme.attention()));
+        lines.push(Line::styled("box: b pins it, Esc gives it up", ink.theme.attention()));
     } else if area.height as usize > UNDER_CURSOR + 4 {
         lines.push(Line::default());
     }
@@ -141,7 +141,9 @@ fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16
         MapColour::Margin => (0..MapPoint::MARGINS).map(|at| (at, margin_word(at, state))).collect(),
     };
     let name_room = usize::from(width).saturating_sub(11).clamp(4, 18);
-    let shown = entries.iter().take(room.max(1));
+    // A line that says "and 1 more" could show it.
+    let room = if entries.len() <= room + 1 { entries.len() } else { room.max(1) };
+    let shown = entries.iter().take(room);
     for (at, name) in shown {
         let (letter, style) = class(colour, *at, ink.theme);
         let sign = match colour {
@@ -155,8 +157,8 @@ fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16
             Span::raw(format!(" {name}{} {:>7}", " ".repeat(gap), group(counted(*at).into()))),
         ]));
     }
-    if entries.len() > room.max(1) {
-        lines.push(Line::styled(format!("and {} more", entries.len() - room.max(1)), ink.theme.dim()));
+    if entries.len() > room {
+        lines.push(Line::styled(format!("and {} more", entries.len() - room), ink.theme.dim()));
     }
     lines
 }
@@ -177,7 +179,7 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
     let theme = &ink.theme;
     let minus = theme.glyphs.minus;
     let dim = state.snapshot.network.embedding_dim;
-    let mut lines = vec![Line::styled("Reward for each sample of ours", theme.dim())];
+    let mut lines = vec![Line::styled("Reward a sample, mean margin", theme.dim())];
     let paying = regions.iter().take_while(|region| region.need > 0.0).count();
     if paying == 0 {
         lines.push(Line::raw("every open target here is hit"));
@@ -199,9 +201,9 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
             Span::styled(format!("  {best}"), Style::new()),
         ]));
         let facts = format!(
-            "  {} targets, {} SOMA, {} ours",
+            "  {} open, {} SOMA, {} ours",
             count(region.open.into()),
-            soma(region.reward, 6),
+            soma(region.reward, 5),
             count(region.samples.into())
         );
         lines.push(Line::styled(fit(&facts, width.into(), theme.glyphs.ellipsis), theme.dim()));

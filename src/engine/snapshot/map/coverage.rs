@@ -90,14 +90,14 @@ pub(in crate::engine) fn cover<'a>(
         .filter(|sum| sum.region.samples + sum.region.open + sum.region.hit > 0)
         .map(|sum| Region { mean_margin: (sum.measured > 0).then(|| sum.margins / sum.measured as f32), ..sum.region })
         .collect();
-    // Amounts meet floats for a picture only: which region to look at first.
-    let held = |region: &Region| f64::from(region.samples) + 1.0;
+    // Amounts meet floats for a picture only: which region to look at first. Each counts as if an average region's samples and their
+    // rewards lay there as well: one target beside one sample proves nothing.
     let reward: f64 = regions.iter().map(|region| region.reward.0 as f64).sum();
-    let per_sample = reward / regions.iter().map(held).sum::<f64>();
-    if reward > 0.0 {
-        regions.iter_mut().for_each(|region| {
-            region.need = (region.reward.0 as f64 / held(region) / per_sample) as f32;
-        });
+    let held: f64 = regions.iter().map(|region| f64::from(region.samples)).sum::<f64>().max(1.0);
+    let (per_sample, usual) = (reward / held, held / regions.len().max(1) as f64);
+    for region in regions.iter_mut().filter(|region| region.reward > Shannons::ZERO) {
+        let here = region.reward.0 as f64 + per_sample * usual;
+        region.need = (here / (f64::from(region.samples) + usual) / per_sample) as f32;
     }
     let order = |region: &Region| (region.reward > Shannons::ZERO, region.need, region.reward);
     regions.sort_by(|a, b| {
@@ -145,7 +145,8 @@ mod tests {
         let [thin, rich, done] = coverage.regions[..] else { panic!("{coverage:?}") };
         assert_eq!((thin.samples, thin.open, thin.hit, thin.reward), (9, 3, 0, Shannons(300)));
         assert_eq!((thin.best_margin, thin.mean_margin), (Some(-0.25), Some(-0.375)));
-        assert!(thin.need > 8.0 && rich.need < 1.0 && rich.need > 0.0, "{coverage:?}");
+        // 300 for 9 samples and 100 for 99, of 400 for 108 in 3 regions: (300 + 133) / (9 + 36), (100 + 133) / (99 + 36), against 3.7.
+        assert!((thin.need - 2.6).abs() < 0.01 && (rich.need - 0.467).abs() < 0.01, "{coverage:?}");
         assert_eq!((done.hit, done.open, done.need), (1, 0, 0.0));
     }
 

@@ -41,8 +41,15 @@ pub(in crate::engine) struct Map {
     pub picture: Picture,
     /// Where targets lay when they were last open: those that we filled stay there.
     last_places: HashMap<ObjectId, [f32; 2]>,
-    /// Models by the basis and the epoch of the first.
-    models: ((u64, u64), Vec<(ObjectId, Option<[f32; 2]>)>),
+    models: PlacedModels,
+}
+
+/// Where models lie by a basis, with their embeddings of an epoch.
+#[derive(Debug, Default)]
+struct PlacedModels {
+    basis: u64,
+    epoch: u64,
+    places: Vec<(ObjectId, Option<[f32; 2]>)>,
 }
 
 /// A fit, to be run where it disturbs nobody.
@@ -166,16 +173,16 @@ impl Map {
         let Some(basis) = self.picture.basis.clone() else {
             return MapView { fitting: is_fitting, ..MapView::default() };
         };
-        let key = (basis.number, epoch);
         let models: Vec<(ObjectId, &[f32])> = models.collect();
-        let is_held =
-            self.models.0 == key && self.models.1.iter().map(|(id, _)| id).eq(models.iter().map(|(id, _)| id));
+        let held = &self.models;
+        let is_held = (held.basis, held.epoch) == (basis.number, epoch)
+            && held.places.iter().map(|(id, _)| id).eq(models.iter().map(|(id, _)| id));
         if !is_held {
-            let placed = models.iter().map(|(id, embedding)| (*id, basis.place_one(embedding)));
-            self.models = (key, placed.collect());
+            let places = models.iter().map(|(id, embedding)| (*id, basis.place_one(embedding))).collect();
+            self.models = PlacedModels { basis: basis.number, epoch, places };
         }
         let model_places: HashMap<&ObjectId, [f32; 2]> =
-            self.models.1.iter().filter_map(|(id, place)| Some((id, (*place)?))).collect();
+            self.models.places.iter().filter_map(|(id, place)| Some((id, (*place)?))).collect();
         let current = targets.iter().filter(|row| row.stage == TargetStage::Ours).map(|row| row.id);
         let filled: Vec<ObjectId> = current.collect();
         self.last_places.retain(|id, _| filled.contains(id));
@@ -204,7 +211,7 @@ impl Map {
             scored: self.picture.wins.iter().sum(),
             sources: self.picture.sources.clone(),
             reached: self.picture.reached.clone(),
-            models: (self.models.1.iter().zip(0..))
+            models: (self.models.places.iter().zip(0..))
                 .filter_map(|((_, place), model)| place.map(|[x, y]| MapModel { x, y, model }))
                 .collect(),
             targets: Arc::new(placed.iter().map(|(at, [x, y])| MapTarget { x: *x, y: *y, row: *at as u32 }).collect()),
