@@ -212,6 +212,45 @@ fn hits_and_a_miss(scored: &[Value], count: usize) -> (Vec<(String, Value)>, (St
     (chosen, misses.into_iter().next().expect("not everything hits everything"))
 }
 
+/// What `rewards` writes for other programs, and that it writes over nothing.
+fn tables_and_pictures(user: &User, submissions: usize) {
+    let table = user.run(&["rewards", "--csv", "-"]).ends(0).stdout;
+    let lines: Vec<_> = table.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), submissions + 1, "{table}");
+    assert!(lines[0].starts_with("target,state,epoch,") && lines[0].ends_with(",steps,note"), "{}", lines[0]);
+    assert!(
+        lines[1..]
+            .iter()
+            .all(|line| line.starts_with("0x") && line.contains(",claimed,") && line.contains("; sent 20"))
+    );
+    let epochs = user.run(&["rewards", "--csv", "-", "--by", "epoch"]).ends(0).stdout;
+    assert!(epochs.starts_with("epoch,filled,lost,earned_shannons,earned_soma,"), "{epochs}");
+
+    let files = ["rewards", "--csv", "r.csv", "--png", "r.png", "--svg", "r.svg", "--size", "640x480"];
+    let written = user.run(&files).ends(0);
+    let place = user.home.path().canonicalize().expect("it is there");
+    let read = |name: &str| fs::read(place.join(name)).expect("it was written");
+    for name in ["r.csv", "r.png", "r.svg"] {
+        assert!(
+            written.stderr.contains(&format!("wrote {}", user.home.path().join(name).display())),
+            "{}",
+            written.stderr
+        );
+    }
+    assert_eq!(String::from_utf8(read("r.csv")).expect("text"), table);
+    assert!(String::from_utf8(read("r.svg")).expect("text").starts_with("<svg width=\"640\" height=\"480\""));
+    let png = read("r.png");
+    assert_eq!((&png[..8], &png[16..24]), (&b"\x89PNG\r\n\x1a\n"[..], &[0, 0, 2, 128, 0, 0, 1, 224][..]));
+
+    fs::write(place.join("r.csv"), "mine").expect("ours");
+    assert!(user.run(&files).ends(2).stderr.contains("--force"));
+    assert_eq!(read("r.csv"), b"mine");
+    user.run(&[&files[..], &["--force"]].concat()).ends(0);
+    assert_eq!(read("r.csv"), table.as_bytes());
+    user.run_offline(&["rewards", "--csv", "-", "--json"]).ends(2);
+    user.run_offline(&["rewards", "--png", "a.png", "--size", "10x10"]).ends(2);
+}
+
 #[test]
 fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     let mut user = User::new();
@@ -313,6 +352,8 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
     assert!(submissions.iter().all(|entry| text(entry, "state") == "claimed"
         && (text(entry, "source").ends_with(".part") || text(entry, "source") == "my.pem")));
 
+    tables_and_pictures(&user, submissions.len());
+
     // The chain alone tells another machine the same.
     let elsewhere = User::elsewhere(&network.ready);
     let fresh = elsewhere.json(&["rewards", "--address", &address]);
@@ -323,6 +364,7 @@ fn a_scripted_session_from_a_new_wallet_to_its_rewards() {
         }
         for entry in rewards["submissions"].as_array_mut().into_iter().flatten() {
             entry["source"].take();
+            entry["steps"].take();
         }
         rewards
     };

@@ -390,7 +390,9 @@ pub struct ThroughputView {
     /// Over the last ten seconds.
     pub samples_per_s: f32,
     pub tokens_per_s: f32,
+    pub evaluations_per_s: f32,
     pub hits: u64,
+    /// Over what was run of the last hour.
     pub hits_per_h: f32,
     /// Samples read and waiting for the device.
     pub queue: u64,
@@ -398,10 +400,18 @@ pub struct ThroughputView {
     pub remaining: Option<u64>,
     /// Files passed over: empty, unreadable, too large.
     pub skipped: u64,
+    /// The last minute, second by second.
+    pub minute: RateSeries,
+    /// The last hour, in quarters of a minute.
+    pub hour: RateSeries,
+    /// The last day, in five minutes.
+    pub day: RateSeries,
+    /// Bytes of models on each device.
+    pub memory: Vec<DeviceMemory>,
+    /// Bytes of this process in the machine's memory, where the system tells.
+    pub resident_bytes: Option<u64>,
     /// Samples of this reading of the corpus that are not scored because they, or nearly they, came before.
     pub duplicates: u64,
-    /// Samples/s, one value a second, oldest first, at most 300.
-    pub history: Arc<Vec<f32>>,
     pub device: String,
     /// Over the last ten seconds, of all scorers: rows of 1,024 tokens through a model, and bytes of data in them.
     pub rows_per_s: f32,
@@ -409,6 +419,59 @@ pub struct ThroughputView {
     pub stages: Stages,
     /// Devices and services, in the order of the configuration.
     pub scorers: Vec<ScorerView>,
+}
+
+/// Means over buckets of time that stand at multiples of their width, so that a chart of them does not tremble.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RateSeries {
+    /// Seconds of a bucket.
+    pub bucket_s: u64,
+    /// Unix second at which the last bucket began.
+    pub last_s: u64,
+    /// Oldest first, always as many: [`Self::MINUTE`], [`Self::HOUR`] or [`Self::DAY`], once there are any. `None`: the program
+    /// did not run.
+    pub buckets: Arc<Vec<Option<Rates>>>,
+}
+
+impl RateSeries {
+    pub const MINUTE: usize = 60;
+    pub const HOUR: usize = 240;
+    pub const DAY: usize = 288;
+}
+
+/// Means over the seconds of a bucket in which the program ran. Written as an array: there are many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "[f32; 5]", into = "[f32; 5]")]
+pub struct Rates {
+    pub samples_per_s: f32,
+    pub tokens_per_s: f32,
+    pub evaluations_per_s: f32,
+    pub hits_per_h: f32,
+    /// Share of the time in which the scorers were at work.
+    pub busy: f32,
+}
+
+impl From<[f32; 5]> for Rates {
+    fn from([samples_per_s, tokens_per_s, evaluations_per_s, hits_per_h, busy]: [f32; 5]) -> Self {
+        Self { samples_per_s, tokens_per_s, evaluations_per_s, hits_per_h, busy }
+    }
+}
+
+impl From<Rates> for [f32; 5] {
+    fn from(rates: Rates) -> Self {
+        [rates.samples_per_s, rates.tokens_per_s, rates.evaluations_per_s, rates.hits_per_h, rates.busy]
+    }
+}
+
+/// What models take of a device, and what they may.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceMemory {
+    /// Such as `cpu` or `cuda:0`.
+    pub device: String,
+    /// Of loaded models, and of those that are being loaded.
+    pub used: u64,
+    /// `None`: unbounded.
+    pub budget: Option<u64>,
 }
 
 /// What waits before each stage, and what may wait there at most.
@@ -464,6 +527,10 @@ pub struct RewardsView {
     /// Newest epoch first.
     pub epochs: Vec<EpochRewards>,
     pub total: Totals,
+    /// By claims of the last 24 hours.
+    pub paid_last_day: Shannons,
+    /// When the journal's first submission was found (unix ms).
+    pub since_ms: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Approvals, BoardScreen, Form, Inspector, LogView, MapWindow, ModelList, Notifier, TargetList, TextField,
+    Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
+    TextField,
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
@@ -80,6 +81,8 @@ pub enum Dialog {
     Confirm(Action),
     /// A line of text is being typed.
     Typing(Purpose),
+    /// What of the rewards is to be written, and how.
+    Export,
     /// Several lines are: [`State::form`].
     Form,
 }
@@ -90,6 +93,7 @@ pub enum Purpose {
     /// Above the screen, with what fits below it.
     Palette,
     TargetFilter,
+    SubmissionFilter,
     LogFilter,
     HelpSearch,
 }
@@ -99,7 +103,7 @@ impl Purpose {
     pub fn prompt(self) -> &'static str {
         match self {
             Self::Palette => ":",
-            Self::TargetFilter | Self::LogFilter => "filter /",
+            Self::TargetFilter | Self::SubmissionFilter | Self::LogFilter => "filter /",
             Self::HelpSearch => "search /",
         }
     }
@@ -108,7 +112,7 @@ impl Purpose {
     pub fn hint(self) -> &'static str {
         match self {
             Self::Palette => "Enter does it, Esc leaves",
-            Self::TargetFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
+            Self::TargetFilter | Self::SubmissionFilter | Self::HelpSearch => "Enter keeps it, Esc clears it",
             Self::LogFilter => "level:warn kind:tx !word  Enter keeps it, Esc clears it",
         }
     }
@@ -128,6 +132,7 @@ pub enum Place {
     Help,
     Inspector,
     Confirm,
+    Export,
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
@@ -151,6 +156,7 @@ impl Place {
             Self::Inspector => "inspector",
             Self::Help => "help",
             Self::Confirm => "question",
+            Self::Export => "export",
             Self::Typing => "text",
             Self::Settling => "leaving",
         }
@@ -200,6 +206,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    pub rewards: Submissions,
+    pub chart: Chart,
     pub board: BoardScreen,
     pub inspector: Inspector,
     /// Rows above the visible part of Rewards, Models and Help; the drawing clamps it.
@@ -236,6 +244,8 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            rewards: Submissions::default(),
+            chart: Chart::default(),
             board: BoardScreen::default(),
             inspector: Inspector::default(),
             scroll: 0,
@@ -268,6 +278,7 @@ impl State {
         }
         self.targets.follow(&self.snapshot, self.now_ms);
         self.map.follow(&self.snapshot.map);
+        self.rewards.follow(&self.snapshot.submissions);
         self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
@@ -290,6 +301,7 @@ impl State {
             (_, Some(Dialog::Inspector)) => Place::Inspector,
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
+            (_, Some(Dialog::Export)) => Place::Export,
             (_, None) => self.below(),
         }
     }

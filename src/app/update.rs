@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, form, hints, inspect, log, map, models, notify, policy, targets,
+    approvals, board, form, hints, inspect, log, map, models, notify, policy, rewards, targets, throughput,
 };
 use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
 
@@ -19,6 +19,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     map::settle(state);
+    effects.extend(rewards::ask(state));
     effects
 }
 
@@ -156,6 +157,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.dialog.take() {
                 Some(_) => {}
                 None if is_open => state.targets.detail = None,
+                None if std::mem::take(&mut state.rewards.detail) => {}
                 None => state.screen = Screen::Dashboard,
             }
         }
@@ -203,6 +205,8 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 .or_else(|| targets::act(state, action))
                 .or_else(|| models::act(state, action))
                 .or_else(|| map::act(state, action))
+                .or_else(|| rewards::act(state, action))
+                .or_else(|| throughput::act(state, action))
                 .or_else(|| board::act(state, action))
                 .or_else(|| inspect::act(state, action))
                 .or_else(|| policy::act(state, action))
@@ -230,6 +234,7 @@ fn palette(state: &State, words: &str) -> Palette {
 pub(super) fn open(state: &mut State, screen: Screen) {
     state.scroll = 0;
     state.log.selected = None;
+    state.rewards.detail = false;
     state.targets.detail = None;
     state.screen = if state.screen == screen { Screen::Dashboard } else { screen };
 }
@@ -259,6 +264,9 @@ fn scroll(state: &mut State, by: isize) {
             state.targets.step(by)
         }
         (None, Screen::Pane(Pane::Map)) => map::page(state, by),
+        (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
+            state.rewards.step(by);
+        }
         (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
@@ -275,6 +283,10 @@ fn copy(state: &mut State) -> Option<Effect> {
     let snapshot = &state.snapshot;
     let text = match state.screen {
         Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
+        // The transaction if there is one, else what it is for.
+        Screen::Pane(Pane::Rewards) => state.rewards.chosen().map(|row| {
+            row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
+        }),
         Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
         Screen::Approvals => state
             .approvals
@@ -294,7 +306,7 @@ fn copy(state: &mut State) -> Option<Effect> {
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
     let leave = match purpose {
         Purpose::HelpSearch => Some(Dialog::Help),
-        Purpose::Palette | Purpose::TargetFilter | Purpose::LogFilter => None,
+        Purpose::Palette | Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter => None,
     };
     match (purpose, key) {
         (_, Key::Esc | Key::Ctrl('c')) => {
@@ -333,6 +345,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
     match purpose {
         Purpose::Palette => state.palette = palette(state, &text),
         Purpose::TargetFilter => state.targets.set_filter(text),
+        Purpose::SubmissionFilter => state.rewards.set_filter(&text),
         Purpose::LogFilter => state.log.set_filter(&text, &Arc::clone(&state.snapshot)),
         Purpose::HelpSearch => {
             state.scroll = 0;
@@ -342,7 +355,7 @@ fn typed_into(state: &mut State, purpose: Purpose) {
 }
 
 fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
-    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Typing) {
+    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Export | Place::Typing) {
         return Vec::new();
     }
     if let Some(effects) = map::mouse(state, mouse) {
@@ -378,6 +391,7 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         // The header tells the epoch, the snapshot brings it.
         Event::EpochStarted { .. } => Vec::new(),
         Event::Submission(row) => {
+            state.rewards.told(&row);
             let mode = state.snapshot.mode;
             let mut effects = match news(&row, mode) {
                 Some((level, text)) => note(state, level, text),
@@ -395,7 +409,7 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
             effects.extend(told);
             effects
         }
-        Event::History(_) => Vec::new(),
+        Event::History(page) => rewards::take_page(state, &page),
         Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],

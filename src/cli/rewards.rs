@@ -1,17 +1,22 @@
 //! `somascope rewards`: what was filled, pending, claimed and forfeited, from the chain and from this machine.
 
-use std::path::Path;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{
     CommonArgs, environment::Environment, exit::Exit, network::NetworkArgs, order::tell_line, output::Page, place,
     signer::ReaderArgs,
 };
 use crate::{
-    engine::history::{self, Entry, EntryState, JournalUse, Limits, Query, Rewards},
-    primitives::Shannons,
+    engine::history::{self, Entry, EntryState, EpochSum, JournalUse, Limits, Query, Rewards},
+    export::{EpochRecord, Format, PictureSize, SubmissionRecord, chart::RewardsChart, csv, render},
+    primitives::{Shannons, clean},
 };
 
 /// Show rewards, bonds and fees of a wallet.
@@ -20,13 +25,18 @@ use crate::{
 /// also names the files, and what it found is kept beside the journal, so that nothing is lost when the node forgets. Signs nothing.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n\n\
+    after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n  \
+    somascope rewards --csv rewards.csv\n  somascope rewards --csv - --by epoch | column -s, -t\n  \
+    somascope rewards --svg rewards.svg --png rewards.png --size 1600x900\n\n\
+    Files: what --csv, --png and --svg wrote is told on standard error; a file that is there is not touched without --force. In tables, \
+    amounts are exact, in shannons and in SOMA; text that a spreadsheet would take for a formula begins with an apostrophe. Pictures need \
+    no font of the system.\n\n\
     JSON: network, address, epoch, balance_shannons, complete (the sums explain the balance), gaps, journal (joined, busy, none), totals, \
     epochs, submissions, finds. `totals`: submitted, filled, pending, claimable, claimed, forfeited, lost, rewards_shannons, \
     expected_shannons, finder_fees_shannons, fees_shannons, bonds_locked_shannons, bonds_forfeited_shannons, received_shannons, \
     sent_shannons. Each submission: target, state (unknown, pending, claimable, claimed, forfeited, forgotten, lost, failed), epoch, \
     claimable_epoch, bond_shannons, fee_shannons, reward_pool_shannons, expected_shannons, paid_shannons, submit_digest, claim_digest, \
-    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note. Each of `epochs`: epoch, \
+    claimed_by_others, model, distance, threshold, size_bytes, checksum, url, submitted_at_ms, source, note, steps (state, at_ms). Each of `epochs`: epoch, \
     filled, lost, claimed, earned_shannons, pending_shannons, bonds_locked_shannons, bonds_forfeited_shannons, fees_shannons. Each of \
     `finds`: target, digest, epoch, paid_shannons, fee_shannons, succeeded.\n\n\
     If complete, balance = received + rewards + finder fees - fees - bonds locked - bonds forfeited - sent.\n\n\
@@ -36,12 +46,36 @@ pub struct RewardsCommand {
     /// Ask the node for so many transactions at most; beside a journal what was found is kept, and the next run goes on from there.
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_transactions: u32,
+    /// Write a table (CSV) to this file; `-` is standard output, in place of everything else.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// What the table has a line for.
+    #[arg(long, value_name = "WHAT", default_value = "submission", requires = "csv")]
+    by: By,
+    /// Draw earned, pending, forfeited and fees by epoch, and what they come to, as pixels.
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// The same as vectors.
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Of the picture, in pixels.
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1200x800")]
+    size: PictureSize,
+    /// Write over files that are there.
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
     reader: ReaderArgs,
     #[command(flatten)]
     network: NetworkArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum By {
+    Submission,
+    Epoch,
 }
 
 #[derive(serde::Serialize)]
@@ -56,6 +90,14 @@ const TELL_EVERY: usize = 200;
 
 impl RewardsCommand {
     pub fn run(self) -> anyhow::Result<Exit> {
+        // Before the node is asked for minutes.
+        let to_standard_output = self.csv.as_deref() == Some(Path::new("-"));
+        if to_standard_output && self.common.output.json {
+            return Err(Exit::BadInput.because("--csv - and --json both print on standard output: choose one"));
+        }
+        if let Some(path) = self.files().find(|path| !self.force && path.exists()) {
+            return Err(Exit::BadInput.because(format!("{} is there: --force writes over it", path.display())));
+        }
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let address = self.reader.address(&environment)?;
@@ -76,8 +118,92 @@ impl RewardsCommand {
         };
         let rewards = super::block_on(async { Ok(history::rewards(query, progress).await?) })?;
         let shown = Shown { network: network.title(), rewards };
-        self.common.output.open().show(&shown, page).context("standard output")?;
+        self.write(&shown)?;
+        if !to_standard_output {
+            self.common.output.open().show(&shown, page).context("standard output")?;
+        }
         Ok(Exit::Ok)
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        let files = [&self.csv, &self.png, &self.svg].into_iter().flatten().map(PathBuf::as_path);
+        files.filter(|path| *path != Path::new("-"))
+    }
+
+    /// The files that were asked for.
+    fn write(&self, shown: &Shown) -> anyhow::Result<()> {
+        let epochs: Vec<_> = shown.rewards.epochs.iter().map(epoch_record).collect();
+        if let Some(path) = &self.csv {
+            let table = match self.by {
+                By::Submission => {
+                    let records: Vec<_> = shown.rewards.submissions.iter().map(submission_record).collect();
+                    csv::submissions(&records)
+                }
+                By::Epoch => csv::epochs(&epochs),
+            };
+            self.put(path, table.as_bytes())?;
+        }
+        let title = format!("Rewards of 0x{} on {}", shown.rewards.address, shown.network);
+        let chart = RewardsChart { title, epochs };
+        for (path, format) in [(&self.png, Format::Png), (&self.svg, Format::Svg)] {
+            if let Some(path) = path {
+                self.put(path, &render(&chart, format, self.size)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        if path == Path::new("-") {
+            return match io::stdout().lock().write_all(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                written => written.context("standard output"),
+            };
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).truncate(self.force).create(self.force).create_new(!self.force);
+        let mut file = options.open(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        file.write_all(bytes).with_context(|| format!("{} is not whole", path.display()))?;
+        tell_line(&clean(&format!("wrote {}", std::path::absolute(path)?.display())));
+        Ok(())
+    }
+}
+
+fn epoch_record(epoch: &EpochSum) -> EpochRecord {
+    EpochRecord {
+        epoch: epoch.epoch,
+        filled: epoch.filled,
+        lost: epoch.lost,
+        earned: epoch.earned,
+        pending: epoch.pending,
+        forfeited: epoch.bonds_forfeited,
+        fees: epoch.fees,
+    }
+}
+
+/// The steps are those of the dashboard's tables: the chain keeps no more than their end.
+fn submission_record(entry: &Entry) -> SubmissionRecord {
+    SubmissionRecord {
+        target: entry.target,
+        state: entry.state.word(),
+        epoch: entry.epoch,
+        claimable_epoch: entry.claimable_epoch,
+        source: entry.source.clone(),
+        size_bytes: entry.size_bytes,
+        checksum: entry.checksum,
+        url: entry.url.clone(),
+        model: entry.model,
+        distance: entry.distance,
+        threshold: entry.threshold,
+        bond: entry.bond,
+        fee: entry.fee,
+        expected: entry.expected,
+        paid: entry.paid,
+        submit_digest: entry.submit_digest,
+        claim_digest: entry.claim_digest,
+        submitted_at_ms: entry.submitted_at_ms,
+        steps: entry.steps.clone(),
+        note: entry.note.clone(),
     }
 }
 

@@ -16,6 +16,7 @@ mod dispatcher;
 pub mod history;
 mod journal;
 mod matching;
+mod meter;
 pub mod models;
 mod money;
 pub mod nearest;

@@ -10,7 +10,7 @@ use plotters::{
     style::text_anchor::{HPos, Pos, VPos},
 };
 
-use super::{picture::Drawing, records::EpochRecord};
+use super::{letters, picture::Drawing, records::EpochRecord};
 use crate::primitives::{SHANNONS_PER_SOMA, clean};
 
 type Drawn<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
@@ -47,7 +47,10 @@ impl Drawing for RewardsChart {
         let (width, height) = area.dim_in_pixel();
         let mut epochs = self.epochs.clone();
         epochs.sort_by_key(|epoch| epoch.epoch);
-        let title = (FONT, LETTERS + 5).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
+        // A whole address in a narrow picture gets smaller letters.
+        let wide = letters::width(&self.title) * letters::unit(1.0);
+        let size = ((width as f32 - 32.0) / wide.max(1.0)).clamp(6.0, LETTERS as f32 + 5.0);
+        let title = (FONT, f64::from(size)).into_font().color(&BLACK).pos(Pos::new(HPos::Left, VPos::Top));
         area.draw(&Text::new(clean(&self.title), (16, 12), title))?;
         let (Some(first), Some(last)) = (epochs.first(), epochs.last()) else {
             let style = (FONT, LETTERS).into_font().color(&FEES).pos(Pos::new(HPos::Center, VPos::Center));
@@ -124,10 +127,11 @@ fn chart_on<'a, B: DrawingBackend>(
     y: std::ops::Range<f64>,
 ) -> Result<Plane<'a, B>, DrawingAreaErrorKind<B::ErrorType>> {
     ChartBuilder::on(area)
+        .margin_left(12)
         .margin_right(20)
         .margin_top(14)
         .x_label_area_size(28)
-        .y_label_area_size(112)
+        .y_label_area_size(100)
         .build_cartesian_2d(x, y)
 }
 

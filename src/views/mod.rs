@@ -5,6 +5,7 @@
 
 mod approvals;
 mod board;
+mod export;
 mod footer;
 mod header;
 mod help;
@@ -64,10 +65,11 @@ pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
         Some(Dialog::Help) => help::draw(state, body, ink),
         Some(Dialog::Inspector) => inspect::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
+        Some(Dialog::Export) => export::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
         Some(Dialog::Form) => policy::form(state, body, ink),
-        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::LogFilter)) | None => {}
+        Some(Dialog::Typing(Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter)) | None => {}
     }
 }
 

@@ -83,13 +83,6 @@ impl<'a> Ink<'a> {
         self.line(area, row, &line);
     }
 
-    /// The part of a chart's values that is shown: on a slow line it stands still for ten seconds and then moves by ten values,
-    /// since a chart that moves is sent anew as a whole. `at_ms`: when the last value came.
-    pub fn steady(values: &[f32], at_ms: u64, low_bandwidth: bool) -> &[f32] {
-        let held_back = if low_bandwidth { (at_ms / 1000 % 10) as usize } else { 0 };
-        &values[..values.len().saturating_sub(held_back)]
-    }
-
     /// One value a column, the newest at the right, filled up from the bottom of `area`; scaled from `low` to `high`.
     pub fn bars(&mut self, area: Rect, values: &[f32], (low, high): (f32, f32), style: Style) {
         let area = area.intersection(self.buffer.area);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use somascope::{
     api::{
-        AutoView, BoardModel, BoardView, CommissionChange, Coverage, EpochReview, EpochRewards, Filler, Finds, Gap,
-        Gaps, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow, MoneyLeft,
-        Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView, Prospect, Reach, ReachRow, Refusal, Region,
-        RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages, StakeChange, SubmissionId,
-        SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals, TransactionWord, Upstream,
-        WalletView,
+        AutoView, BoardModel, BoardView, CommissionChange, Coverage, DeviceMemory, EpochReview, EpochRewards, Filler,
+        Finds, Gap, Gaps, Level, LogKind, LogLine, MapLayout, MapModel, MapPoint, MapTarget, MapView, Mode, ModelRow,
+        MoneyLeft, Moved, NearMiss, NetworkView, Pace, PolicyLimits, PolicyView, Prospect, RateSeries, Rates, Reach,
+        ReachRow, Refusal, Region, RewardsView, ScorerState, ScorerView, ServerName, Snapshot, Stage, Stages,
+        StakeChange, SubmissionId, SubmissionRow, SubmissionState, TargetRow, TargetStage, ThroughputView, Totals,
+        TransactionWord, Upstream, WalletView,
     },
     primitives::{Address, Digest, ObjectId, Shannons, hash},
 };
@@ -393,6 +393,23 @@ fn review(epoch: u64) -> EpochReview {
     review
 }
 
+/// A history of so many buckets; the first ones are missing, and a pause in the middle.
+fn rates(bucket_s: u64, buckets: usize, missing: usize) -> RateSeries {
+    let at = |n: usize| {
+        let ran = n >= missing && !(buckets / 2..buckets / 2 + 5).contains(&n);
+        let samples_per_s = 6.2 + noise(n as u64 / 3) * 2.6 + (n as f32 / 40.0).sin();
+        ran.then_some(Rates {
+            samples_per_s,
+            tokens_per_s: samples_per_s * 3_072.0,
+            evaluations_per_s: samples_per_s * 3.0,
+            hits_per_h: if n.is_multiple_of(9) { 240.0 } else { 0.0 },
+            busy: 0.9 + noise(n as u64) * 0.1,
+        })
+    };
+    let now_s = NOW_MS / 1000;
+    RateSeries { bucket_s, last_s: now_s - now_s % bucket_s, buckets: Arc::new((0..buckets).map(at).collect()) }
+}
+
 /// Three approvals wait, fills and claims of several epochs, scoring under way.
 pub fn busy() -> Snapshot {
     use SubmissionState::{AwaitingApproval, Claimable, Claimed, Failed, Filled, Lost, Sent};
@@ -458,13 +475,18 @@ pub fn busy() -> Snapshot {
             tokens: 5_667_840,
             samples_per_s: 7.4,
             tokens_per_s: 22_732.0,
+            evaluations_per_s: 22.2,
             hits: 12,
             hits_per_h: 173.2,
             queue: 16,
             remaining: Some(12_340),
             skipped: 2,
+            minute: rates(1, RateSeries::MINUTE, 0),
+            hour: rates(15, RateSeries::HOUR, 100),
+            day: rates(300, RateSeries::DAY, 40),
+            memory: vec![DeviceMemory { device: "cpu".to_owned(), used: 612 << 20, budget: Some(4 << 30) }],
+            resident_bytes: Some(1_480 << 20),
             duplicates: 317,
-            history: Arc::new((0..300_u64).map(|n| 6.2 + noise(n / 3) * 2.6 + (n as f32 / 40.0).sin()).collect()),
             device: "cpu, 2 threads".to_owned(),
             rows_per_s: 22.2,
             bytes_per_s: 22_732.0,
@@ -499,6 +521,8 @@ pub fn busy() -> Snapshot {
                 bonds_locked: Shannons(199_680),
                 bonds_forfeited: Shannons::ZERO,
             },
+            paid_last_day: Shannons(76_385_040),
+            since_ms: Some(NOW_MS - 7_260_000),
         }),
         log: Arc::new(vec![
             line(93, Level::Info, "connected to http://127.0.0.1:50051, chain 4c78adac9f1e, epoch 8")

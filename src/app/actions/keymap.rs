@@ -80,7 +80,8 @@ impl Keymap {
         for (info, keys) in ACTIONS.iter().zip(&map.keys) {
             let essential = matches!(info.action, Action::Quit | Action::LeaveNow | Action::Confirm)
                 || info.places == [Place::Confirm]
-                || info.places == [Place::Help];
+                || info.places == [Place::Help]
+                || info.id == "no-export";
             if essential && keys.is_empty() {
                 errors.push(KeymapError::Unbound { id: info.id });
             }

@@ -78,6 +78,19 @@ pub enum Action {
     PanUp,
     PanRight,
     NextTarget,
+    SortSubmissions,
+    FilterSubmissions,
+    Submission,
+    Export,
+    ExportSubmissions,
+    ExportEpochs,
+    ExportJson,
+    ExportPng,
+    ExportSvg,
+    ChartSpan,
+    ChartShorter,
+    ChartLonger,
+    ChartMeasure,
     NextRegion,
     Box,
     MapColour,
@@ -236,6 +249,9 @@ const LISTS: &[Place] = &[Place::Pane(Pane::Targets), Place::Models];
 const PINNING: &[Place] = &[Place::Pane(Pane::Targets), Place::Target, Place::Models];
 const MAP: &[Place] = &[Place::Pane(Pane::Map)];
 const APPROVALS: &[Place] = &[Place::Approvals];
+const THROUGHPUT: &[Place] = &[Place::Pane(Pane::Throughput)];
+const REWARDS: &[Place] = &[Place::Pane(Pane::Rewards)];
+const EXPORT: &[Place] = &[Place::Export];
 const LOG: &[Place] = &[Place::Log];
 /// Where limits are looked at.
 const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Log];
@@ -244,6 +260,7 @@ const COPYING: &[Place] = &[
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
     Place::Target,
+    Place::Pane(Pane::Rewards),
     Place::Models,
     Place::Approvals,
     Place::Log,
@@ -398,6 +415,48 @@ pub const ACTIONS: &[ActionInfo] = &[
         "cursor to the next target, hits first",
         MAP,
     ),
+    plain(Action::Submission, "submission", "details", &[Enter], "all that is known of a submission", REWARDS),
+    plain(
+        Action::SortSubmissions,
+        "sort-submissions",
+        "sort",
+        &[Char('s')],
+        "sort submissions by age, last change, state, amount",
+        REWARDS,
+    ),
+    plain(
+        Action::FilterSubmissions,
+        "filter-submissions",
+        "filter",
+        &[Char('/')],
+        "show only submissions with these words in state, target, file, digest, note",
+        REWARDS,
+    ),
+    plain(Action::Export, "export", "export", &[Char('e')], "write rewards and submissions to a file", REWARDS),
+    plain(
+        Action::ExportSubmissions,
+        "export-submissions",
+        "submissions (CSV)",
+        &[Char('c')],
+        "every submission with its steps, as a table",
+        EXPORT,
+    ),
+    plain(Action::ExportEpochs, "export-epochs", "epochs (CSV)", &[Char('e')], "sums by epoch, as a table", EXPORT),
+    plain(Action::ExportJson, "export-json", "JSON", &[Char('j')], "both, for programs", EXPORT),
+    plain(Action::ExportPng, "export-png", "PNG", &[Char('p')], "a chart by epoch, as pixels", EXPORT),
+    plain(Action::ExportSvg, "export-svg", "SVG", &[Char('s')], "a chart by epoch, as vectors", EXPORT),
+    plain(Action::Back, "no-export", "leave", &[Esc, Key::Backspace, Char('q')], "write nothing", EXPORT),
+    plain(Action::ChartSpan, "chart-span", "span", &[Char('t')], "chart of a minute, an hour, a day", THROUGHPUT),
+    quiet(Action::ChartShorter, "chart-shorter", "shorter", &[Char('[')], "a shorter span of time", THROUGHPUT),
+    quiet(Action::ChartLonger, "chart-longer", "longer", &[Char(']')], "a longer span of time", THROUGHPUT),
+    plain(
+        Action::ChartMeasure,
+        "chart-measure",
+        "measure",
+        &[Char('s')],
+        "chart samples, tokens, evaluations, hits, device use",
+        THROUGHPUT,
+    ),
     plain(
         Action::NextSection,
         "next-section",
@@ -524,7 +583,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "quit",
         &[Ctrl('c')],
         "settle what is in flight, then leave",
-        &[Place::Help, Place::Inspector, Place::Confirm],
+        &[Place::Help, Place::Inspector, Place::Confirm, Place::Export],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
     quiet(
@@ -598,7 +657,9 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_at_one_place() {
-        for place in SCREENS.iter().chain(&[Place::Help, Place::Inspector, Place::Confirm, Place::Settling]) {
+        for place in
+            SCREENS.iter().chain(&[Place::Help, Place::Inspector, Place::Confirm, Place::Export, Place::Settling])
+        {
             let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");

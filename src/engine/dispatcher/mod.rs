@@ -48,6 +48,7 @@ use super::{
     corpus::{Reader, Shelf},
     journal::{Committed, Journal, JournalError, OrderId, Step, Submission, TransactionKind},
     matching::{Ask, MOST_UNKEPT, Matcher, Reply, Standing},
+    meter,
     money::{self, Found, NotBuilt, Purse, Ticket, Verdict},
     now_ms,
     pins::Pins,
@@ -65,6 +66,7 @@ use crate::{
         keys::Keypair,
         types::{SignedTransaction, TargetV1},
     },
+    model::Device,
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
@@ -89,6 +91,8 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the end waits for transactions in flight, and for the last look at the wallet.
 const SETTLING: Duration = Duration::from_secs(30);
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// Seconds between two writes of the history of throughput.
+const METER_WRITES_S: u64 = 10;
 /// Scores that are taken in before anything else is looked at.
 const SCORED_AT_ONCE: usize = 64;
 
@@ -194,6 +198,10 @@ struct Dispatcher {
     inspector: Inspector,
     inspection: Option<Arc<Inspection>>,
     meter: Meter,
+    /// `None`: the history of throughput is not kept, which was told.
+    meter_file: Option<meter::Store>,
+    /// Devices whose memory models take.
+    devices: Vec<Device>,
     quiet: Quiet,
     rewards: Arc<RewardsView>,
     rewards_due: bool,
@@ -206,7 +214,6 @@ struct Dispatcher {
     /// Something that the screen shows has changed.
     dirty: bool,
     published_at: Option<Instant>,
-    started: Instant,
     /// When settling must end.
     stopping: Option<Instant>,
 }
@@ -224,6 +231,11 @@ impl Dispatcher {
         }
         // After the last event the directory is free for another engine.
         self.matcher.close().await;
+        if let Some(file) = self.meter_file.take() {
+            file.write(&mut self.meter.rollup);
+            // An error would only say that the thread panicked.
+            let _ = tokio::task::spawn_blocking(|| file.close()).await;
+        }
         self.board.close().await;
         self.journal.close().await;
         let _ = self.events.send(Event::Stopped);
@@ -565,7 +577,11 @@ impl Dispatcher {
     async fn on_second(&mut self) -> Result<(), Halt> {
         self.review_threads()?;
         self.meter.gauge(&self.scorers.gauges());
-        self.dirty |= self.meter.tick();
+        let now_s = now_ms() / 1000;
+        self.dirty |= self.meter.tick(now_s, self.hits);
+        if let Some(file) = self.meter_file.as_ref().filter(|_| now_s.is_multiple_of(METER_WRITES_S)) {
+            file.write(&mut self.meter.rollup);
+        }
         self.load_missing();
         self.start_pass_if_due();
         self.review_map();

@@ -8,8 +8,8 @@ use std::{
 use super::{Dispatcher, Done, chain_view::id_of, pipeline::Residency};
 use crate::{
     api::{
-        MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow, SubmissionState as State,
-        TargetRow, TargetStage, ThroughputView, WalletView,
+        DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
+        SubmissionState as State, TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
         matching::{Ask, MOST_UNKEPT},
@@ -212,7 +212,7 @@ impl Dispatcher {
         let stage = |waiting: usize, room: usize| Stage { waiting: waiting as u64, room: room as u64 };
         let (rows, appetite) = self.scorers.rows();
         let scorers = self.meter.scorers();
-        let hours = self.started.elapsed().as_secs_f32() / 3600.0;
+        let now_s = now_ms() / 1000;
         ThroughputView {
             samples_scored: self.meter.samples,
             model_evaluations: self.meter.evaluations,
@@ -220,12 +220,17 @@ impl Dispatcher {
             samples_per_s: self.meter.samples_per_s(),
             tokens_per_s: self.meter.tokens_per_s(),
             hits: self.hits,
-            hits_per_h: if hours > 0.0 { self.hits as f32 / hours } else { 0.0 },
+            hits_per_h: self.meter.hits_per_h(now_s),
+            evaluations_per_s: self.meter.evaluations_per_s(),
             queue: self.scorers.samples() as u64 + self.reader.readings.len() as u64,
             remaining: self.pipeline.remaining(),
             skipped: self.pipeline.skipped() + self.pipeline.failures,
+            minute: self.meter.minute.clone(),
+            hour: self.meter.hour.clone(),
+            day: self.meter.day.clone(),
+            memory: self.memory(),
+            resident_bytes: self.meter.resident_bytes,
             duplicates: self.pipeline.duplicates(),
-            history: self.meter.history(),
             rows_per_s: scorers.iter().map(|scorer| scorer.rows_per_s).sum(),
             bytes_per_s: scorers.iter().map(|scorer| scorer.bytes_per_s).sum(),
             stages: Stages {
@@ -237,6 +242,17 @@ impl Dispatcher {
             scorers,
             device: self.scorers.gauges().iter().map(|gauge| gauge.name.as_str()).collect::<Vec<_>>().join(", "),
         }
+    }
+
+    /// Of the devices that score here, and of the processor, which confirms.
+    fn memory(&self) -> Vec<DeviceMemory> {
+        self.devices
+            .iter()
+            .map(|device| {
+                let (used, budget) = self.weights.memory_of(*device);
+                DeviceMemory { device: device.to_string(), used, budget }
+            })
+            .collect()
     }
 
     /// What is pinned first, then best expected gain.

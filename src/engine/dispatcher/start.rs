@@ -9,7 +9,7 @@ use std::{
 use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
-    time::{self, Instant},
+    time,
 };
 
 use super::{
@@ -38,6 +38,7 @@ use crate::{
         corpus::{self, Reader, Shelf},
         journal::{Committed, Journal, Outcome},
         matching::Matcher,
+        meter,
         money::{Purse, Verdict},
         now_ms,
         pins::Pins,
@@ -121,6 +122,13 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
     for remote in remote_scorers(&config.scorers, config.share_data.as_deref(), &dim).await? {
         scorers.push(Box::new(remote));
     }
+    let (meter_file, rollup, no_history) = match meter::Store::open(&dir) {
+        Ok((file, rollup)) => (Some(file), rollup, None),
+        Err(error) => (None, meter::Rollup::default(), Some(error)),
+    };
+    let mut devices: Vec<_> = placements.iter().map(|placement| placement.device).chain([model::Device::Cpu]).collect();
+    devices.sort_unstable();
+    devices.dedup();
     let mut dispatcher = Dispatcher {
         mode: if keypair.is_some() { config.policy.mode } else { Mode::ReadOnly },
         watch: Watch::spawn(client.clone(), address, config.refresh),
@@ -186,12 +194,14 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         survey_due: false,
         is_surveying: false,
         map: Map::default(),
+        meter: Meter::new(rollup),
+        meter_file,
+        devices,
         board_view: Arc::new(BoardView::default()),
         money_left: MoneyLeft::default(),
         finds: None,
         finds_due: None,
         inspection: None,
-        meter: Meter::default(),
         quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
@@ -201,10 +211,12 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         version: 0,
         dirty: true,
         published_at: None,
-        started: Instant::now(),
         stopping: None,
     };
     let prepared = async {
+        if let Some(error) = no_history {
+            dispatcher.log(Level::Warning, error.to_string()).await?;
+        }
         dispatcher.take_up_rows().await?;
         dispatcher.take_up_pins().await?;
         match first {

@@ -6,8 +6,10 @@ use super::{
     Entry, EntryState, EpochSum, Find, JournalUse, Past, Rewards, TargetFacts, Totals, What, state_of, walk::Walked,
 };
 use crate::{
+    api::SubmissionRow,
     chain::{rewards::claim_split, types::SystemParameters},
     engine::{journal::Submission, money::Payment},
+    export::StepRecord,
     primitives::{Address, ObjectId, Shannons},
 };
 
@@ -47,7 +49,12 @@ fn blank(target: ObjectId, state: EntryState, epoch: u64) -> Entry {
         submitted_at_ms: None,
         source: None,
         note: None,
+        steps: Vec::new(),
     }
+}
+
+pub(in crate::engine) fn steps(row: &SubmissionRow) -> Vec<StepRecord> {
+    row.steps.iter().map(|(state, at_ms)| StepRecord { state: state.word(), at_ms: *at_ms }).collect()
 }
 
 /// Fills in what the target's object tells.
@@ -230,6 +237,7 @@ pub(super) fn join(rewards: &mut Rewards, rows: &[Submission]) {
         });
         if let Some(entry) = found {
             entry.source = Some(row.source.clone());
+            entry.steps = steps(row);
             // The chain's word is newer, unless it has forgotten.
             if entry.state == EntryState::Forgotten && matches!(state, EntryState::Claimed | EntryState::Forfeited) {
                 (entry.state, entry.paid, entry.note) = (state, row.paid, row.note.clone());
@@ -251,6 +259,7 @@ pub(super) fn join(rewards: &mut Rewards, rows: &[Submission]) {
         entry.model = Some(row.model);
         (entry.distance, entry.threshold) = (Some(row.distance), Some(row.threshold));
         (entry.size_bytes, entry.checksum, entry.url) = (Some(row.size_bytes), Some(row.checksum), row.url.clone());
+        entry.steps = steps(row);
         entry.source = Some(row.source.clone());
         entry.note = row.note.clone();
         rewards.submissions.push(entry);

@@ -25,6 +25,7 @@ use crate::{
         types::{TargetStatus, TargetV1},
     },
     engine::JournalError,
+    export::StepRecord,
     primitives::{Address, Digest, ObjectId, Shannons},
 };
 
@@ -152,6 +153,8 @@ pub struct Entry {
     /// The file that it came from; only on the machine that submitted it.
     pub source: Option<String>,
     pub note: Option<String>,
+    /// When each of its states was entered; only on the machine that submitted it.
+    pub steps: Vec<StepRecord>,
 }
 
 /// What became of a submission.

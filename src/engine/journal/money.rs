@@ -22,6 +22,8 @@ use crate::{
 /// Epochs that the rewards show: nearly three years of a network whose epochs are days.
 const EPOCHS_SHOWN: usize = 1024;
 
+const DAY_MS: u64 = 86_400_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum TransactionKind {
     Submit,
@@ -264,7 +266,14 @@ impl Journal {
     pub async fn rewards(&self) -> Result<RewardsView, JournalError> {
         self.call(|connection| {
             let disk = connection.transaction()?;
-            Ok(RewardsView { epochs: epochs(&disk)?, total: totals(&disk)? })
+            let paid_last_day = disk.query_row(
+                "SELECT coalesce(sum(paid), 0) FROM submissions WHERE paid IS NOT NULL AND changed_at_ms >= ?1",
+                [now_ms().saturating_sub(DAY_MS)],
+                |row| amount(row, 0),
+            )?;
+            let since_ms =
+                disk.query_row("SELECT at_ms FROM steps ORDER BY rowid LIMIT 1", [], |row| row.get(0)).optional()?;
+            Ok(RewardsView { epochs: epochs(&disk)?, total: totals(&disk)?, paid_last_day, since_ms })
         })
         .await
     }

@@ -73,7 +73,7 @@ impl Step {
 /// Whether a row in `from` may enter `to`.
 ///
 /// Back to `Uploaded` leads only a transaction that was refused before execution and can never execute.
-fn may_follow(from: State, to: State) -> bool {
+pub(super) fn may_follow(from: State, to: State) -> bool {
     use State::*;
     match from {
         Found => matches!(to, Confirmed | Failed | Expired),

@@ -318,3 +318,64 @@ fn a_journal_of_a_newer_program_is_left_alone() {
     drop(connection);
     assert!(matches!(Journal::open(dir.path(), None), Err(JournalError::Newer { found: 99, .. })));
 }
+
+#[tokio::test]
+async fn every_step_keeps_its_time_in_order_over_a_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    for (target, state) in (1u8..).zip(State::ALL) {
+        let id = row_in(&journal, target, state).await;
+        let steps = journal.submission(id).await.unwrap().row.steps;
+        assert_eq!(steps.first().map(|step| step.0), Some(State::Found));
+        assert_eq!(steps.last().map(|step| step.0), Some(state));
+        assert!(steps.is_sorted_by_key(|step| step.1) && steps.iter().all(|step| step.1 > 0));
+        assert!(steps.windows(2).all(|pair| submissions::may_follow(pair[0].0, pair[1].0)), "{steps:?}");
+    }
+    // A transaction that died leads back, and both ways are told.
+    let id = row_in(&journal, 99, State::Sent).await;
+    let back = Some(Step::new(State::Sent, State::Uploaded));
+    journal.settle(id, signed(99).digest(), Outcome::Dead, Shannons::ZERO, 0, back).await.unwrap();
+    journal.sign(id, TransactionKind::Submit, &signed(98), 0).await.unwrap();
+    let before = journal.older(None, 100).await.unwrap();
+    let ways: Vec<State> = before[0].row.steps.iter().map(|step| step.0).collect();
+    use State::*;
+    assert_eq!(ways, [Found, Confirmed, AwaitingApproval, Approved, Uploaded, Signed, Sent, Uploaded, Signed]);
+    journal.close().await;
+    let journal = Journal::open(dir.path(), None).unwrap();
+    assert_eq!(journal.older(None, 100).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn the_journal_is_read_in_pages_to_its_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    for target in 1..=7 {
+        row_in(&journal, target, State::Expired).await;
+    }
+    let (mut before, mut seen) = (None, Vec::new());
+    loop {
+        let page = journal.older(before, 3).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.row.id);
+        seen.extend(page.iter().map(|submission| submission.row.id.0));
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_claim_tells_its_digest_and_counts_for_the_day() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    assert_eq!(journal.rewards().await.unwrap().since_ms, None);
+    let id = row_in(&journal, 1, State::Claimable).await;
+    let claim = signed(101);
+    journal.sign(id, TransactionKind::Claim, &claim, 0).await.unwrap();
+    assert_eq!(journal.submission(id).await.unwrap().row.claim_digest, None);
+    let mut step = Step::new(State::Claimable, State::Claimed);
+    step.facts.paid = Some(Shannons(6_374_306));
+    journal.settle(id, claim.digest(), Outcome::Success, Shannons(6605), 1, Some(step)).await.unwrap();
+    assert_eq!(journal.submission(id).await.unwrap().row.claim_digest, Some(claim.digest()));
+    let rewards = journal.rewards().await.unwrap();
+    assert_eq!(rewards.paid_last_day, Shannons(6_374_306));
+    assert!(rewards.since_ms.is_some());
+}

@@ -157,6 +157,15 @@ impl Residents {
         failure.or_else(|| self.0.cache.retry_after(spec))
     }
 
+    /// Bytes of models that are on a device or on their way to it, and how many there may be (`None`: any number).
+    pub fn memory_of(&self, device: Device) -> (u64, Option<u64>) {
+        let table = self.0.table();
+        let loaded = table.models.iter().filter(|((_, placement), _)| placement.device == device);
+        let used =
+            loaded.map(|(_, resident)| resident.bytes).sum::<u64>() + table.reserved.get(&device).copied().unwrap_or(0);
+        (used, Some(self.0.budget.on(device)).filter(|budget| *budget != u64::MAX))
+    }
+
     pub fn watch(&self) -> watch::Receiver<Arc<Vec<WeightsState>>> {
         self.0.cache.board().watch()
     }

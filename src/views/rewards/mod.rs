@@ -1,0 +1,192 @@
+//! What was earned, epoch by epoch, and the life of each submission.
+
+mod detail;
+mod epochs;
+mod list;
+
+use ratatui::{
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+
+use super::{
+    panes::Ink,
+    text::{count, group, soma, soma_change, span},
+};
+use crate::{
+    api::RewardsView,
+    app::{Pane, State},
+    primitives::Shannons,
+};
+
+/// From here on epochs and submissions stand side by side.
+const WIDE: u16 = 108;
+const DAY_MS: u64 = 86_400_000;
+
+pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
+    let snapshot = &state.snapshot;
+    let focused = zoomed || state.focus == Pane::Rewards;
+    let right = if zoomed { listed(state) } else { format!("{} claimed", count(snapshot.rewards.total.claimed)) };
+    let inner = ink.pane("5", Pane::Rewards.title(), right, focused, area);
+    if snapshot.rewards.epochs.is_empty() && snapshot.submissions.is_empty() {
+        return ink.empty(inner, &nothing_yet(state));
+    }
+    if let Some(row) = state.rewards.chosen().filter(|_| zoomed && state.rewards.detail) {
+        return detail::draw(state, row, inner, ink);
+    }
+    ink.line(inner, 0, &totals(state, ink, inner.width));
+    let heads = if zoomed && inner.height > 14 {
+        ink.line(inner, 1, &pace(state, ink, inner.width));
+        3
+    } else {
+        1
+    };
+    let below = Rect { y: inner.y + heads, height: inner.height.saturating_sub(heads), ..inner };
+    let count = snapshot.rewards.epochs.len() as u16 + 1;
+    if inner.width >= WIDE {
+        let (left, right) = (below.width * 9 / 20, below.width - below.width * 9 / 20 - 2);
+        let table = Rect { width: left, ..below };
+        if zoomed && below.height >= 20 {
+            let chart = (below.height / 2).min(16);
+            let (epochs, bars) = split(table, below.height - chart - 1);
+            epochs::table(state, epochs, ink);
+            epochs::bars(state, bars, ink);
+        } else {
+            epochs::table(state, table, ink);
+        }
+        let list = Rect { x: below.x + left + 2, width: right, ..below };
+        match state.rewards.chosen().filter(|_| zoomed && below.height >= 28) {
+            Some(row) => {
+                let (list, rest) = split(list, below.height - detail::HEIGHT - 1);
+                list::draw(state, list, true, ink);
+                detail::draw(state, row, rest, ink);
+            }
+            None => list::draw(state, list, zoomed, ink),
+        }
+    } else if zoomed {
+        // The list is what is moved through.
+        let (epochs, list) = split(below, count.min((below.height / 3).max(2)));
+        epochs::table(state, epochs, ink);
+        list::draw(state, list, true, ink);
+    } else {
+        let height = if below.height > 9 { count.min(below.height / 2) } else { count.min(below.height) };
+        let (epochs, list) = split(below, height);
+        epochs::table(state, epochs, ink);
+        if list.height > 1 {
+            list::draw(state, list, false, ink);
+        }
+    }
+}
+
+/// The first rows, and the rest after a free one.
+fn split(area: Rect, height: u16) -> (Rect, Rect) {
+    let height = height.min(area.height);
+    let rest = area.height - height;
+    let below = Rect { y: area.y + height + rest.min(1), height: rest.saturating_sub(1), ..area };
+    (Rect { height, ..area }, below)
+}
+
+fn nothing_yet(state: &State) -> Vec<String> {
+    let next = match state.undecided() {
+        0 => "The first hit waits for you under a (approvals), or is sent by itself in mode AUTO (m).",
+        _ => "A candidate waits for your decision: a shows it.",
+    };
+    let text = "Nothing submitted yet. A filled target pays two epochs later; every submission will be listed here.";
+    vec![text.to_owned(), next.to_owned()]
+}
+
+/// What of the submissions is listed, and how.
+fn listed(state: &State) -> String {
+    let rewards = &state.rewards;
+    let known = group(rewards.known() as u64);
+    let more = if rewards.is_whole { "" } else { "+" };
+    let mut text = if rewards.filter.is_empty() {
+        format!("{known}{more}")
+    } else {
+        format!(
+            "{} of {known}{more} with \"{}\"",
+            group(rewards.rows.len() as u64),
+            super::text::clean(&rewards.filter)
+        )
+    };
+    text.push_str(&format!(", by {}", rewards.sort.word()));
+    text
+}
+
+fn totals(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
+    let total = &state.snapshot.rewards.total;
+    let dim = ink.theme.dim();
+    let mut spans = vec![Span::styled("Earned ", dim), Span::styled(soma(total.rewards, 10), ink.theme.good())];
+    if width >= 32 {
+        spans.extend([Span::styled("  fees ", dim), Span::raw(soma(total.fees, 8))]);
+    }
+    if width >= 56 {
+        spans.extend([
+            Span::styled("  sent ", dim),
+            Span::raw(count(total.submitted)),
+            Span::styled("  filled ", dim),
+            Span::raw(count(total.filled)),
+            Span::styled("  lost ", dim),
+            Span::raw(count(total.lost)),
+        ]);
+    }
+    if total.bonds_forfeited > Shannons::ZERO {
+        spans
+            .extend([Span::styled("  forfeited ", dim), Span::styled(soma(total.bonds_forfeited, 8), ink.theme.bad())]);
+    }
+    Line::from(spans)
+}
+
+/// The second line of the zoomed pane: what it comes to, and how fast.
+fn pace(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
+    let rewards = &state.snapshot.rewards;
+    let total = &rewards.total;
+    let dim = ink.theme.dim();
+    let costs = total.fees.saturating_add(total.bonds_forfeited);
+    let net = soma_change(costs, total.rewards, 12, ink.theme.glyphs.minus);
+    let pending: Shannons = rewards.epochs.iter().map(|epoch| epoch.pending).sum();
+    let mut spans = vec![
+        Span::styled("Net ", dim),
+        Span::styled(net, ink.theme.strong()),
+        Span::styled("  pending ", dim),
+        Span::styled(soma(pending, 10), ink.theme.attention()),
+    ];
+    if let Some((hour, over)) = hourly(rewards, state.now_ms) {
+        spans.extend([
+            Span::styled("  paid ", dim),
+            Span::raw(format!("{}/h", soma(hour, 10))),
+            Span::styled(format!(" over {}", span(over)), dim),
+        ]);
+    }
+    let epochs = rewards.epochs.iter().filter(|epoch| epoch.earned > Shannons::ZERO).count() as u64;
+    let earned: Shannons = rewards.epochs.iter().map(|epoch| epoch.earned).sum();
+    if let Some(mean) = earned.0.checked_div(epochs) {
+        let more = [Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(mean), 10))];
+        let room = usize::from(width);
+        let used: usize = spans.iter().chain(&more).map(Span::width).sum();
+        if used <= room {
+            spans.extend(more);
+        }
+    }
+    Line::from(spans)
+}
+
+/// What claims paid an hour, over the last day or since the journal began, and over which time.
+fn hourly(rewards: &RewardsView, now_ms: u64) -> Option<(Shannons, u64)> {
+    let over = now_ms.saturating_sub(rewards.since_ms?).min(DAY_MS);
+    // An hour's rate out of a few seconds is no rate.
+    if over < 60_000 || rewards.paid_last_day == Shannons::ZERO {
+        return None;
+    }
+    let hour = u128::from(rewards.paid_last_day.0) * 3_600_000 / u128::from(over);
+    Some((Shannons(u64::try_from(hour).unwrap_or(u64::MAX)), over))
+}
+
+/// An amount in a table: nothing is a dot.
+fn amount(ink: &Ink<'_>, amount: Shannons, columns: usize, style: Style) -> (String, Style) {
+    match amount {
+        Shannons::ZERO => (ink.theme.glyphs.dot.to_owned(), ink.theme.dim()),
+        amount => (soma(amount, columns), style),
+    }
+}
