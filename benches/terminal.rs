@@ -5,6 +5,8 @@
 //!
 //! `cargo bench --bench terminal`, or with one of `start`, `idle`, `live` behind ` -- `. Linux only (`/proc`).
 
+#![expect(clippy::print_stdout, reason = "its results")]
+
 #[path = "../tests/support/devnet.rs"]
 #[expect(dead_code, reason = "it is started and dropped")]
 mod devnet;
@@ -245,7 +247,8 @@ fn live() -> io::Result<()> {
 
 fn main() -> io::Result<()> {
     let chosen: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let measures: [(&str, fn() -> io::Result<()>); 3] = [("start", starts), ("idle", idle), ("live", live)];
+    type Measure = fn() -> io::Result<()>;
+    let measures: [(&str, Measure); 3] = [("start", starts), ("idle", idle), ("live", live)];
     for (name, measure) in measures {
         if chosen.is_empty() || chosen.iter().any(|word| word == name) {
             measure()?;
