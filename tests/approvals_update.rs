@@ -25,6 +25,9 @@ fn state(snapshot: Snapshot) -> State {
 }
 
 fn key(state: &mut State, key: Key) -> Vec<Effect> {
+    // No faster than a person: what comes within a quarter of a second is one press.
+    let now_ms = state.now_ms + 300;
+    update(state, AppEvent::Clock { now_ms });
     update(state, AppEvent::Key(key))
 }
 
@@ -382,4 +385,54 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_key_that_is_held_answers_once() {
+    let mut state = {
+        let mut state = state(busy());
+        keys(&mut state, "a");
+        state
+    };
+    let first = update(&mut state, AppEvent::Key(Key::Char('y')));
+    assert!(matches!(commands(&first)[..], [Command::Approve(_)]), "{first:?}");
+    for _ in 0..50 {
+        let now_ms = state.now_ms + 33;
+        update(&mut state, AppEvent::Clock { now_ms });
+        assert_eq!(commands(&update(&mut state, AppEvent::Key(Key::Char('y')))), []);
+    }
+    assert!(matches!(commands(&key(&mut state, Key::Char('y')))[..], [Command::Approve(_)]));
+}
+
+#[test]
+fn an_answer_to_a_question_that_closed_by_itself_reaches_nobody() {
+    let mut state = {
+        let mut state = state(busy());
+        keys(&mut state, "a");
+        state
+    };
+    keys(&mut state, " ");
+    let marked = *state.approvals.marks.iter().next().expect("one is marked");
+    keys(&mut state, "y");
+    assert!(state.dialog.is_some());
+    let left = state.snapshot.approvals.iter().filter(|row| row.id != marked).cloned().collect();
+    let snapshot = Snapshot { approvals: Arc::new(left), ..(*state.snapshot).clone() };
+    update(&mut state, AppEvent::Snapshot(Arc::new(snapshot)));
+    assert_eq!(state.dialog, None);
+    assert_eq!(commands(&key(&mut state, Key::Char('y'))), []);
+}
+
+#[test]
+fn a_candidate_that_comes_into_an_empty_list_under_the_eye_is_not_answered_at_once() {
+    let mut state = {
+        let mut state = state(busy());
+        keys(&mut state, "a");
+        state
+    };
+    let all = Arc::clone(&state.snapshot);
+    for approvals in [Arc::new(Vec::new()), Arc::clone(&all.approvals)] {
+        let snapshot = Snapshot { approvals, ..(*all).clone() };
+        update(&mut state, AppEvent::Snapshot(Arc::new(snapshot)));
+    }
+    assert_eq!(commands(&key(&mut state, Key::Char('y'))), []);
 }

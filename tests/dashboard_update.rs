@@ -25,6 +25,9 @@ fn state(snapshot: Snapshot) -> State {
 }
 
 fn key(state: &mut State, key: Key) -> Vec<Effect> {
+    // No faster than a person: what comes within a quarter of a second is one press.
+    let now_ms = state.now_ms + 300;
+    update(state, AppEvent::Clock { now_ms });
     update(state, AppEvent::Key(key))
 }
 
@@ -190,7 +193,7 @@ fn quitting_settles_first_and_a_second_time_leaves() {
     for quit in [Key::Char('q'), Key::Ctrl('c')] {
         let mut state = state(busy());
         assert_eq!(commands(&key(&mut state, quit)), [Command::Shutdown]);
-        assert_eq!(state.life, Life::Settling { since_ms: NOW_MS });
+        assert_eq!(state.life, Life::Settling { since_ms: NOW_MS + 300 });
         // Nothing else is taken while it settles.
         assert!(keys(&mut state, "ay?m").is_empty());
         assert!(key(&mut state, quit).contains(&Effect::Leave(Leave::Unsettled)));

@@ -105,12 +105,11 @@ fn testnet_is_set_up_step_by_step_and_written_once() {
     // The cursor is where one goes on.
     press(&mut wizard, &[Key::Enter]);
     assert_eq!(wizard.step, Step::Data);
-    let Some(Task::Data(sources)) =
-        press(&mut wizard, &[kinds("~/corpus, stack-v2:Rust"), vec![Key::Enter; 2]].concat())
+    let Some(Task::Data(sources)) = press(&mut wizard, &[kinds("~/corpus, notes.txt=3"), vec![Key::Enter; 2]].concat())
     else {
         panic!("the data is looked at")
     };
-    assert_eq!(sources, ["~/corpus", "stack-v2:Rust"]);
+    assert_eq!(sources, ["~/corpus", "notes.txt=3"]);
     wizard.told(Told::Data(vec![good("412 files")]));
     press(&mut wizard, &[Key::Enter]);
     assert_eq!(wizard.step, Step::Review);
@@ -175,6 +174,7 @@ fn secrets_are_dots_on_the_screen_and_words_nowhere() {
     choose(&mut import, Choice::ImportKey);
     import.on(&AppEvent::Paste("abandon ability able\nsecond line".to_owned()));
     assert!(!text(&import).contains("abandon"));
+    assert!(choose(&mut import, Choice::Seal).is_none(), "what was pasted is not what would be kept");
     // Going back forgets them.
     press(&mut import, &[Key::Esc]);
     choose(&mut import, Choice::ImportKey);

@@ -99,7 +99,7 @@ impl ModelList {
         self.arrange();
     }
 
-    fn arrange(&mut self) {
+    pub(super) fn arrange(&mut self) {
         let models = &self.models;
         self.rows = (0..models.len()).collect();
         self.rows.sort_by(|a, b| {

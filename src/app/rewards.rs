@@ -25,7 +25,7 @@ pub enum SubmissionSort {
 }
 
 impl SubmissionSort {
-    const ALL: [Self; 4] = [Self::Found, Self::Changed, Self::State, Self::Amount];
+    pub const ALL: [Self; 4] = [Self::Found, Self::Changed, Self::State, Self::Amount];
 
     pub fn word(self) -> &'static str {
         match self {
@@ -101,7 +101,7 @@ impl Submissions {
         (!self.is_whole).then_some(Command::History { before: Some(oldest) })
     }
 
-    fn arrange(&mut self) {
+    pub(super) fn arrange(&mut self) {
         let fits = |row: &&Arc<SubmissionRow>| self.filter.is_empty() || has(row, &self.filter);
         // Newest first, and so within what is equal.
         self.rows = self.known.values().rev().filter(fits).cloned().collect();

@@ -2,11 +2,15 @@
 //!
 //! Filters and selections are not kept: a list that hides rows for a reason of yesterday misleads.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Pane, Screen, SortKey, State, board::Section, map};
+use super::{
+    ModelSort, Pane, Screen, SortKey, State,
+    board::Section,
+    map,
+    rewards::SubmissionSort,
+    throughput::{Measure, Span},
+};
 use crate::api::MapColour;
 
 /// Words, so that a file of another version is read as far as it is understood.
@@ -17,14 +21,18 @@ pub struct Saved {
     pub screen: Option<String>,
     pub focus: Option<String>,
     pub targets_sort: Option<String>,
+    pub targets_reversed: bool,
+    pub models_sort: Option<String>,
+    pub models_reversed: bool,
+    pub rewards_sort: Option<String>,
+    pub chart_span: Option<String>,
+    pub chart_measure: Option<String>,
     pub map_colour: Option<String>,
     pub map_coverage: bool,
     pub map_hides_open: bool,
     pub board_section: Option<String>,
     pub mouse: bool,
 }
-
-const SORTS: [SortKey; 5] = [SortKey::Margin, SortKey::Reward, SortKey::Distance, SortKey::Age, SortKey::Id];
 
 const COLOURS: [(MapColour, &str); 3] =
     [(MapColour::Model, "model"), (MapColour::Source, "source"), (MapColour::Margin, "margin")];
@@ -46,6 +54,12 @@ impl State {
             screen: screens().find(|screen| *screen == self.screen).map(|screen| word(screen).to_owned()),
             focus: Some(word(Screen::Pane(self.focus)).to_owned()),
             targets_sort: Some(self.targets.sort.word().to_owned()),
+            targets_reversed: self.targets.reversed,
+            models_sort: Some(self.models.sort.word().to_owned()),
+            models_reversed: self.models.reversed,
+            rewards_sort: Some(self.rewards.sort.word().to_owned()),
+            chart_span: Some(self.chart.span.word().to_owned()),
+            chart_measure: Some(self.chart.measure.word().to_owned()),
             map_colour: colour.map(|(_, word)| (*word).to_owned()),
             map_coverage: self.map.coverage,
             map_hides_open: self.map.hides_open,
@@ -63,8 +77,22 @@ impl State {
         if let Some(pane) = Pane::ALL.into_iter().find(|pane| is(&saved.focus, word(Screen::Pane(*pane)))) {
             self.focus = pane;
         }
-        if let Some(sort) = SORTS.into_iter().find(|sort| is(&saved.targets_sort, sort.word())) {
+        if let Some(sort) = SortKey::ALL.into_iter().find(|sort| is(&saved.targets_sort, sort.word())) {
             self.targets.sort = sort;
+            self.targets.reversed = saved.targets_reversed;
+        }
+        if let Some(sort) = ModelSort::ALL.into_iter().find(|sort| is(&saved.models_sort, sort.word())) {
+            self.models.sort = sort;
+            self.models.reversed = saved.models_reversed;
+        }
+        if let Some(sort) = SubmissionSort::ALL.into_iter().find(|sort| is(&saved.rewards_sort, sort.word())) {
+            self.rewards.sort = sort;
+        }
+        if let Some(span) = Span::ALL.into_iter().find(|span| is(&saved.chart_span, span.word())) {
+            self.chart.span = span;
+        }
+        if let Some(measure) = Measure::ALL.into_iter().find(|measure| is(&saved.chart_measure, measure.word())) {
+            self.chart.measure = measure;
         }
         if let Some((colour, _)) = COLOURS.iter().find(|(_, word)| is(&saved.map_colour, word)) {
             self.map.colour = *colour;
@@ -74,7 +102,10 @@ impl State {
             self.board.section = section;
         }
         self.mouse = saved.mouse;
-        self.take(Arc::clone(&self.snapshot));
+        // What they are orders of has been taken in already.
+        self.targets.arrange(false);
+        self.models.arrange();
+        self.rewards.arrange();
         map::settle(self);
     }
 }

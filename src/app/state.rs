@@ -10,7 +10,7 @@ use super::{
     map,
 };
 use crate::{
-    api::{Level, Snapshot, SubmissionRow},
+    api::{Level, MapView, Snapshot, SubmissionRow},
     primitives::Shannons,
 };
 
@@ -206,6 +206,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    /// What the map has followed.
+    map_seen: Option<Arc<MapView>>,
     pub rewards: Submissions,
     pub chart: Chart,
     pub board: BoardScreen,
@@ -244,6 +246,7 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            map_seen: None,
             rewards: Submissions::default(),
             chart: Chart::default(),
             board: BoardScreen::default(),
@@ -277,18 +280,25 @@ impl State {
             self.balance_at_start = wallet.history.first().map(|&(_, balance)| balance);
         }
         self.targets.follow(&self.snapshot, self.now_ms);
-        self.map.follow(&self.snapshot.map);
+        // Up to 100,000 samples: looked through when they are others.
+        if !self.map_seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &self.snapshot.map)) {
+            self.map.follow(&self.snapshot.map);
+            self.map_seen = Some(Arc::clone(&self.snapshot.map));
+        }
         self.rewards.follow(&self.snapshot.submissions);
         self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
-        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms);
+        let is_watched = self.screen == Screen::Approvals;
+        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms, is_watched);
         if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
             // Nothing is left to ask about.
             self.approvals.batch = None;
             if self.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) {
                 self.dialog = None;
+                // The answer to it may be on its way.
+                self.approvals.settle(self.now_ms);
             }
         }
         gone

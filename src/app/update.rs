@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use super::{
     AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
+    Verdict,
     actions::{self, Action, ActionInfo, Asks, Palette},
     approvals, board, form, hints, inspect, log, map, models, notify, policy, rewards, targets, throughput,
 };
-use crate::api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState};
+use crate::{
+    api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState},
+    primitives::clean,
+};
 
 const NOTICE_MS: u64 = 6_000;
 /// Lines that a page key and three that the wheel moves.
@@ -91,6 +95,15 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
 
 /// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
 fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
+    let answer = match info.action {
+        Action::Approve => Some(Verdict::Approved),
+        Action::Reject => Some(Verdict::Rejected),
+        Action::Confirm if state.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) => Some(Verdict::Approved),
+        _ => None,
+    };
+    if answer.is_some_and(|verdict| state.approvals.is_repeated(verdict, state.now_ms)) {
+        return note(state, Level::Warning, "the key was pressed twice at once: look again, then answer");
+    }
     if let Some(refusal) = refusal(state, info) {
         return note(state, Level::Warning, refusal);
     }
@@ -298,6 +311,8 @@ fn copy(state: &mut State) -> Option<Effect> {
         }
         _ => snapshot.wallet.address.map(|address| address.to_hex_prefixed()),
     }?;
+    // It will be pasted somewhere: a server's words could hold a line feed, and a shell would run what is before it.
+    let text = clean(&text);
     // Whether the terminal takes it cannot be known: say what was done, not what was hoped.
     note(state, Level::Info, format!("sent to the terminal's clipboard: {text}"));
     Some(Effect::Copy(text))

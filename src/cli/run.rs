@@ -195,6 +195,7 @@ impl Run {
                         max_bond_per_epoch: self.max_epoch_bond,
                         min_margin: self.min_margin,
                         min_gain: self.min_gain,
+                        auto_barred: self.play.setup.is_broken,
                         ..Policy::default()
                     },
                     store,

@@ -32,6 +32,8 @@ const MOST_BYTES: u64 = 1 << 20;
 pub struct Setup {
     /// To be told on the screen: what stands on standard error is covered by it.
     pub notices: Vec<String>,
+    /// There is a file, and nothing of it is used.
+    pub is_broken: bool,
     pub bindings: Vec<Binding>,
 }
 
@@ -189,6 +191,7 @@ pub fn parse(args: &[OsString]) -> anyhow::Result<(Cli, Setup)> {
             }
             problems.iter().for_each(|problem| tell_line(&format!("warning: {problem}")));
             tell_line(&format!("warning: {path} is broken, and nothing of it is used"));
+            setup.is_broken = true;
             let line = file.problems.first().map_or(1, |problem| problem.line);
             setup
                 .notices

@@ -140,6 +140,8 @@ pub struct Policy {
     pub min_gain: Shannons,
     /// Claim as soon as the network lets us. The approval of a submission covers its claim.
     pub auto_claim: bool,
+    /// AUTO cannot be switched on: somebody has set limits that could not be read.
+    pub auto_barred: bool,
 }
 
 /// Why the engine does not start.

@@ -30,7 +30,9 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let below = state.below();
     let found = |info: &&ActionInfo| {
         let keys = || state.keymap.keys(info).iter().any(|key| key.name(true).to_lowercase() == *search);
-        search.is_empty() || [info.name, info.id, info.help].iter().any(|text| text.contains(search.as_str())) || keys()
+        search.is_empty()
+            || [info.name, info.id, info.help].iter().any(|text| text.to_lowercase().contains(search.as_str()))
+            || keys()
     };
     let here: Vec<&ActionInfo> = actions::at(below).filter(found).collect();
     let dialogs = [Place::Help, Place::Confirm, Place::Settling];

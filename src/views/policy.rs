@@ -164,7 +164,7 @@ fn under(state: &State, form: &Form) -> String {
     let ids = app::under_limit(&state.approvals, rows, &limit);
     let sums = Sums::of(rows.iter().filter(|row| ids.contains(&row.id)));
     format!(
-        "{} of {} that wait fall under it, best gain first: bonds {} SOMA, rewards {} SOMA expected.",
+        "{} of {} that wait fall under it: bonds {} SOMA, rewards {} SOMA expected.",
         sums.count,
         state.undecided(),
         sums.bonds,

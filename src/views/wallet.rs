@@ -22,7 +22,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let focused = zoomed || state.focus == Pane::Wallet;
     let inner = ink.pane("1", Pane::Wallet.title(), "SOMA".to_owned(), focused, area);
     let Some(address) = wallet.address else {
-        let text = "No key: this session only watches. Start with SOMA_SECRET_KEY set to submit.";
+        let text = "No key is in use: this session only watches. `somascope setup` or `somascope wallet new` makes one; --mode manual uses it.";
         return ink.empty(inner, &[text.to_owned()]);
     };
     // In a wide pane numbers stay near their labels.

@@ -109,13 +109,13 @@ fn said(wizard: &Wizard) -> Vec<String> {
             "SOMA trains a foundation model by competition. It publishes targets, points in embedding space; you find data that \
              comes near enough to one under its best model, upload it, and are paid two epochs later.",
             "",
-            "No key and no configuration were found here. You can see the whole game on a network inside this program first: \
-             nothing to register, no money, nothing leaves this machine.",
+            "You can see the whole game on a network inside this program first: nothing to register, no money, nothing leaves this \
+             machine. Or set it up for a network, step by step; nothing that is there already is overwritten.",
         ],
         Step::Network => &["Which network? Nothing is signed and nothing is sent but a question for its name."],
         Step::Key => &[
-            "Submissions and claims are signed with a key. It is kept encrypted on this machine; nothing is ever signed that you \
-             have not approved.",
+            "Submissions and claims are signed with a key. It is kept encrypted on this machine; in the mode that is set up here, \
+             nothing is signed that you have not approved.",
         ],
         Step::NewKey => &[
             "A new key is made and encrypted with a passphrase that only you know: without it the key cannot be used, and nobody \
@@ -130,11 +130,11 @@ fn said(wizard: &Wizard) -> Vec<String> {
              else is uploaded. The secret goes into a file that only you can read.",
         ],
         Step::Data => &[
-            "What shall be scored? Only what hits is uploaded, and only after you approved it. Whatever looks like a secret is \
-             refused.",
+            "What shall be scored? Only what hits is uploaded, in the mode that is set up here only after you approved it. Whatever \
+             looks like a secret is refused.",
         ],
         Step::Review => &["This is written. What is there already is kept, never overwritten."],
-        Step::Written => &["All is in place:"],
+        Step::Written => &["Done:"],
     };
     let mut said: Vec<String> = sentences.iter().map(|&sentence| sentence.to_owned()).collect();
     match wizard.step {
@@ -183,10 +183,13 @@ fn review(wizard: &Wizard) -> Vec<String> {
             None if wizard.chain.as_ref().is_some_and(|chain| chain.has_bucket) => {
                 "bucket   the network's own".to_owned()
             }
-            None => "bucket   none: read-only until there is one".to_owned(),
+            None => "bucket   none: nothing can be submitted until there is one".to_owned(),
         },
         format!("data     {}", clean(answers.data.text())),
-        "mode     manual: every submission waits for your approval".to_owned(),
+        match answers.can_submit {
+            true => "mode     manual: every submission waits for your approval".to_owned(),
+            false => "mode     read-only: it scores and shows, and signs nothing".to_owned(),
+        },
         String::new(),
     ];
     lines.push(if *is_there {
@@ -195,7 +198,7 @@ fn review(wizard: &Wizard) -> Vec<String> {
             clean(config)
         )
     } else {
-        format!("{} gets network, data and mode.", clean(config))
+        format!("{} gets network, data and mode, and the wallet where it is not the usual one.", clean(config))
     });
     if answers.bucket.is_some() {
         let (variables, set) = &wizard.found.variables;
@@ -298,7 +301,7 @@ fn choice_words(wizard: &Wizard, choice: Choice) -> (String, &'static str) {
         Choice::CheckData => (own("Look at it"), "can it be read, and how much is it?"),
         Choice::GoOn => (own("Go on"), ""),
         Choice::Write => (own("Write it"), ""),
-        Choice::Run => (own("Open the dashboard"), "`somascope run` does it from now on"),
+        Choice::Run => (own("Open the dashboard"), "`somascope` does it from now on, in this directory"),
     }
 }
 

@@ -363,7 +363,7 @@ async fn the_chain_alone_tells_a_fresh_machine_what_the_journal_knows() {
     assert_eq!(joined.journal, JournalUse::Joined);
     assert!(joined.submissions.iter().all(|entry| entry.source.is_some()), "{:?}", joined.submissions);
     let without_source = |rewards: &Rewards| {
-        let plain = |entry: &history::Entry| history::Entry { source: None, ..entry.clone() };
+        let plain = |entry: &history::Entry| history::Entry { source: None, steps: Vec::new(), ..entry.clone() };
         (rewards.totals, rewards.epochs.clone(), rewards.submissions.iter().map(plain).collect::<Vec<_>>())
     };
     assert_eq!(without_source(&joined), without_source(&fresh));

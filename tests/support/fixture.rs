@@ -55,7 +55,7 @@ fn models() -> Vec<ModelRow> {
             resident,
             loaded_on: if resident { vec!["cpu in f32".to_owned()] } else { Vec::new() },
             fetching: None,
-            trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/weights/3".to_owned()),
+            trouble: (!resident).then(|| "weights: HTTP 404 from http://127.0.0.1:9184/…".to_owned()),
             wins,
             targets: 75 - n * 6,
             pinned: false,

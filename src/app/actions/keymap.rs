@@ -81,6 +81,7 @@ impl Keymap {
             let essential = matches!(info.action, Action::Quit | Action::LeaveNow | Action::Confirm)
                 || info.places == [Place::Confirm]
                 || info.places == [Place::Help]
+                || info.id == "close-inspector"
                 || info.id == "no-export";
             if essential && keys.is_empty() {
                 errors.push(KeymapError::Unbound { id: info.id });

@@ -186,6 +186,7 @@ const NOT_MAP: &[Place] = &[
     Place::Dashboard,
     Place::Pane(Pane::Wallet),
     Place::Pane(Pane::Targets),
+    Place::Target,
     Place::Pane(Pane::Throughput),
     Place::Pane(Pane::Rewards),
     Place::Models,
@@ -639,7 +640,7 @@ pub fn key_table() -> String {
     let mut table = String::from("| keys | action | what it does | where |\n|---|---|---|---|\n");
     for info in ACTIONS.iter().filter(screens) {
         let keys: Vec<_> = info.keys.iter().map(|key| format!("`{}`", key.name(false).replace('|', "\\|"))).collect();
-        let places = if info.places.len() == SCREENS.len() { "everywhere".to_owned() } else { words(info.places) };
+        let places = words(info.places);
         table.push_str(&format!("| {} | `{}` | {} | {places} |\n", keys.join(" "), info.id, info.help));
     }
     table
@@ -648,6 +649,9 @@ pub fn key_table() -> String {
 fn words(places: &[Place]) -> String {
     let on = |places: &[Place]| places.iter().map(|place| place.word()).collect::<Vec<_>>().join(", ");
     let missing: Vec<_> = SCREENS.iter().filter(|place| !places.contains(place)).copied().collect();
+    if missing.is_empty() {
+        return "everywhere".to_owned();
+    }
     if missing.len() <= 2 { format!("everywhere but {}", on(&missing)) } else { on(places) }
 }
 

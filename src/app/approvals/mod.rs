@@ -19,6 +19,8 @@ use crate::api::{Command, Mode, Snapshot, SubmissionId, SubmissionRow, Submissio
 
 /// After the engine takes the selected candidate away, how long an answer to its successor is refused.
 const SETTLE_MS: u64 = 800;
+/// Two answers within this time are one press of a key that is held, or bounces.
+const REPEAT_MS: u64 = 250;
 /// Candidates that have gone, and how long they are shown.
 const GONE: usize = 16;
 const GONE_MS: u64 = 10 * 60_000;
@@ -54,15 +56,19 @@ pub struct Approvals {
     verdicts: HashMap<SubmissionId, Verdict>,
     /// When the engine, not the user, last moved the selection.
     moved_at_ms: Option<u64>,
+    /// When a key of an answer was pressed last, taken or not.
+    answered: Option<(Verdict, u64)>,
 }
 
 impl Approvals {
-    /// Takes over the candidates of `now`. Gives what has gone since `before` without an answer.
+    /// Takes over the candidates of `now`. Gives what has gone since `before` without an answer. `is_watched`: the candidates are on the
+    /// screen.
     pub(super) fn follow(
         &mut self,
         before: &[Arc<SubmissionRow>],
         now: &Snapshot,
         now_ms: u64,
+        is_watched: bool,
     ) -> Vec<Arc<SubmissionRow>> {
         let rows: &[Arc<SubmissionRow>] = &now.approvals;
         let waits = |id: &SubmissionId| rows.iter().any(|row| row.id == *id);
@@ -81,9 +87,23 @@ impl Approvals {
         if !self.selected.is_some_and(|id| waits(&id)) {
             let had = self.selected.take().is_some();
             self.select(rows.iter().find(|row| self.verdict(row.id).is_none()).or(rows.first()).map(|row| row.id));
-            self.moved_at_ms = had.then_some(now_ms);
+            // Never taken back here: the list may have been empty for a moment.
+            if had || is_watched {
+                self.settle(now_ms);
+            }
         }
         gone
+    }
+
+    /// An answer that was meant for something else must not reach what is selected now.
+    pub(super) fn settle(&mut self, now_ms: u64) {
+        self.moved_at_ms = Some(now_ms);
+    }
+
+    /// Whether a key of an answer is the same press as the one before: held, bouncing, or in doubt whether it was taken.
+    pub(super) fn is_repeated(&mut self, verdict: Verdict, now_ms: u64) -> bool {
+        let before = self.answered.replace((verdict, now_ms));
+        before.is_some_and(|(same, at_ms)| same == verdict && now_ms < at_ms.saturating_add(REPEAT_MS))
     }
 
     fn gone_since(&self, before: &[Arc<SubmissionRow>], now: &Snapshot) -> Vec<Arc<SubmissionRow>> {

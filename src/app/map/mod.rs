@@ -4,7 +4,7 @@ mod acts;
 mod raster;
 mod window;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     Pane, Screen, State,
@@ -197,7 +197,9 @@ impl MapWindow {
         let finite = snapshot.map.targets.iter().filter(|p| p.x.is_finite() && p.y.is_finite());
         let (hits, others): (Vec<&MapTarget>, Vec<&MapTarget>) = finite.partition(|p| hit(p.row));
         let mut order: Vec<(f32, f32)> = hits.into_iter().chain(others).map(|p| (p.x, p.y)).collect();
-        order.dedup();
+        // Several may lie at one sample.
+        let mut known = HashSet::new();
+        order.retain(|(x, y)| known.insert((x.to_bits(), y.to_bits())));
         let cursor = self.cursor();
         let here = order.iter().position(|point| Some(*point) == cursor);
         let next = here.map_or(0, |index| (index + 1) % order.len());

@@ -87,7 +87,7 @@ impl TargetList {
     }
 
     /// Filters and sorts anew, and finds the selected target again.
-    fn arrange(&mut self, is_new_filter: bool) {
+    pub(super) fn arrange(&mut self, is_new_filter: bool) {
         let targets = Arc::clone(&self.targets);
         let context = Context { letters: &self.letters, dim: self.dim, now_ms: self.now_ms };
         let mut rows = std::mem::take(&mut self.rows);

@@ -57,6 +57,8 @@ pub struct Answers {
     pub node: TextField,
     /// `None`: read-only.
     pub address: Option<Address>,
+    /// There is a key, and somewhere to upload to: what hits can be submitted.
+    pub can_submit: bool,
     /// `None`: not asked for, or left out.
     pub bucket: Option<Bucket>,
     pub typed_bucket: Bucket,
@@ -68,6 +70,10 @@ pub struct Answers {
 
 impl Answers {
     pub fn sources(&self) -> Vec<String> {
+        // Its languages have commas between them.
+        if self.data.text().trim().starts_with("stack-v2:") {
+            return vec![self.data.text().trim().to_owned()];
+        }
         let sources = self.data.text().split(',').map(str::trim).filter(|source| !source.is_empty());
         sources.map(ToOwned::to_owned).collect()
     }

@@ -12,7 +12,10 @@ const MOST_CHARS: usize = 512;
 
 /// What is typed and never shown: wiped when it is dropped, and without words in a log.
 #[derive(Clone, Default)]
-pub struct SecretLine(Zeroizing<String>);
+pub struct SecretLine(Zeroizing<String>, Dropped);
+
+/// Something that was typed or pasted is not in the line: what is kept would not be what was meant.
+type Dropped = bool;
 
 impl fmt::Debug for SecretLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,9 +40,16 @@ impl SecretLine {
         SecretString::from(self.0.as_str())
     }
 
-    /// The first line of what comes from the clipboard.
+    /// What comes from the clipboard, but for a line feed at its end.
     pub fn paste(&mut self, text: &str) {
-        text.lines().next().unwrap_or_default().chars().for_each(|c| self.put(c));
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        text.chars().for_each(|c| self.put(c));
+    }
+
+    /// Whether it is all that was typed.
+    pub fn is_whole(&self) -> bool {
+        !self.1
     }
 
     fn put(&mut self, c: char) {
@@ -47,6 +57,8 @@ impl SecretLine {
             // Room once, so that no copy is left behind in freed memory.
             self.0.reserve(4 * MOST_CHARS);
             self.0.push(c);
+        } else {
+            self.1 = true;
         }
     }
 }
@@ -65,7 +77,7 @@ impl Line<'_> {
             Self::Secret(line) => match key {
                 Key::Char(c) => line.put(c),
                 Key::Backspace => drop(line.0.pop()),
-                Key::Ctrl('u') => line.0.clear(),
+                Key::Ctrl('u') => *line = SecretLine::default(),
                 _ => {}
             },
         }

@@ -202,6 +202,9 @@ impl Wizard {
             Told::Balance(Ok(balance)) => {
                 self.balance = Some(balance);
                 self.findings.clear();
+                if balance > Shannons::ZERO {
+                    self.row = self.rows().iter().position(|row| *row == Row::Choice(Choice::GoOn)).unwrap_or(self.row);
+                }
             }
             Told::Balance(Err(why)) => {
                 let remedy = Some("Go on: `somascope wallet faucet` asks again later.".to_owned());
@@ -324,6 +327,10 @@ impl Wizard {
         let brings = self.chain.as_ref().is_some_and(|chain| chain.has_bucket);
         // Without a key nothing is uploaded; some networks bring a store.
         let next = if brings || self.answers.address.is_none() { Step::Data } else { Step::Bucket };
+        if next == Step::Data {
+            // Given before another network or key was chosen: no longer asked for.
+            self.answers.bucket = None;
+        }
         self.go(next);
     }
 }

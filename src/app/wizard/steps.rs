@@ -1,6 +1,6 @@
 //! Each step's rows, and what choosing one does.
 
-use super::{Ask, Line, Outcome, Task, Wizard};
+use super::{Ask, Line, Outcome, SecretLine, Task, Wizard};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -136,6 +136,8 @@ impl Wizard {
             }
             Step::Data => [fields(&[F::Data]), choices(&[C::CheckData, C::GoOn])].concat(),
             Step::Review => choices(&[C::Write, C::Leave]),
+            // What was written beside an older file is not what would run.
+            Step::Written if self.found.config.1 => choices(&[C::Leave]),
             Step::Written => choices(&[C::Run, C::Leave]),
         }
     }
@@ -192,6 +194,10 @@ impl Wizard {
                     return self.start("asking the faucet", task);
                 }
             }
+            Choice::CheckBucket if !self.answers.typed_bucket.secret_access_key.is_whole() => {
+                return self
+                    .refuse("S3_SECRET_ACCESS_KEY: a line feed or a tab cannot be in it; Ctrl-U clears the line.");
+            }
             Choice::CheckBucket => {
                 if let Some(missing) = self.answers.typed_bucket.missing() {
                     return self.refuse(&format!("{missing} is needed."));
@@ -233,7 +239,12 @@ impl Wizard {
             Step::Data if self.answers.sources().is_empty() => {
                 drop(self.refuse("Without data there is nothing to score: name a directory or a file."));
             }
-            Step::Data => self.go(Step::Review),
+            Step::Data => {
+                let has_bucket =
+                    self.answers.bucket.is_some() || self.chain.as_ref().is_some_and(|chain| chain.has_bucket);
+                self.answers.can_submit = has_bucket && self.answers.address.is_some();
+                self.go(Step::Review);
+            }
             _ => {}
         }
     }
@@ -246,6 +257,10 @@ impl Wizard {
     fn seal(&mut self) -> Vec<Ask> {
         if self.step == Step::ImportKey && self.secret.is_empty() {
             return self.refuse("Type or paste the key first.");
+        }
+        if ![&self.secret, &self.passphrase, &self.again].into_iter().all(SecretLine::is_whole) {
+            return self.refuse("Something that was typed or pasted cannot be used here (a line feed, a tab, or more than 512 characters): \
+                                Ctrl-U clears the line.");
         }
         if self.passphrase.chars() < LEAST_PASSPHRASE {
             return self.refuse("The passphrase needs at least 8 characters: the key is encrypted with it.");

@@ -16,7 +16,7 @@ use clap::Args;
 
 use super::{
     Exit,
-    environment::{Environment, OTHERS, SECRETS},
+    environment::Environment,
     look::LookArgs,
     settings,
     signer::{Source, candidates},
@@ -30,11 +30,15 @@ use crate::{
 };
 use work::Worker;
 
+/// Of a bucket.
+const VARIABLES: [&str; 6] =
+    ["S3_BUCKET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "S3_ENDPOINT_URL", "AWS_REGION", "S3_PUBLIC_URL"];
+
 /// Set it up step by step: network, key, bucket and data, each tried as it is asked for.
 ///
 /// Writes the configuration file (`somascope config path`) and, for a bucket, `.env` in this directory, readable by you alone; what is there
 /// is kept. A new or an imported key is encrypted like those of `somascope wallet`. `somascope` without a command opens this as long as
-/// there is no configuration, and the dashboard once there is one.
+/// nothing says which data to score, and the dashboard after that.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope setup\n  somascope setup --config ~/soma/somascope.toml\n\n\
     Exit codes: 0 set up, or left without; 1 the terminal was lost; 2 there is no terminal, or a file will not do.")]
@@ -48,8 +52,9 @@ pub fn usual_command() -> Option<OsString> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return None;
     }
-    let place = settings::place(None, &settings::environment())?;
-    Some(if place.path.exists() { "run".into() } else { "setup".into() })
+    // A file or a variable that will not do is told by the command itself.
+    let is_set_up = settings::Sources::read(None).map_or(true, |sources| sources.layers.get("data.sources").is_some());
+    Some(if is_set_up { "run".into() } else { "setup".into() })
 }
 
 impl SetupCommand {
@@ -74,11 +79,7 @@ impl SetupCommand {
             config: (config.display().to_string(), config.exists()),
             variables: (
                 variables.display().to_string(),
-                OTHERS
-                    .into_iter()
-                    .chain(SECRETS)
-                    .filter(|name| name.starts_with("S3_") && environment.has(name))
-                    .collect(),
+                VARIABLES.into_iter().filter(|name| environment.has(name)).collect(),
             ),
         };
         let options = self.look.options()?;

@@ -34,17 +34,17 @@ pub fn answers(
     config: &Path,
     variables: &Path,
 ) -> anyhow::Result<Vec<String>> {
-    let mut told = Vec::new();
+    // What can be refused comes first: nothing is then written twice.
+    let mut told = vec![configuration(answers, environment, config)?];
     if let Some(bucket) = &answers.bucket {
         told.push(bucket_variables(bucket, environment, variables)?);
     }
-    told.push(configuration(answers, environment, config)?);
     Ok(told)
 }
 
 fn configuration(answers: &Answers, environment: &Environment, path: &Path) -> anyhow::Result<String> {
     let sources: Vec<String> = answers.sources();
-    let mode = if answers.address.is_some() { "manual" } else { "read-only" };
+    let mode = if answers.can_submit { "manual" } else { "read-only" };
     let mut values = vec![
         ("network.name", vec![answers.network.clone()]),
         ("data.sources", sources),
@@ -153,11 +153,13 @@ mod tests {
         assert!(told.contains("S3_BUCKET") && !told.contains("ecret"), "{told}");
         assert!(fs::read_to_string(&path).expect("there").starts_with("# mine\nS3_BUCKET=kept\n"));
         assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
-        let store = Environment::read(dir.path())
-            .expect("readable")
-            .store(&BucketArgs::default())
-            .expect("whole")
-            .expect("a bucket");
+        let after = Environment::read(dir.path()).expect("readable");
+        let bucket = BucketArgs {
+            bucket: after.text("S3_BUCKET"),
+            bucket_public_url: after.text("S3_PUBLIC_URL"),
+            ..BucketArgs::default()
+        };
+        let store = after.store(&bucket).expect("whole").expect("a bucket");
         assert_eq!((store.bucket.as_str(), store.access_key_id.as_str()), ("kept", "AKIAEXAMPLE"));
         assert_eq!(store.secret_access_key.expose_secret(), "it's $ecret");
     }

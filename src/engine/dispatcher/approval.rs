@@ -243,10 +243,19 @@ impl Dispatcher {
         if mode != Mode::ReadOnly && self.keypair.is_none() {
             return self.log(Level::Warning, "without a key the engine stays read-only".into()).await;
         }
+        if mode == Mode::Auto && self.policy.auto_barred {
+            let text = "the mode stays as it is: the configuration is broken, and its limits are not known (`somascope config check`)";
+            return self.log_about(LogKind::Policy, Level::Warning, text.into()).await;
+        }
         let before = std::mem::replace(&mut self.mode, mode);
         self.candidates_due = true;
         if before == mode {
             return Ok(());
+        }
+        if before == Mode::Auto {
+            // What it approved and nobody has signed waits for a person again.
+            self.disarmed = true;
+            self.review_due = true;
         }
         let text = format!("mode: {} {ARROW} {}", word(before), word(mode));
         self.log_about(LogKind::Policy, Level::Info, text).await
@@ -269,6 +278,7 @@ impl Dispatcher {
             let (Some(claimant), Some(live)) = (self.claimant(id), self.rows.live.get(&id)) else { continue };
             let (state, row) = (live.state(), &live.submission.row);
             let why = match self.policy.judge(&claimant, committed) {
+                _ if self.disarmed => "AUTO was switched off".to_owned(),
                 _ if !self.admits(&row.target) => ONLY_PINNED.to_owned(),
                 Worth::Yes => {
                     committed = committed.saturating_add(row.bond);
@@ -283,6 +293,7 @@ impl Dispatcher {
             self.log_about(kind, Level::Warning, text).await?;
         }
         self.review_due = false;
+        self.disarmed = false;
         Ok(())
     }
 

@@ -132,6 +132,8 @@ struct Dispatcher {
     policy_edited_ms: Option<u64>,
     /// What the policy approved is to be judged again; nothing is signed before.
     review_due: bool,
+    /// AUTO was switched off, and that review has not been made.
+    disarmed: bool,
     refusals: Refusals,
     /// Who filled targets for which a row of ours waits, as checkpoints told it.
     fillers: HashMap<ObjectId, Address>,

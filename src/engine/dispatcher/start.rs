@@ -154,6 +154,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         policy: config.policy,
         policy_edited_ms: None,
         review_due: true,
+        disarmed: false,
         refusals: Refusals::default(),
         fillers: HashMap::new(),
         store: config.store,

@@ -17,6 +17,7 @@ impl Default for Policy {
             min_margin: 0.0,
             min_gain: Shannons::ZERO,
             auto_claim: true,
+            auto_barred: false,
         }
     }
 }

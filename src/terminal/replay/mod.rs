@@ -293,9 +293,14 @@ fn above_the_bar(size: layout::Size) -> layout::Size {
     layout::Size { height: size.height - bar, ..size }
 }
 
+/// Columns and rows of a printed screen.
+const MOST_CELLS: u16 = 500;
+
 /// The picture of a recording at a moment as lines of text, trailing blanks dropped.
 pub fn picture(tape: &Tape) -> String {
+    // A stranger's recording may say any size.
     let size = tape.state().size;
+    let size = layout::Size { width: size.width.min(MOST_CELLS), height: size.height.min(MOST_CELLS) };
     let mut buffer = Buffer::empty(Rect::new(0, 0, size.width, size.height));
     views::draw(tape.state(), &mut buffer);
     let mut text = String::new();

@@ -47,6 +47,9 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 "its bond is put down, and its reward is claimed later.".to_owned(),
             ];
             sentences.extend(policy::in_words(&state.snapshot.policy));
+            if state.snapshot.only_pinned {
+                sentences.push("Only what is for pinned targets: \"only pinned\" is on.".to_owned());
+            }
             let waiting = state.undecided();
             sentences.push(format!("{waiting} candidates wait now. m goes back to MANUAL at any time."));
             ("Mode AUTO", sentences)

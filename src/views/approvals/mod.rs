@@ -114,7 +114,7 @@ fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rec
     let rows = &state.snapshot.approvals;
     let marks = &state.approvals.marks;
     let right = match marks.len() {
-        0 => format!("{} wait, best gain first", state.undecided()),
+        0 => format!("{} wait, pinned first, then best gain", state.undecided()),
         n => {
             let sums = Sums::of(rows.iter().filter(|row| marks.contains(&row.id)));
             format!("{n} of {} marked, bonds {} SOMA", rows.len(), soma(sums.bonds, 9))
