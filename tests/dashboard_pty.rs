@@ -43,6 +43,20 @@ fn a_hit_is_approved_by_key_and_seen_filled_and_quitting_restores_the_terminal()
     demo.assert_restored();
 }
 
+/// Every screen of the README: its picture's name, the keys that lead there from the one before, and what it shows.
+const SCREENS: [(&str, &str, &str); 10] = [
+    ("dashboard", "", "Niche map"),
+    ("targets", "2", "by margin"),
+    ("target", "\r", "Why it is not filled yet"),
+    ("map", "3", "Samples by winning model"),
+    ("throughput", "4", "4 Throughput \u{2501}"),
+    ("rewards", "5", "5 Rewards \u{2501}"),
+    ("models", "6", "6 Models \u{2501}"),
+    ("activity", "7", "7 Activity \u{2501}"),
+    ("board", "8", "8 Board \u{2501}"),
+    ("approvals", "a", "Approving also approves claiming the reward later."),
+];
+
 #[test]
 fn auto_mode_earns_by_itself_until_the_user_takes_over() {
     let mut demo = demo((120, 40), &["--auto", "--epoch-seconds", "12"]);
@@ -52,12 +66,16 @@ fn auto_mode_earns_by_itself_until_the_user_takes_over() {
     demo.wait_for(" MANUAL ", PATIENCE);
     demo.wait_for("to approve: press a", PATIENCE);
 
-    // The README's picture: this very screen.
-    let picture = demo.with_screen(svg::render);
-    assert!(picture.starts_with("<svg") && picture.contains("Niche map"));
-    if std::env::var_os("UPDATE_PICTURE").is_some() {
-        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/dashboard.svg"), picture)
-            .expect("assets/ is writable");
+    // The README's pictures: these very screens.
+    for (name, keys, shown) in SCREENS {
+        demo.send(keys);
+        demo.wait_for(shown, PATIENCE);
+        let picture = demo.with_screen(svg::render);
+        assert!(picture.starts_with("<svg"), "{name}");
+        if std::env::var_os("UPDATE_PICTURE").is_some() {
+            std::fs::write(format!("{}/assets/screens/{name}.svg", env!("CARGO_MANIFEST_DIR")), picture)
+                .expect("assets/ is writable");
+        }
     }
     demo.send("q");
     assert!(demo.wait_exit(PATIENCE).success(), "{}", demo.text());

@@ -451,6 +451,6 @@ fn news(row: &SubmissionRow, mode: Mode) -> Option<(Level, String)> {
 }
 
 pub(super) fn note(state: &mut State, level: Level, text: impl Into<String>) -> Vec<Effect> {
-    state.notice = Some(Notice { level, text: text.into(), until_ms: state.now_ms + NOTICE_MS });
+    state.notice = Some(Notice { level, text: text.into(), until_ms: state.now_ms.saturating_add(NOTICE_MS) });
     vec![Effect::Redraw]
 }

@@ -89,8 +89,11 @@ impl Dispatcher {
         live.busy = false;
         let expected = if kind == TransactionKind::Submit { State::Uploaded } else { State::Claimable };
         // Rejected meanwhile, switched to read-only, or the end has begun: the signature is dropped, unsent and unstored.
-        // So is a claim of a target that somebody else has claimed meanwhile.
-        let gone = kind == TransactionKind::Claim && live.gone_in.is_some();
+        // So is a claim of a target that somebody else has claimed meanwhile, and a submission that other weights confirmed.
+        let gone = match kind {
+            TransactionKind::Claim => live.gone_in.is_some(),
+            TransactionKind::Submit => live.hit.is_none(),
+        };
         if live.state() != expected || gone || self.wallet().is_none() {
             self.release(id);
             return Ok(());
