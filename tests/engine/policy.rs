@@ -122,6 +122,33 @@ async fn what_the_policy_approved_and_nobody_has_signed_is_taken_back_by_lower_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_auto_approved_and_nobody_has_signed_waits_for_a_person_once_it_is_switched_off() {
+    let network = Network::start(2).await;
+    let orders = network.engine(1).await;
+    network.next_epoch().await;
+    let mut config = EngineConfig { store: Some(nowhere()), ..orders.config() };
+    config.policy.auto_barred = true;
+    let mut engine = Running::start(config).await;
+    engine.row(State::Approved).await;
+    engine.row(State::Approved).await;
+    engine.command(Command::SetMode(Mode::Manual)).await;
+    until("they wait for a person", async || {
+        let snapshot = snapshot(&engine);
+        snapshot.mode == Mode::Manual && snapshot.approvals.len() == 2 && snapshot.policy.used == Shannons::ZERO
+    })
+    .await;
+    // Limits that could not be read: there is no way back.
+    engine.command(Command::SetMode(Mode::Auto)).await;
+    until("it is refused", async || {
+        snapshot(&engine).log.iter().any(|line| line.text.contains("the configuration is broken"))
+    })
+    .await;
+    let last = engine.shut_down().await;
+    assert_eq!((last.mode, last.approvals.len()), (Mode::Manual, 2));
+    assert!(network.filled(orders.address()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn approvals_of_an_earlier_run_are_judged_by_the_limits_of_this_one() {
     let network = Network::start(2).await;
     let orders = network.engine(1).await;
