@@ -17,10 +17,8 @@ use crate::app::{
     wizard::{Choice, Field, Finding, Row, Step, Verdict, Wizard},
 };
 
-/// Columns of a choice's name.
-const CHOICE: usize = 18;
-/// Columns of a field's label.
-const LABEL: usize = 22;
+/// Columns of a choice's name and of a field's label.
+const NAME: usize = 20;
 
 /// Draws the whole screen into `buffer`.
 pub fn draw_wizard(wizard: &Wizard, palette: Palette, buffer: &mut Buffer) {
@@ -215,16 +213,16 @@ fn row_line(wizard: &Wizard, row: Row, here: bool, columns: usize, ink: &Ink<'_>
     match row {
         Row::Choice(choice) => {
             let (name, what) = choice_words(wizard, choice);
-            let room = columns.saturating_sub(width(&name).max(CHOICE) + 4);
+            let room = columns.saturating_sub(width(&name).max(NAME) + 4);
             Line::from(vec![
                 pointer,
-                Span::styled(format!(" {name:<CHOICE$}  "), style),
+                Span::styled(format!(" {name:<NAME$}  "), style),
                 Span::styled(fit(what, room, theme.glyphs.ellipsis), theme.dim()),
             ])
         }
         Row::Field(field) => {
-            let mut spans = vec![pointer, Span::styled(format!(" {:<LABEL$} ", field.label()), style)];
-            let room = columns.saturating_sub(LABEL + 4);
+            let mut spans = vec![pointer, Span::styled(format!(" {:<NAME$}  ", field.label()), style)];
+            let room = columns.saturating_sub(NAME + 5);
             spans.extend(value(wizard, field, here, room, ink));
             Line::from(spans)
         }
@@ -273,7 +271,7 @@ fn choice_words(wizard: &Wizard, choice: Choice) -> (String, &'static str) {
     let own = |name: &str| name.to_owned();
     match choice {
         Choice::TryDemo => {
-            (own("Try it now"), "a network inside this program, with models, targets and a funded wallet")
+            (own("Try it now"), "a network inside this program, with a funded wallet")
         }
         Choice::SetUp => (own("Set it up"), "for testnet or a network of yours, step by step"),
         Choice::Leave => (own("Leave"), "nothing more is written"),

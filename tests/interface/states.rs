@@ -88,7 +88,7 @@ states! {
     targets_by_pin_reversed: after(busy(), "2sssssssssS");
     targets_filter: after(busy(), "2/status:open margin:>-0.02 !model:D");
     targets_filter_error: after(busy(), "2/status:open margin:>x");
-    targets_filter_nothing: after(busy(), "2/casino\n");
+    targets_filter_nothing: after(busy(), "2/status:open reward:>5\n");
     targets_empty: after(empty(), "2");
     target: targets::in_full("");
     target_scrolled: targets::in_full("⇟⇟⇟⇟⇟");
@@ -107,7 +107,7 @@ states! {
     rewards_filter_nothing: after(busy(), "5/casino");
     rewards_empty: after(empty(), "5");
     submission: after(busy(), "5jjjjjjjj\n");
-    submission_failed: after(busy(), "5jjjjjjjjjj\n");
+    submission_failed: after(busy(), "5jj\n");
     export: after(busy(), "5e");
     export_done: exported(Ok("/home/me/.local/share/somascope/exports/rewards-2026-11-22.csv".to_owned()));
     export_failed: exported(Err("/home/me/.local/share/somascope/exports: no space left on device".to_owned()));
@@ -181,6 +181,7 @@ states! {
 fn starting() -> Snapshot {
     Snapshot {
         at_ms: NOW_MS,
+        mode: Mode::Manual,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -232,6 +233,7 @@ fn lost() -> Snapshot {
     let mut snapshot = busy();
     snapshot.network.upstreams[0].last_heard_ms = Some(NOW_MS - 75_000);
     snapshot.network.trouble = Some("node: connection refused by http://127.0.0.1:50051; trying again".to_owned());
+    snapshot.network.upstreams[0].trouble = Some("connection refused".to_owned());
     snapshot
 }
 

@@ -39,8 +39,16 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     // What is offered now is for what was pinned.
     demo.send("a");
     demo.wait_for("Approving also approves claiming the reward later.", PATIENCE);
+    // The list moves while it is looked at: an answer that came too soon after that is given again.
+    let is_answered = |screen: &vt100::Screen| screen.contents().contains("approved");
+    let looks_again = |screen: &vt100::Screen| screen.contents().contains("look again, then answer");
     demo.send("y");
-    demo.wait_for("approved", PATIENCE);
+    demo.wait_until("an answer", PATIENCE, |screen| is_answered(screen) || looks_again(screen));
+    while !demo.with_screen(is_answered) {
+        demo.wait_until("the word gone", PATIENCE, |screen| !looks_again(screen));
+        demo.send("y");
+        demo.wait_until("an answer", PATIENCE, |screen| is_answered(screen) || looks_again(screen));
+    }
     demo.send("\x1b");
     demo.wait_for("filled target", PATIENCE);
     demo.send("2/⌫pinned status:ours\r".replace('⌫', "\x15").as_str());

@@ -56,7 +56,7 @@ fn a_week_of_epochs_is_read_the_morning_after() {
         dashboard.wait_for(part, PATIENCE);
     }
     dashboard.send("\x1b");
-    dashboard.wait_for("by newest", PATIENCE);
+    dashboard.wait_for("an epoch", PATIENCE);
     dashboard.send("/\x15\r");
     dashboard.wait_until("all of them", PATIENCE, |screen| !screen.contents().contains("with \"claimed\""));
 
