@@ -5,13 +5,16 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Dialog, Effect, Pane, Purpose, Screen, State, actions::Action, update::type_for};
 use crate::api::{Command, Export, ExportFormat, HistoryPage, SubmissionId, SubmissionRow, SubmissionState};
 
 /// Submissions that are held; older ones are in the exported tables.
 const MOST: usize = 20_000;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SubmissionSort {
     /// The newest first.
     #[default]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
     TextField,
@@ -14,7 +16,8 @@ use crate::{
     primitives::Shannons,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pane {
     Wallet,
     Targets,
@@ -119,7 +122,8 @@ impl Purpose {
 }
 
 /// Where a key lands: what the registry's actions are bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     Dashboard,
     Pane(Pane),
@@ -203,6 +207,8 @@ pub struct State {
     /// The pane that Enter zooms.
     pub focus: Pane,
     pub dialog: Option<Dialog>,
+    /// Questions that were asked so far: an answer counts for the one that was seen.
+    pub(super) questions: u64,
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
@@ -243,6 +249,7 @@ impl State {
             screen: Screen::Dashboard,
             focus: Pane::Targets,
             dialog: None,
+            questions: 0,
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
@@ -322,6 +329,13 @@ impl State {
             Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
             screen => screen.place(),
         }
+    }
+
+    /// Whether what is typed filters the list above it.
+    pub fn is_filtering(&self) -> bool {
+        let Some(Dialog::Typing(purpose)) = self.dialog else { return false };
+        self.life == Life::Running
+            && matches!(purpose, Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter)
     }
 
     pub fn frame(&self) -> Frame {

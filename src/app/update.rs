@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use super::{
-    AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
-    Verdict,
+    AppEvent, Dialog, Effect, Key, Leave, Life, List, Notice, Pane, Place, Purpose, Screen, State, TextField, Verdict,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, form, hints, inspect, log, map, models, notify, policy, rewards, targets, throughput,
+    approvals, board, form, inspect, log, map, models, notify, pointer, policy, rewards, targets, throughput,
 };
 use crate::{
-    api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState},
+    api::{Command, Event, Level, LogLine, Mode, PREVIEW_BYTES, SubmissionRow, SubmissionState},
     primitives::clean,
 };
 
 const NOTICE_MS: u64 = 6_000;
-/// Lines that a page key and three that the wheel moves.
+/// Lines that a page key moves.
 const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let before = state.dialog;
     let mut effects = take(state, event);
+    if state.dialog != before && matches!(state.dialog, Some(Dialog::Confirm(_))) {
+        state.questions += 1;
+    }
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     map::settle(state);
@@ -30,7 +33,8 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
 fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
-        AppEvent::Mouse(mouse) => on_mouse(state, mouse),
+        AppEvent::Mouse(mouse) => pointer::on_mouse(state, mouse, None),
+        AppEvent::Touch(mouse, touch) => pointer::on_mouse(state, mouse, Some(touch)),
         AppEvent::Paste(text) => {
             if state.dialog == Some(Dialog::Form) {
                 return form::paste(state, &text);
@@ -94,7 +98,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
 }
 
 /// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
-fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
+pub(super) fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
     let answer = match info.action {
         Action::Approve => Some(Verdict::Approved),
         Action::Reject => Some(Verdict::Rejected),
@@ -236,7 +240,7 @@ pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<Stri
     state.dialog = Some(Dialog::Typing(purpose));
 }
 
-fn palette(state: &State, words: &str) -> Palette {
+pub(super) fn palette(state: &State, words: &str) -> Palette {
     let read_only = state.snapshot.mode == Mode::ReadOnly;
     let mut palette = Palette::of(state.below(), words, |action| state.offers(action));
     palette.found.retain(|info| !(read_only && info.mutates));
@@ -265,29 +269,33 @@ fn step(state: &mut State, dx: i32, dy: i32) {
 }
 
 fn scroll(state: &mut State, by: isize) {
+    move_in(state, List::here(state), by);
+}
+
+/// Moves the selection of a list, or its lines.
+pub(super) fn move_in(state: &mut State, list: List, by: isize) {
     let snapshot = Arc::clone(&state.snapshot);
-    let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
-    match (state.dialog, state.screen) {
-        (None, Screen::Pane(Pane::Targets)) if state.targets.detail.is_some() => {
-            let scroll = &mut state.targets.detail_scroll;
-            // The drawing clamps it; nothing has more lines than this.
-            *scroll = u16::try_from(moved((*scroll).into(), targets::DETAIL_LINES)).unwrap_or(u16::MAX);
+    let moved = |from: u16, last: usize| {
+        u16::try_from(usize::from(from).saturating_add_signed(by).min(last)).unwrap_or(u16::MAX)
+    };
+    match list {
+        List::Targets => state.targets.step(by),
+        // The drawing clamps it; nothing has more lines than this.
+        List::Target => {
+            state.targets.detail_scroll = moved(state.targets.detail_scroll, targets::DETAIL_LINES);
         }
-        (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
-            state.targets.step(by)
-        }
-        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
-        (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
-            state.rewards.step(by);
-        }
-        (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
-        (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
-        (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
-        (None, Screen::Models) => state.models.step(by),
-        (Some(Dialog::Typing(Purpose::LogFilter)) | None, Screen::Log) => state.log.step(&snapshot, by),
-        _ => {
+        List::Map => map::page(state, by),
+        List::Submissions => state.rewards.step(by),
+        List::Approvals => state.approvals.step(&snapshot.approvals, by),
+        List::Preview => state.approvals.preview_top = moved(state.approvals.preview_top, PREVIEW_BYTES),
+        List::Board(section) => state.board.step(section, &snapshot.board, by),
+        List::Inspector => state.inspector.step(&snapshot, by),
+        List::Models => state.models.step(by),
+        List::Log => state.log.step(&snapshot, by),
+        List::Palette => state.palette.step(by),
+        List::Text => {
             let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
-            state.scroll = u16::try_from(moved(state.scroll.into(), rows)).unwrap_or(u16::MAX);
+            state.scroll = moved(state.scroll, rows);
         }
     }
 }
@@ -367,38 +375,6 @@ fn typed_into(state: &mut State, purpose: Purpose) {
             state.help_search = text.to_lowercase();
         }
     }
-}
-
-fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
-    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Export | Place::Typing) {
-        return Vec::new();
-    }
-    if let Some(effects) = map::mouse(state, mouse) {
-        return effects;
-    }
-    match mouse {
-        Mouse::WheelUp { .. } => scroll(state, -3),
-        Mouse::WheelDown { .. } => scroll(state, 3),
-        Mouse::Down { column, row } => {
-            let footer = state.frame().footer;
-            if footer.contains(column, row) {
-                let hit = |hint: &Hint| (hint.x..hint.x + hint.width() - 2).contains(&(column - footer.x));
-                let action = hints(state, footer.width).iter().find(|hint| hit(hint)).and_then(|hint| hint.action);
-                let info = action.and_then(|action| actions::at(state.place()).find(|info| info.action == action));
-                return info.map_or_else(Vec::new, |info| choose(state, info));
-            }
-            if (state.dialog, state.screen) != (None, Screen::Dashboard) {
-                return Vec::new();
-            }
-            match state.panes().at(column, row) {
-                Some(pane) if pane == state.focus => open(state, Screen::Pane(pane)),
-                Some(pane) => state.focus = pane,
-                None => return Vec::new(),
-            }
-        }
-        Mouse::Drag { .. } | Mouse::Up { .. } => return Vec::new(),
-    }
-    vec![Effect::Redraw]
 }
 
 fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {

@@ -17,7 +17,7 @@ use tokio::{
 use super::{Exit, Memory, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
-    app::{self, AppEvent, Effect, Leave, Notice, Saved, State, update},
+    app::{self, AppEvent, Effect, Hits, Leave, Notice, Saved, State, update},
     views::{self, Palette},
 };
 
@@ -180,8 +180,8 @@ async fn show(
         let Some(event) = event else { continue };
         let mut effects = Vec::new();
         match event {
-            // What a key means may depend on how long ago the list changed. A key that does nothing asks for no picture.
-            AppEvent::Key(_) => {
+            // What a key or a click means may depend on how long ago the list changed. What does nothing asks for no picture.
+            AppEvent::Key(_) | AppEvent::Mouse(_) => {
                 effects = core.take(AppEvent::Clock { now_ms: unix_ms() });
                 effects.retain(|effect| *effect != Effect::Redraw);
             }
@@ -236,6 +236,8 @@ struct Core {
     state: State,
     palette: Palette,
     pictures: Pictures,
+    /// What lies where on the screen.
+    hits: Hits,
     recorder: Option<Recorder>,
     /// How it was when it was kept last.
     kept: Saved,
@@ -263,8 +265,8 @@ impl Core {
             recorder.begin(&state);
         }
         let pictures = Pictures::new(options.low_bandwidth);
-        let kept = state.saved();
-        Self { state, palette: options.palette, pictures, recorder, kept, memory: options.memory }
+        let (kept, hits) = (state.saved(), Hits::of(&state));
+        Self { state, palette: options.palette, pictures, hits, recorder, kept, memory: options.memory }
     }
 
     /// If the interface is shown otherwise than when it was kept last. What cannot be kept is told once.
@@ -283,6 +285,7 @@ impl Core {
     }
 
     fn take(&mut self, event: AppEvent) -> Vec<Effect> {
+        let event = self.hits.touch(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.note(&self.state, &event);
         }
@@ -290,7 +293,7 @@ impl Core {
     }
 
     fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
-        let Self { state, palette, pictures, recorder, .. } = self;
+        let Self { state, palette, pictures, hits, recorder, .. } = self;
         pictures.draw(screen, |size, picture| {
             let resized = AppEvent::Resize(app_size(size));
             if state.size != app_size(size)
@@ -299,7 +302,7 @@ impl Core {
                 recorder.note(state, &resized);
             }
             update(state, resized);
-            views::draw_with(state, *palette, picture);
+            *hits = views::draw_with(state, *palette, picture);
         })
     }
 

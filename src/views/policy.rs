@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::{PolicyLimits, PolicyView},
-    app::{self, Form, FormKind, State, Sums},
+    app::{self, Form, FormKind, Hit, State, Sums},
     primitives::Shannons,
 };
 
@@ -105,7 +105,9 @@ pub fn form(state: &State, body: Rect, ink: &mut Ink<'_>) {
         FormKind::Limit => "Approve all under a limit",
     };
     let mut lines = Vec::new();
+    let mut rows = Vec::new();
     for (at, label) in form.kind.labels().iter().enumerate() {
+        rows.push(lines.len() as u16);
         lines.push(field(form, at, label, columns, ink));
         if let Some(Some(error)) = form.errors.get(at) {
             let style = ink.theme.bad();
@@ -132,7 +134,10 @@ pub fn form(state: &State, body: Rect, ink: &mut Ink<'_>) {
     let keys = [("Enter", " goes on  "), ("Tab", " next line  "), ("Esc", " leaves it")];
     let spans = keys.iter().flat_map(|(key, does)| [Span::styled(*key, ink.theme.focus()), Span::raw(*does)]);
     lines.push(Line::from(spans.collect::<Vec<_>>()));
-    ink.popup(title, lines, body);
+    let inner = ink.popup(title, lines, body);
+    for (at, row) in rows.into_iter().enumerate() {
+        ink.hit_row(inner, row, Hit::Field(at));
+    }
 }
 
 fn field(form: &Form, at: usize, label: &str, columns: usize, ink: &Ink<'_>) -> Line<'static> {

@@ -7,12 +7,15 @@
 mod keymap;
 mod palette;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Key, Pane, Place};
 
 pub use keymap::{Keymap, KeymapError};
 pub use palette::Palette;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     Quit,
     LeaveNow,
@@ -162,6 +165,13 @@ pub struct ActionInfo {
     pub asks: Asks,
     /// Important enough for the footer.
     pub hint: bool,
+}
+
+impl ActionInfo {
+    /// It is chosen by name: no motion, and not the list of names.
+    pub fn is_chosen(&self) -> bool {
+        !self.action.is_motion() && self.action != Action::Palette
+    }
 }
 
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};

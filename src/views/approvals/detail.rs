@@ -9,7 +9,7 @@ use ratatui::{
 use super::{gain, gain_of};
 use crate::{
     api::SubmissionRow,
-    app::{State, Verdict, targets::model_letter},
+    app::{Hit, List, State, Verdict, targets::model_letter},
     primitives::Shannons,
     views::{
         panes::Ink,
@@ -36,6 +36,7 @@ pub fn draw(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     };
     let of = format!("Target {}, {} of {}", row.target.short(), selected + 1, state.snapshot.approvals.len());
     let inner = ink.pane("", &of, title.to_owned(), false, area);
+    ink.hit(inner, Hit::List(List::Preview));
     let columns = usize::from(inner.width);
     let height = usize::from(inner.height);
     let mut lines = facts(state, row, columns, false, ink);

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::{Mode, SubmissionRow},
-    app::{State, Sums, Verdict},
+    app::{Hit, List, Row, State, Sums, Verdict},
     primitives::Shannons,
 };
 
@@ -124,6 +124,7 @@ fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rec
     let width = usize::from(inner.width);
     let table = Table::new(COLUMNS, width, ink.theme.glyphs.ellipsis).stretching(6, width);
     ink.line(inner, 0, &table.heading(ink.theme.dim()));
+    ink.hit(inner, Hit::List(List::Approvals));
     let height = usize::from(inner.height.saturating_sub(1));
     let gone_height = gone.len().min(height.saturating_sub(rows.len().min(3)));
     let height = height - gone_height;
@@ -150,6 +151,7 @@ fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rec
             },
         });
         ink.line(inner, (at - first + 1) as u16, &line);
+        ink.hit_row(inner, (at - first + 1) as u16, Hit::Row(Row::Approval(row.id)));
     }
     let below = inner.height.saturating_sub(gone_height as u16);
     for (line, row) in gone.into_iter().take(gone_height).zip(below..) {

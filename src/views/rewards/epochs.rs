@@ -9,7 +9,7 @@ use ratatui::{
 use super::amount;
 use crate::{
     api::EpochRewards,
-    app::State,
+    app::{Hit, Row, State},
     primitives::Shannons,
     views::{
         panes::Ink,
@@ -34,7 +34,7 @@ fn costs(epoch: &EpochRewards) -> Shannons {
 }
 
 /// The epoch of the selected submission is among those shown.
-pub fn table(state: &State, area: Rect, ink: &mut Ink<'_>) {
+pub fn table(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
     let epochs = &state.snapshot.rewards.epochs;
     let table = Table::new(COLUMNS, area.width.into(), ink.theme.glyphs.ellipsis);
     ink.line(area, 0, &table.heading(ink.theme.dim()));
@@ -60,6 +60,9 @@ pub fn table(state: &State, area: Rect, ink: &mut Ink<'_>) {
             }
         });
         ink.line(area, row, &line);
+        if selectable {
+            ink.hit_row(area, row, Hit::Row(Row::Epoch(epoch.epoch)));
+        }
     }
 }
 

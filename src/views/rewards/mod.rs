@@ -50,10 +50,10 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         if zoomed && below.height >= 20 {
             let chart = (below.height / 2).min(16);
             let (epochs, bars) = split(table, below.height - chart - 1);
-            epochs::table(state, epochs, ink);
+            epochs::table(state, epochs, true, ink);
             epochs::bars(state, bars, ink);
         } else {
-            epochs::table(state, table, ink);
+            epochs::table(state, table, zoomed, ink);
         }
         let list = Rect { x: below.x + left + 2, width: right, ..below };
         match state.rewards.chosen().filter(|_| zoomed && below.height >= 28) {
@@ -67,12 +67,12 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     } else if zoomed {
         // The list is what is moved through.
         let (epochs, list) = split(below, count.min((below.height / 3).max(2)));
-        epochs::table(state, epochs, ink);
+        epochs::table(state, epochs, zoomed, ink);
         list::draw(state, list, true, ink);
     } else {
         let height = if below.height > 9 { count.min(below.height / 2) } else { count.min(below.height) };
         let (epochs, list) = split(below, height);
-        epochs::table(state, epochs, ink);
+        epochs::table(state, epochs, zoomed, ink);
         if list.height > 1 {
             list::draw(state, list, false, ink);
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::ThroughputView,
-    app::{Measure, Pane, Span as Time, State},
+    app::{Hit, Measure, Pane, Span as Time, State, actions::Action},
 };
 
 /// From here on the chart stands beside the numbers.
@@ -173,17 +173,18 @@ fn beside(state: &State, stats: &[Stat], area: Rect, ink: &mut Ink<'_>) {
 fn history(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let (span, measure) = (state.chart.span, state.chart.measure);
     let series = span.series(&state.snapshot.throughput);
-    let mut title = vec![Span::styled(measure.word(), ink.theme.strong()), Span::raw("  ")];
+    let measured = Span::styled(measure.word(), ink.theme.strong());
+    let mut title = vec![(measured, Some(Hit::Act(Action::ChartMeasure))), (Span::raw("  "), None)];
     for choice in Time::ALL {
         let style = if choice == span { ink.theme.badge(Style::new()) } else { ink.theme.dim() };
-        title.push(Span::styled(format!(" {} ", choice.word()), style));
+        title.push((Span::styled(format!(" {} ", choice.word()), style), Some(Hit::Span(choice))));
     }
     let newest = series.buckets.iter().rev().flatten().next();
     if let Some(newest) = newest {
-        title.push(Span::styled(format!("  now {}", rate(measure.of(newest))), ink.theme.dim()));
+        title.push((Span::styled(format!("  now {}", rate(measure.of(newest))), ink.theme.dim()), None));
     }
-    title.push(Span::styled("  UTC", ink.theme.dim()));
-    ink.line(area, 0, &Line::from(title));
+    title.push((Span::styled("  UTC", ink.theme.dim()), None));
+    ink.pieces(area, 0, title);
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if !series.buckets.iter().flatten().any(|rates| measure.of(rates) > 0.0) {
         let nothing = match measure {
