@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{Mode, Snapshot},
-    app::{AppEvent, Key, Look, Mouse, State, actions::ACTIONS, layout::Size, update},
+    app::{AppEvent, Hits, Key, Look, Mouse, State, actions::ACTIONS, layout::Size, update},
     terminal::{Painter, Screen},
     views,
 };
@@ -42,6 +42,10 @@ fn picture(state: &State) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, state.size.width, state.size.height));
     views::draw(state, &mut buffer);
     buffer
+}
+
+fn hits(state: &State) -> Hits {
+    views::draw(state, &mut Buffer::empty(Rect::new(0, 0, state.size.width, state.size.height)))
 }
 
 fn emulate(snapshot: Snapshot, look: Look, size: (u16, u16), keys: &[Key]) -> Shared {
@@ -299,7 +303,8 @@ proptest! {
         state.low_bandwidth = low_bandwidth;
         let mut painter = Painter::new(true);
         for step in moves {
-            let event = event(step, state.now_ms);
+            // A click is about the picture that was seen last.
+            let event = hits(&state).touch(event(step, state.now_ms));
             update(&mut state, event);
             painter.paint(&picture(&state));
         }

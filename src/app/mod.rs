@@ -6,6 +6,7 @@
 pub mod actions;
 mod approvals;
 mod board;
+mod copying;
 mod event;
 mod field;
 mod form;
@@ -28,6 +29,7 @@ pub mod wizard;
 
 pub use approvals::{Approvals, Batch, Gone, Limit, Sums, Verdict, limit, under_limit};
 pub use board::{BoardScreen, Section, shows_all};
+pub use copying::{Part, choices};
 pub use event::{AppEvent, Effect, Key, Leave, Mouse, UnknownKey};
 pub use field::TextField;
 pub use form::{Form, FormKind};

@@ -295,7 +295,8 @@ fn select(state: &mut State, row: Row) -> Option<bool> {
     let snapshot = Arc::clone(&state.snapshot);
     let (list, at, selected) = match row {
         Row::Target(id) => {
-            let at = state.targets.rows.iter().position(|&row| snapshot.targets.get(row).is_some_and(|t| t.id == id))?;
+            let at =
+                state.targets.rows.iter().position(|&row| snapshot.targets.get(row).is_some_and(|t| t.id == id))?;
             (List::Targets, at, state.targets.position())
         }
         Row::Model(id) => {
@@ -304,7 +305,8 @@ fn select(state: &mut State, row: Row) -> Option<bool> {
         }
         Row::Approval(id) => {
             let at = snapshot.approvals.iter().position(|row| row.id == id)?;
-            (List::Approvals, at, state.approvals.position(&snapshot.approvals))
+            let selected = snapshot.approvals.iter().position(|row| Some(row.id) == state.approvals.selected);
+            (List::Approvals, at, selected)
         }
         Row::Submission(id) => {
             let at = state.rewards.rows.iter().position(|row| row.id == id)?;

@@ -10,6 +10,7 @@ use super::{
     actions::{Action, Keymap, Palette},
     layout::{Frame, Panes, Size},
     map,
+    saved::MapKept,
 };
 use crate::{
     api::{Level, MapView, Snapshot, SubmissionRow},
@@ -86,6 +87,8 @@ pub enum Dialog {
     Typing(Purpose),
     /// What of the rewards is to be written, and how.
     Export,
+    /// Which part of a submission is to be copied.
+    Copying,
     /// Several lines are: [`State::form`].
     Form,
 }
@@ -137,6 +140,7 @@ pub enum Place {
     Inspector,
     Confirm,
     Export,
+    Copying,
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
@@ -161,6 +165,7 @@ impl Place {
             Self::Help => "help",
             Self::Confirm => "question",
             Self::Export => "export",
+            Self::Copying => "copy",
             Self::Typing => "text",
             Self::Settling => "leaving",
         }
@@ -212,6 +217,8 @@ pub struct State {
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    /// How the map was left, until there is one.
+    pub(super) kept_map: Option<MapKept>,
     /// What the map has followed.
     map_seen: Option<Arc<MapView>>,
     pub rewards: Submissions,
@@ -253,6 +260,7 @@ impl State {
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            kept_map: None,
             map_seen: None,
             rewards: Submissions::default(),
             chart: Chart::default(),
@@ -319,6 +327,7 @@ impl State {
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
             (_, Some(Dialog::Export)) => Place::Export,
+            (_, Some(Dialog::Copying)) => Place::Copying,
             (_, None) => self.below(),
         }
     }

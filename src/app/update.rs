@@ -5,12 +5,10 @@ use std::sync::Arc;
 use super::{
     AppEvent, Dialog, Effect, Key, Leave, Life, List, Notice, Pane, Place, Purpose, Screen, State, TextField, Verdict,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, form, inspect, log, map, models, notify, pointer, policy, rewards, targets, throughput,
+    approvals, board, copying, form, inspect, log, map, models, notify, pointer, policy, rewards, saved, targets,
+    throughput,
 };
-use crate::{
-    api::{Command, Event, Level, LogLine, Mode, PREVIEW_BYTES, SubmissionRow, SubmissionState},
-    primitives::clean,
-};
+use crate::api::{Command, Event, Level, LogLine, Mode, PREVIEW_BYTES, SubmissionRow, SubmissionState};
 
 const NOTICE_MS: u64 = 6_000;
 /// Lines that a page key moves.
@@ -25,6 +23,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     }
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
+    effects.extend(saved::settle_map(state));
     map::settle(state);
     effects.extend(rewards::ask(state));
     effects
@@ -206,19 +205,26 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
         Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
-        Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
             effects.push(Effect::CaptureMouse(state.mouse));
         }
         Action::Confirm => {
+            // Spent: whatever is asked next is another question.
+            state.questions += 1;
             if let Some(Dialog::Confirm(confirmed)) = state.dialog.take() {
                 effects = act(state, confirmed);
             }
         }
+        Action::Layout | Action::WholeMap => {
+            // Chosen anew.
+            state.kept_map = None;
+            effects.extend(map::act(state, action).unwrap_or_default());
+        }
         // What belongs to one screen, its module does.
         action => {
             let done = approvals::act(state, action)
+                .or_else(|| copying::act(state, action))
                 .or_else(|| targets::act(state, action))
                 .or_else(|| models::act(state, action))
                 .or_else(|| map::act(state, action))
@@ -298,32 +304,6 @@ pub(super) fn move_in(state: &mut State, list: List, by: isize) {
             state.scroll = moved(state.scroll, rows);
         }
     }
-}
-
-fn copy(state: &mut State) -> Option<Effect> {
-    let snapshot = &state.snapshot;
-    let text = match state.screen {
-        Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
-        // The transaction if there is one, else what it is for.
-        Screen::Pane(Pane::Rewards) => state.rewards.chosen().map(|row| {
-            row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
-        }),
-        Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
-        Screen::Approvals => state
-            .approvals
-            .position(&snapshot.approvals)
-            .map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
-        Screen::Log => {
-            let line = state.log.line(snapshot)?;
-            Some(line.kind.as_ref().and_then(log::key).unwrap_or_else(|| line.text.clone()))
-        }
-        _ => snapshot.wallet.address.map(|address| address.to_hex_prefixed()),
-    }?;
-    // It will be pasted somewhere: a server's words could hold a line feed, and a shell would run what is before it.
-    let text = clean(&text);
-    // Whether the terminal takes it cannot be known: say what was done, not what was hoped.
-    note(state, Level::Info, format!("sent to the terminal's clipboard: {text}"));
-    Some(Effect::Copy(text))
 }
 
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {

@@ -14,7 +14,11 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 
-use super::{Exit, Memory, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
+use super::{
+    Exit, Memory, Options, Recorder, TerminalError, input,
+    pictures::Pictures,
+    settle::{settle, still_sent},
+};
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
     app::{self, AppEvent, Effect, Hits, Leave, Notice, Saved, State, update},
@@ -87,25 +91,29 @@ pub async fn drive(
     mut handle: EngineHandle,
     options: Options,
 ) -> Result<Exit, TerminalError> {
-    let cut = match show(screen, &mut inputs, &mut handle, options).await {
+    let mut outbox = VecDeque::new();
+    let cut = match show(screen, &mut inputs, &mut handle, &mut outbox, options).await {
         Ok(exit) => return Ok(exit),
         Err(cut) => cut,
     };
-    let EngineHandle { commands, mut events, .. } = handle;
+    let EngineHandle { commands, mut events, snapshot } = handle;
+    let left = still_sent(outbox, &snapshot.borrow());
     match cut {
         Cut::Failed(error) => {
             // Best effort: the owner of the engine shuts it down when we return.
-            let _ = commands.try_send(Command::Shutdown);
+            for command in left.into_iter().chain([Command::Shutdown]) {
+                let _ = commands.try_send(command);
+            }
             Err(error)
         }
         Cut::Signal(signal) => {
             screen.farewell("settling what is in flight; a second signal ends it at once");
-            settle(&commands, &mut events, &mut inputs).await;
+            settle(&commands, left, &mut events, &mut inputs).await;
             Ok(Exit::Signal(signal))
         }
         Cut::Lost { what, source } => {
             screen.farewell("");
-            settle(&commands, &mut events, &mut inputs).await;
+            settle(&commands, left, &mut events, &mut inputs).await;
             Err(TerminalError::Lost { what, source })
         }
     }
@@ -116,12 +124,12 @@ async fn show(
     screen: &mut impl Screen,
     inputs: &mut (impl Stream<Item = Occurrence> + Unpin),
     handle: &mut EngineHandle,
+    outbox: &mut VecDeque<Command>,
     options: Options,
 ) -> Result<Exit, Cut> {
     let EngineHandle { commands, events, snapshot } = handle;
     let size = app_size(screen.size().map_err(Cut::lost("measuring"))?);
     let mut core = Core::new(size, Arc::clone(&snapshot.borrow_and_update()), options);
-    let mut outbox: VecDeque<Command> = VecDeque::new();
     let mut clock = time::interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut inputs = inputs.fuse();
@@ -166,7 +174,7 @@ async fn show(
                     None
                 }
             },
-            () = forward(commands, &mut outbox), if !outbox.is_empty() => None,
+            () = forward(commands, outbox), if !outbox.is_empty() => None,
             _ = clock.tick() => {
                 core.watch_recorder();
                 core.keep();

@@ -5,6 +5,7 @@
 
 mod approvals;
 mod board;
+mod copying;
 mod export;
 mod footer;
 mod header;
@@ -75,6 +76,7 @@ pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) -> Hits {
         Some(Dialog::Inspector) => inspect::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
         Some(Dialog::Export) => export::draw(state, body, ink),
+        Some(Dialog::Copying) => copying::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
         Some(Dialog::Form) => policy::form(state, body, ink),
