@@ -11,6 +11,7 @@ mod footer;
 mod header;
 mod help;
 mod inspect;
+mod letters;
 mod log;
 mod map;
 mod models;
