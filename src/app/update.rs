@@ -170,7 +170,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.dialog.take() {
                 Some(_) => {}
                 None if is_open => state.targets.detail = None,
-                None if std::mem::take(&mut state.rewards.detail) => {}
+                None if rewards::back(state) => {}
                 None => state.screen = Screen::Dashboard,
             }
         }
@@ -280,7 +280,7 @@ fn scroll(state: &mut State, by: isize) {
         (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
             state.rewards.step(by);
         }
-        (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
+        (None, Screen::Approvals) => state.approvals.step(by),
         (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
         (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
         (None, Screen::Models) => state.models.step(by),
@@ -301,10 +301,7 @@ fn copy(state: &mut State) -> Option<Effect> {
             row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
         }),
         Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
-        Screen::Approvals => state
-            .approvals
-            .position(&snapshot.approvals)
-            .map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
+        Screen::Approvals => state.approvals.position().map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
         Screen::Log => {
             let line = state.log.line(snapshot)?;
             Some(line.kind.as_ref().and_then(log::key).unwrap_or_else(|| line.text.clone()))
@@ -425,7 +422,11 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
             effects
         }
         Event::History(page) => rewards::take_page(state, &page),
-        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Ok(path)) => {
+            let effects = note(state, Level::Info, format!("wrote {path}"));
+            rewards::wrote(state, path);
+            effects
+        }
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }
