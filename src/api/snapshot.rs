@@ -531,6 +531,9 @@ pub struct RewardsView {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochRewards {
     pub epoch: u64,
+    /// When the first of its submissions was found (unix ms).
+    #[serde(default)]
+    pub began_ms: Option<u64>,
     /// Submissions filled in this epoch.
     pub filled: u64,
     /// Of those, lost or refused.

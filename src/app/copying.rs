@@ -45,7 +45,7 @@ impl Part {
 fn subject(state: &State) -> Option<&Arc<SubmissionRow>> {
     match state.screen {
         Screen::Pane(Pane::Rewards) => state.rewards.chosen(),
-        Screen::Approvals => state.snapshot.approvals.iter().find(|row| Some(row.id) == state.approvals.selected),
+        Screen::Approvals => state.approvals.position().and_then(|at| state.snapshot.approvals.get(at)),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use super::{
     actions::{self, Action},
     layout::Area,
     map,
-    rewards::SubmissionSort,
+    rewards::{self, SubmissionSort},
     throughput::Span,
     update::{choose, move_in, open, palette, type_for},
 };
@@ -64,7 +64,7 @@ pub enum Row {
     Model(ObjectId),
     Approval(SubmissionId),
     Submission(SubmissionId),
-    /// The submissions of this epoch.
+    /// The epoch, or the day with it.
     Epoch(u64),
     /// A line of the log, counted from the start of the run.
     Log(u64),
@@ -305,17 +305,15 @@ fn select(state: &mut State, row: Row) -> Option<bool> {
         }
         Row::Approval(id) => {
             let at = snapshot.approvals.iter().position(|row| row.id == id)?;
-            let selected = snapshot.approvals.iter().position(|row| Some(row.id) == state.approvals.selected);
-            (List::Approvals, at, selected)
+            (List::Approvals, at, state.approvals.position())
         }
         Row::Submission(id) => {
             let at = state.rewards.rows.iter().position(|row| row.id == id)?;
             (List::Submissions, at, state.rewards.position())
         }
         Row::Epoch(epoch) => {
-            let at = state.rewards.rows.iter().position(|row| row.epoch == epoch)?;
-            let is_there = state.rewards.chosen().is_some_and(|row| row.epoch == epoch);
-            (List::Submissions, at, if is_there { Some(at) } else { state.rewards.position() })
+            rewards::choose(state, epoch);
+            return Some(false);
         }
         Row::Log(number) => {
             let line = usize::try_from(number.checked_sub(snapshot.log_first)?).ok()?;

@@ -8,6 +8,7 @@ use super::{
     Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
     TextField,
     actions::{Action, Keymap, Palette},
+    approvals,
     layout::{Frame, Panes, Size},
     map,
     saved::MapKept,
@@ -300,13 +301,14 @@ impl State {
             self.map.follow(&self.snapshot.map);
             self.map_seen = Some(Arc::clone(&self.snapshot.map));
         }
-        self.rewards.follow(&self.snapshot.submissions);
+        self.rewards.follow(&self.snapshot);
         self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
         let is_watched = self.screen == Screen::Approvals;
-        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms, is_watched);
+        let gone = self.approvals.follow(&self.snapshot, self.now_ms, is_watched);
+        approvals::look_under(self);
         if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
             // Nothing is left to ask about.
             self.approvals.batch = None;
@@ -362,6 +364,6 @@ impl State {
 
     /// Candidates that still wait for an answer of the user.
     pub fn undecided(&self) -> usize {
-        self.snapshot.approvals.iter().filter(|row| self.approvals.verdict(row.id).is_none()).count()
+        self.approvals.undecided()
     }
 }

@@ -173,7 +173,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.dialog.take() {
                 Some(_) => {}
                 None if is_open => state.targets.detail = None,
-                None if std::mem::take(&mut state.rewards.detail) => {}
+                None if rewards::back(state) => {}
                 None => state.screen = Screen::Dashboard,
             }
         }
@@ -292,7 +292,7 @@ pub(super) fn move_in(state: &mut State, list: List, by: isize) {
         }
         List::Map => map::page(state, by),
         List::Submissions => state.rewards.step(by),
-        List::Approvals => state.approvals.step(&snapshot.approvals, by),
+        List::Approvals => state.approvals.step(by),
         List::Preview => state.approvals.preview_top = moved(state.approvals.preview_top, PREVIEW_BYTES),
         List::Board(section) => state.board.step(section, &snapshot.board, by),
         List::Inspector => state.inspector.step(&snapshot, by),
@@ -381,7 +381,11 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
             effects
         }
         Event::History(page) => rewards::take_page(state, &page),
-        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Ok(path)) => {
+            let effects = note(state, Level::Info, format!("wrote {path}"));
+            rewards::wrote(state, path);
+            effects
+        }
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }

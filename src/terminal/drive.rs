@@ -250,6 +250,8 @@ struct Core {
     /// How it was when it was kept last.
     kept: Saved,
     memory: Option<Box<dyn Memory>>,
+    /// What was asked for while a picture was drawn; the next event's effects bring it.
+    owed: Vec<Effect>,
 }
 
 /// However it ends.
@@ -274,7 +276,8 @@ impl Core {
         }
         let pictures = Pictures::new(options.low_bandwidth);
         let (kept, hits) = (state.saved(), Hits::of(&state));
-        Self { state, palette: options.palette, pictures, hits, recorder, kept, memory: options.memory }
+        let (palette, memory) = (options.palette, options.memory);
+        Self { state, palette, pictures, hits, recorder, kept, memory, owed: Vec::new() }
     }
 
     /// If the interface is shown otherwise than when it was kept last. What cannot be kept is told once.
@@ -297,19 +300,21 @@ impl Core {
         if let Some(recorder) = &mut self.recorder {
             recorder.note(&self.state, &event);
         }
-        update(&mut self.state, event)
+        let mut effects = std::mem::take(&mut self.owed);
+        effects.extend(update(&mut self.state, event));
+        effects
     }
 
     fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
-        let Self { state, palette, pictures, hits, recorder, .. } = self;
+        let Self { state, palette, pictures, hits, recorder, owed, .. } = self;
         pictures.draw(screen, |size, picture| {
-            let resized = AppEvent::Resize(app_size(size));
-            if state.size != app_size(size)
-                && let Some(recorder) = recorder
-            {
-                recorder.note(state, &resized);
+            if state.size != app_size(size) {
+                let resized = AppEvent::Resize(app_size(size));
+                if let Some(recorder) = recorder {
+                    recorder.note(state, &resized);
+                }
+                owed.extend(update(state, resized).into_iter().filter(|effect| *effect != Effect::Redraw));
             }
-            update(state, resized);
             *hits = views::draw_with(state, *palette, picture);
         })
     }

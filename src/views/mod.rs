@@ -15,6 +15,7 @@ mod letters;
 mod log;
 mod map;
 mod models;
+mod numbers;
 mod palette;
 mod panes;
 mod policy;

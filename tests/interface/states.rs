@@ -104,6 +104,7 @@ states! {
     throughput_of_hits: after(busy(), "4tsss");
     throughput_empty: after(empty(), "4");
     rewards: after(busy(), "5");
+    rewards_by_day: after(busy(), "5[d");
     rewards_filter_nothing: after(busy(), "5/casino");
     rewards_empty: after(empty(), "5");
     submission: after(busy(), "5jjjjjjjj\n");

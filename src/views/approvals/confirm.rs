@@ -5,12 +5,12 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::gain;
 use crate::{
     api::Mode,
-    app::{Hit, State, Sums, Verdict, actions::Action},
+    app::{Hit, State, Verdict, actions::Action},
     views::{
         key_of,
+        numbers::gain,
         panes::Ink,
         policy,
         text::{clean, wrap},
@@ -78,7 +78,7 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
 fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
     let Some(batch) = &state.approvals.batch else { return ("Approvals", Vec::new()) };
     let snapshot = &state.snapshot;
-    let sums = Sums::of(batch.rows(snapshot));
+    let sums = batch.sums;
     let many = if sums.count == 1 { "1 submission".to_owned() } else { format!("{} submissions", sums.count) };
     if batch.verdict == Verdict::Rejected {
         let gone = "What is rejected is not offered again in this epoch.".to_owned();

@@ -44,8 +44,15 @@ pub fn draw(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
     }
     // The dashboard shows the newest, whatever is sorted and filtered on the screen of its own.
     let rows = if selectable { &state.rewards.rows } else { &*state.snapshot.submissions };
-    if rows.is_empty() && selectable && !state.rewards.filter.is_empty() {
-        let text = "No submission has these words. / edits them, Esc in it clears them.";
+    if rows.is_empty() && selectable {
+        let text = match &state.rewards {
+            rewards if !rewards.filter.is_empty() => {
+                "No submission has these words. / edits them, Esc in it clears them."
+            }
+            // Pages of it arrive.
+            rewards if !rewards.is_whole => "The journal is being read.",
+            _ => "None of these is held; e writes all of them to a file.",
+        };
         return ink.line(area, 1, &Line::styled(text, ink.theme.dim()));
     }
     let visible = usize::from(area.height.saturating_sub(1));
