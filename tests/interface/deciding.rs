@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use somascope::{
     api::{Command, Event, Level, LogKind, LogLine, Mode, PolicyLimits, Snapshot, SubmissionId, SubmissionState},
-    app::{AppEvent, Dialog, Effect, Key, Notify, State, Verdict, actions::Action, update},
+    app::{AppEvent, Dialog, Effect, Key, Notify, State, Sums, Verdict, actions::Action, update},
     primitives::Shannons,
 };
 
@@ -348,7 +348,6 @@ proptest! {
                         prop_assert!(asked.as_ref().is_some_and(|asked| many.iter().all(|one| asked.contains(one))));
                         many
                     }
-                    Command::ApproveAll => return Err(TestCaseError::fail("nobody saw what that is")),
                     _ => Vec::new(),
                 };
                 for one in named {
@@ -359,6 +358,16 @@ proptest! {
             if leaves && c == 'x' {
                 let note = "somebody else filled the target";
                 update(&mut state, AppEvent::Snapshot(Arc::new(without(1, SubmissionState::Expired, note))));
+            }
+            // What is kept beside the list is what counting all of it gives.
+            let (rows, approvals) = (&state.snapshot.approvals, &state.approvals);
+            let waiting = rows.iter().filter(|row| approvals.verdict(row.id).is_none()).count();
+            prop_assert_eq!(state.undecided(), waiting);
+            prop_assert_eq!(approvals.position(), rows.iter().position(|row| Some(row.id) == approvals.selected));
+            let sums = |ids: &dyn Fn(&SubmissionId) -> bool| Sums::of(rows.iter().filter(|row| ids(&row.id)));
+            prop_assert_eq!(approvals.marked, sums(&|id| approvals.marks.contains(id)));
+            if let Some(batch) = &approvals.batch {
+                prop_assert_eq!(batch.sums, sums(&|id| batch.ids.contains(id)));
             }
         }
     }

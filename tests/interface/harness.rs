@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{Command, Snapshot},
-    app::{AppEvent, Effect, Key, Look, State, layout::Size, update, wizard::Wizard},
+    app::{AppEvent, Effect, Hits, Key, Look, State, layout::Size, update, wizard::Wizard},
     terminal::Screen,
     views,
 };
@@ -93,6 +93,11 @@ pub fn picture(state: &State) -> Buffer {
     let mut buffer = Buffer::empty(Rect::new(0, 0, state.size.width, state.size.height));
     views::draw(state, &mut buffer);
     buffer
+}
+
+/// What a click on the picture would mean.
+pub fn hits(state: &State) -> Hits {
+    views::draw(state, &mut Buffer::empty(Rect::new(0, 0, state.size.width, state.size.height)))
 }
 
 /// What a terminal makes of a picture.

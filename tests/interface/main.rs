@@ -16,6 +16,7 @@ mod board;
 mod dashboard;
 mod deciding;
 mod map;
+mod mouse;
 mod registry;
 mod rewards;
 mod sizes;

@@ -1,11 +1,14 @@
 //! Rewards and throughput: what their keys do and what they show.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use somascope::{
-    api::{Command, Event, Export, ExportFormat, HistoryPage, RateSeries, SubmissionId, SubmissionState},
-    app::{AppEvent, Effect, Look, Pane, Screen as Where, SubmissionSort, update},
+    api::{
+        Command, Event, Export, ExportFormat, HistoryPage, RateSeries, Snapshot, SubmissionId, SubmissionRow,
+        SubmissionState,
+    },
+    app::{AppEvent, Effect, Key, Look, Pane, Screen as Where, State, SubmissionSort, update},
     terminal::Screen,
 };
 
@@ -80,6 +83,49 @@ fn the_whole_journal_is_read_behind_the_list_once() {
     assert_eq!(state.rewards.chosen().map(|row| row.state), Some(SubmissionState::Forfeited));
 }
 
+/// Eight hours an epoch, five submissions in each.
+fn week() -> Snapshot {
+    let mut snapshot = busy();
+    let rows = snapshot.submissions.iter().map(|row| {
+        let epoch = 12 - row.id.0.unsigned_abs() / 5;
+        Arc::new(SubmissionRow { epoch, ..(**row).clone() })
+    });
+    snapshot.submissions = Arc::new(rows.collect());
+    snapshot
+}
+
+#[test]
+fn an_epoch_or_a_day_is_chosen_and_the_list_is_about_it() {
+    let mut state = state(week(), COLOUR, (80, 24), "5");
+    let epochs = |state: &State| state.rewards.rows.iter().map(|row| row.epoch).collect::<BTreeSet<_>>();
+    assert_eq!(epochs(&state), BTreeSet::from([10, 11, 12]));
+    press(&mut state, "[[");
+    assert_eq!(epochs(&state), BTreeSet::from([11]));
+    assert!(
+        text(&state).contains("5 of 13+ in epoch 11, by newest") && text(&state).contains("▶  11"),
+        "{}",
+        text(&state)
+    );
+    // The day of that epoch: the 22nd has three of eight hours before the time of the picture.
+    press(&mut state, "d");
+    assert_eq!(epochs(&state), BTreeSet::from([11, 12]));
+    assert!(text(&state).contains("10 of 13+ of 11-22, by newest"), "{}", text(&state));
+    // A page of the journal brings more of a day that is older.
+    press(&mut state, "[");
+    assert_eq!(epochs(&state), BTreeSet::from([10]));
+    let mut page = older(-4..=-1, false);
+    page.rows.iter_mut().for_each(|row| Arc::make_mut(row).epoch = 9);
+    update(&mut state, AppEvent::Engine(Event::History(Arc::new(page))));
+    assert_eq!((epochs(&state), state.rewards.rows.len()), (BTreeSet::from([9, 10]), 7));
+    press(&mut state, "[[");
+    assert!(text(&state).contains("None of these is held"), "{}", text(&state));
+    // Esc leaves the day, then the screen.
+    press(&mut state, "\u{1b}");
+    assert_eq!((state.rewards.rows.len(), state.screen), (17, Where::Pane(Pane::Rewards)));
+    press(&mut state, "\u{1b}");
+    assert_eq!(state.screen, Where::Dashboard);
+}
+
 #[test]
 fn what_to_export_is_chosen_by_a_key_and_the_path_is_told() {
     for (key, what, format) in [
@@ -99,6 +145,11 @@ fn what_to_export_is_chosen_by_a_key_and_the_path_is_told() {
     assert_eq!((state.dialog, state.screen), (None, Where::Pane(Pane::Rewards)));
     update(&mut state, AppEvent::Engine(Event::Exported(Ok("/state/exports/rewards.csv".to_owned()))));
     assert!(text(&state).contains("wrote /state/exports/rewards.csv"), "{}", text(&state));
+    // A long path loses its start, never its name; and it stays when the notice has gone.
+    let path = format!("/{}/exports/rewards.png", "deep/".repeat(30));
+    update(&mut state, AppEvent::Engine(Event::Exported(Ok(path))));
+    update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 60_000 });
+    assert!(text(&state).contains("deep//exports/rewards.png ┃"), "{}", text(&state));
 }
 
 #[test]

@@ -12,7 +12,7 @@ use somascope::{
 
 use crate::{
     fixture::{empty, submission},
-    harness::{ASCII, COLOUR, Drawn, MONO, busy, picture},
+    harness::{ASCII, COLOUR, Drawn, MONO, busy, hits, picture},
     states::STATES,
 };
 
@@ -156,7 +156,8 @@ proptest! {
         update(&mut state, AppEvent::Resize(Size { width, height }));
         let mut painter = Painter::new(true);
         for step in moves {
-            let event = event(step, state.now_ms);
+            // A click is about the picture that was seen last.
+            let event = hits(&state).touch(event(step, state.now_ms));
             update(&mut state, event);
             painter.paint(&picture(&state));
         }

@@ -104,10 +104,13 @@ states! {
     throughput_of_hits: after(busy(), "4tsss");
     throughput_empty: after(empty(), "4");
     rewards: after(busy(), "5");
+    rewards_by_day: after(busy(), "5[d");
     rewards_filter_nothing: after(busy(), "5/casino");
     rewards_empty: after(empty(), "5");
     submission: after(busy(), "5jjjjjjjj\n");
     submission_failed: after(busy(), "5jj\n");
+    copying: after(busy(), "5jjjjjjjjC");
+    copying_of_a_candidate: after(busy(), "aC");
     export: after(busy(), "5e");
     export_done: exported(Ok("/home/me/.local/share/somascope/exports/rewards-2026-11-22.csv".to_owned()));
     export_failed: exported(Err("/home/me/.local/share/somascope/exports: no space left on device".to_owned()));

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use somascope::{
     api::{Command, Event, Level, LogLine, Mode, Snapshot, SubmissionId, SubmissionState, TargetStage},
-    app::{
-        AppEvent, Dialog, Effect, Key, Leave, Life, Mouse, Near, Pane, Purpose, Screen, SortKey, State, Verdict, update,
-    },
+    app::{AppEvent, Dialog, Effect, Key, Leave, Life, Near, Pane, Purpose, Screen, SortKey, State, Verdict, update},
 };
 
 use crate::{
@@ -55,16 +53,6 @@ fn tab_walks_through_all_panes_and_back() {
     assert_eq!(state.focus, seen[0]);
     key(&mut state, Key::BackTab);
     assert_eq!(state.focus, seen[4]);
-}
-
-#[test]
-fn a_click_focuses_a_pane_and_a_second_one_opens_it() {
-    let mut state = state(busy());
-    let click = AppEvent::Mouse(Mouse::Down { column: 5, row: 25 });
-    update(&mut state, click.clone());
-    assert_eq!((state.focus, state.screen), (Pane::Wallet, Screen::Dashboard));
-    update(&mut state, click);
-    assert_eq!(state.screen, Screen::Pane(Pane::Wallet));
 }
 
 #[test]
@@ -344,6 +332,90 @@ fn ids_are_copied_whole() {
 }
 
 #[test]
+fn a_part_of_a_submission_is_chosen_and_copied() {
+    let mut state = state(busy());
+    keys(&mut state, "5");
+    let at = state.rewards.rows.iter().position(|row| row.url.is_some() && row.digest.is_some()).expect("one was sent");
+    (0..at).for_each(|_| drop(key(&mut state, Key::Down)));
+    let row = Arc::clone(state.rewards.chosen().expect("one is selected"));
+    let copied = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| if let Effect::Copy(text) = effect { Some(text) } else { None })
+    };
+    assert_eq!(copied(keys(&mut state, "Cu")), row.url);
+    assert_eq!(state.dialog, None);
+    assert_eq!(copied(keys(&mut state, "Cd")), row.digest.map(|digest| digest.to_string()));
+    assert_eq!(copied(keys(&mut state, "Ct")), Some(row.target.to_hex_prefixed()));
+    assert_eq!(copied(keys(&mut state, "Cs")), Some(row.checksum.to_string()));
+    // What is not known yet is not offered, and is not copied.
+    keys(&mut state, "aC");
+    let offered: Vec<_> = somascope::app::choices(&state).into_iter().map(|(info, _)| info.id).collect();
+    assert_eq!(offered, ["copy-target", "copy-checksum", "copy-file"]);
+    assert_eq!(copied(keys(&mut state, "d")), None);
+    assert_eq!(copied(keys(&mut state, "f")), Some(state.snapshot.approvals[0].source.clone()));
+}
+
+#[test]
+fn every_end_that_money_depends_on_is_told_in_words_of_its_own() {
+    use SubmissionState::{AwaitingApproval, Claimed, Failed, Filled, Forfeited, Lost, Unknown};
+    let mut told = Vec::new();
+    for entered in SubmissionState::ALL {
+        let mut state = state(busy());
+        state.notifier.by = somascope::app::Notify::Osc9;
+        let event = AppEvent::Engine(Event::Submission(Arc::new(submission(0, entered))));
+        let texts = update(&mut state, event).into_iter().filter_map(|effect| match effect {
+            Effect::Notify { text, .. } => text,
+            _ => None,
+        });
+        told.extend(texts.map(|text| (entered, text)));
+    }
+    let states: Vec<_> = told.iter().map(|(state, _)| *state).collect();
+    assert_eq!(states, [AwaitingApproval, Filled, Lost, Failed, Unknown, Claimed, Forfeited]);
+    for (at, (_, text)) in told.iter().enumerate() {
+        assert!(told[..at].iter().all(|(_, other)| other != text), "{text}");
+    }
+}
+
+#[test]
+fn the_map_is_shown_again_as_it_was_left() {
+    use somascope::{api::MapLayout, app::Saved};
+    let mut left = state(busy());
+    keys(&mut left, "3t++");
+    let (saved, seen) = (left.saved(), left.map.visible().expect("there is a map"));
+    // The first snapshot has no map yet; then it comes, and nothing has to be laid out for it.
+    let mut again = state(empty());
+    again.restore(&saved);
+    assert_eq!((again.saved().map_view, again.map.visible()), (saved.map_view.clone(), None));
+    let effects = update(&mut again, AppEvent::Snapshot(Arc::new(busy())));
+    assert_eq!((commands(&effects), again.map.zoom()), (vec![], 2));
+    let now = again.map.visible().expect("there is a map");
+    assert!((now.min.0 - seen.min.0).abs() < 1e-3 && (now.max.1 - seen.max.1).abs() < 1e-3, "{now:?} {seen:?}");
+
+    // Another layout is asked for once, and what was zoomed into waits for it.
+    let mut other = state(empty());
+    other.restore(&Saved { map_layout: Some("neighbours".to_owned()), ..saved.clone() });
+    let effects = update(&mut other, AppEvent::Snapshot(Arc::new(busy())));
+    assert_eq!((commands(&effects), other.map.zoom()), (vec![Command::LayMapOut(MapLayout::Neighbours)], 0));
+    let mut snapshot = busy();
+    snapshot.version += 1;
+    assert_eq!(commands(&update(&mut other, AppEvent::Snapshot(Arc::new(snapshot.clone())))), []);
+    Arc::make_mut(&mut snapshot.map).layout = MapLayout::Neighbours;
+    update(&mut other, AppEvent::Snapshot(Arc::new(snapshot)));
+    assert_eq!(other.map.zoom(), 2);
+
+    // What means nothing is passed over.
+    for words in ["", "2", "2 1", "2 nan 0", "99 0 0", "-1 0 0", "2 inf 0", "2 1e30 0", "x y z"] {
+        let mut odd = state(busy());
+        let saved =
+            Saved { map_layout: Some("casino".to_owned()), map_view: Some(words.to_owned()), ..Saved::default() };
+        odd.restore(&saved);
+        let mut snapshot = busy();
+        snapshot.version += 1;
+        assert_eq!(commands(&update(&mut odd, AppEvent::Snapshot(Arc::new(snapshot)))), [], "{words}");
+        assert_eq!(odd.map.zoom(), 0, "{words}");
+    }
+}
+
+#[test]
 fn the_palette_does_what_its_words_find_and_obeys_the_same_rules() {
     let mut state = state(busy());
     keys(&mut state, ":rewar");
@@ -379,15 +451,6 @@ fn the_help_is_searched_and_the_search_is_left_in_two_steps() {
     assert_eq!((state.dialog, state.help_search.as_str()), (Some(Dialog::Help), ""));
     key(&mut state, Key::Esc);
     assert_eq!(state.dialog, None);
-}
-
-#[test]
-fn a_click_on_a_key_of_the_footer_does_what_the_key_does() {
-    let mut state = state(busy());
-    let hints = somascope::app::hints(&state, 120);
-    let help = hints.iter().find(|hint| hint.name == "help").expect("help is always there");
-    update(&mut state, AppEvent::Mouse(Mouse::Down { column: help.x, row: 39 }));
-    assert_eq!(state.dialog, Some(Dialog::Help));
 }
 
 #[test]
