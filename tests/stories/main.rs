@@ -61,7 +61,7 @@ impl Player {
         all.extend(["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK"].map(|name| (name, "")));
         all.extend_from_slice(environment);
         let args = ["run", "--network", "devnet", "--rpc-url", rpc_url, "--data", PROSE, "--dir", &state];
-        Pty::spawn(PROGRAM, &[&args, more].concat(), &all, (120, 40))
+        Pty::spawn(PROGRAM, &[&args, more].concat(), &all, (200, 60))
     }
 }
 
