@@ -318,3 +318,58 @@ async fn a_thread_that_has_died_stops_the_engine_with_a_word() {
     dispatcher.stopping = Some(Instant::now());
     assert!(dispatcher.review_threads().is_ok());
 }
+
+/// Brings a new row of target 1 to where its bytes are on the way, as the policy has it.
+async fn sent_by_policy(dispatcher: &mut Dispatcher) -> SubmissionId {
+    let standing = Standing { best_distance: Some(0.1), candidates: vec![candidate(&sample(b"one"))], nearest: None };
+    dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    let row = dispatcher.rows.ids(&[State::Found], |_| true)[0];
+    let way = [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
+    for pair in way.windows(2) {
+        let step = Step::new(pair[0], pair[1]);
+        let step = if pair[1] == State::Approved { step.noting(crate::engine::journal::BY_POLICY) } else { step };
+        dispatcher.advance(row, step).await.unwrap();
+    }
+    let keypair = dispatcher.keypair.clone().unwrap();
+    let coin = crate::chain::types::ObjectRef { id: id(9), version: 1, digest: Digest([9; 32]) };
+    let kind = crate::chain::types::TransactionKind::ClaimRewards { target_id: id(1) };
+    let transaction = keypair.sign(crate::chain::types::TransactionData::new(kind, keypair.address(), vec![coin]));
+    let (submission, mut record) =
+        dispatcher.journal.sign(row, TransactionKind::Submit, &transaction, 0).await.unwrap();
+    dispatcher.note_row(submission);
+    let submission = dispatcher.journal.sending(row, record.digest).await.unwrap();
+    dispatcher.note_row(submission);
+    record.sends = 1;
+    dispatcher.rows.live.get_mut(&row).unwrap().record = Some(record);
+    row
+}
+
+#[tokio::test]
+async fn what_the_policy_had_sent_in_vain_is_not_signed_again_once_auto_is_off_or_the_limits_are_lower() {
+    for (mode, most, stays) in
+        [(Mode::Auto, u64::MAX >> 2, true), (Mode::Auto, 1, false), (Mode::Manual, u64::MAX >> 2, false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut dispatcher, _) = in_a_pass(dir.path(), state(), Some(Keypair::generate())).await;
+        dispatcher.mode = Mode::Auto;
+        let limits = PolicyLimits {
+            max_bond_per_submission: Shannons(most),
+            max_bond_per_epoch: Shannons(most),
+            min_margin_millionths: 0,
+            min_gain: Shannons::ZERO,
+        };
+        let row = sent_by_policy(&mut dispatcher).await;
+        dispatcher.review_approved().await.unwrap();
+        // On its way nothing can be taken back, and nothing is reviewed any more.
+        dispatcher.mode = mode;
+        dispatcher.policy.obey(&limits);
+        assert!(!dispatcher.review_due);
+        let dead = Verdict::Dead { why: "its coin was used".into(), again: true, coins: vec![] };
+        dispatcher.settled(row, dead).await.unwrap();
+        assert!(dispatcher.wallet().is_none(), "nothing is signed before the review");
+        dispatcher.review_approved().await.unwrap();
+        let state = dispatcher.rows.live[&row].state();
+        assert_eq!(state, if stays { State::Uploaded } else { State::AwaitingApproval }, "{mode:?} {most}");
+    }
+}

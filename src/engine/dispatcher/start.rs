@@ -271,8 +271,17 @@ fn is_here(url: &str) -> bool {
 }
 
 impl Dispatcher {
-    /// The rows of earlier runs, with the signed bytes of those whose outcome is not known.
+    /// The rows of earlier runs, with the signed bytes of those whose outcome is not known. What was signed and never sent is
+    /// signed again only if whoever approved it still does: a person, or the policy as it is now.
     async fn take_up_rows(&mut self) -> Result<(), Halt> {
+        for (submission, kind, _) in self.journal.drop_unsent().await? {
+            let (id, what) = (submission.row.id.0, kind.word());
+            self.log(
+                Level::Info,
+                format!("submission {id}: its {what} was signed and never sent; that signature is dropped"),
+            )
+            .await?;
+        }
         for submission in self.journal.newest(rows::RECENT).await?.into_iter().rev() {
             self.rows.note(submission);
         }

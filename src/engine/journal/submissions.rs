@@ -72,7 +72,7 @@ impl Step {
 
 /// Whether a row in `from` may enter `to`.
 ///
-/// Back to `Uploaded` leads only a transaction that was refused before execution and can never execute.
+/// Back to `Uploaded` leads only a transaction that was never sent, or was refused before execution and can never execute.
 pub(super) fn may_follow(from: State, to: State) -> bool {
     use State::*;
     match from {
@@ -83,7 +83,7 @@ pub(super) fn may_follow(from: State, to: State) -> bool {
         Approved => matches!(to, Uploaded | AwaitingApproval | Rejected | Failed | Expired),
         Uploaded => matches!(to, Signed | AwaitingApproval | Rejected | Failed | Expired),
         // What was taken for dead and signed again may be found executed before it is sent again.
-        Signed => matches!(to, Sent | Lost | Filled | Failed),
+        Signed => matches!(to, Sent | Uploaded | Lost | Filled | Failed),
         Sent => matches!(to, Filled | Lost | Failed | Unknown | Uploaded),
         Unknown => matches!(to, Filled | Lost | Failed | Uploaded),
         Filled => matches!(to, Claimable),

@@ -198,6 +198,39 @@ async fn nothing_is_signed_a_second_time_unless_the_first_is_dead() {
 }
 
 #[tokio::test]
+async fn what_was_never_sent_is_dropped_in_one_piece_and_what_may_have_been_sent_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    let unsent = row_in(&journal, 1, State::Signed).await;
+    let sent = row_in(&journal, 2, State::Sent).await;
+    let claimable = row_in(&journal, 3, State::Claimable).await;
+    let claim = signed(50);
+    journal.sign(claimable, TransactionKind::Claim, &claim, 0).await.unwrap();
+    // Taken for dead, and built again as it was: it may have been sent after all.
+    let revived = row_in(&journal, 4, State::Sent).await;
+    let back = Some(Step::new(State::Sent, State::Uploaded));
+    journal.settle(revived, signed(4).digest(), Outcome::Dead, Shannons::ZERO, 0, back).await.unwrap();
+    journal.sign(revived, TransactionKind::Submit, &signed(4), 0).await.unwrap();
+
+    let dropped = journal.drop_unsent().await.unwrap();
+    let told: Vec<_> = dropped.iter().map(|(row, kind, digest)| (row.row.id, row.row.state, *kind, *digest)).collect();
+    let (submit, claims) = (TransactionKind::Submit, TransactionKind::Claim);
+    let expected =
+        [(unsent, State::Uploaded, submit, signed(1).digest()), (claimable, State::Claimable, claims, claim.digest())];
+    assert_eq!(told, expected);
+    assert_eq!(dropped[0].0.row.digest, None, "no transaction is shown that nobody can find");
+    assert!(journal.drop_unsent().await.unwrap().is_empty());
+    for (id, in_flight) in [(unsent, false), (sent, true), (claimable, false), (revived, true)] {
+        assert_eq!(journal.in_flight(id).await.unwrap().is_some(), in_flight, "{id:?}");
+    }
+    // Signed anew, the same bytes have still never been sent; other bytes are as good.
+    let (_, record) = journal.sign(unsent, submit, &signed(1), 0).await.unwrap();
+    assert_eq!(record.sends, 0);
+    journal.drop_unsent().await.unwrap();
+    journal.sign(unsent, submit, &signed(60), 0).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_same_transaction_is_signed_again_after_its_death_and_remembers_its_sendings() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), None).unwrap();
