@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    api::SubmissionState as State,
     chain::{
-        client::{ActiveModelInfo, EpochState, ServiceInfo, TargetInfo},
+        client::{ActiveModelInfo, CheckpointInfo, EpochState, ServiceInfo, TargetInfo},
         types::{SomaTensor, TargetStatus},
     },
     devnet::GenesisOptions,
     engine::{
         EngineConfig,
         corpus::{Reading, Sample, Source},
-        matching::Candidate,
+        journal::{BY_POLICY, Step},
+        matching::{Candidate, Reply},
+        now_ms,
         scoring::{Fault, NotConfirmed, Scored},
+        watch::{News, Refresh},
     },
     model::Score,
 };
@@ -328,7 +332,7 @@ async fn sent_by_policy(dispatcher: &mut Dispatcher) -> SubmissionId {
     let way = [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
     for pair in way.windows(2) {
         let step = Step::new(pair[0], pair[1]);
-        let step = if pair[1] == State::Approved { step.noting(crate::engine::journal::BY_POLICY) } else { step };
+        let step = if pair[1] == State::Approved { step.noting(BY_POLICY) } else { step };
         dispatcher.advance(row, step).await.unwrap();
     }
     let keypair = dispatcher.keypair.clone().unwrap();

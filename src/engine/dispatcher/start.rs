@@ -203,6 +203,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         finds: None,
         finds_due: None,
         inspection: None,
+        is_exporting: false,
         quiet: Quiet::default(),
         rewards_due: false,
         balances: Arc::new(past.balances),
@@ -211,6 +212,9 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         lines_due: true,
         version: 0,
         dirty: true,
+        targets_due: true,
+        map_due: true,
+        listed: HashMap::new(),
         published_at: None,
         stopping: None,
     };

@@ -355,7 +355,7 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
     Ok(totals)
 }
 
-fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
+pub(super) fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
     let mut statement = disk.prepare_cached(
         "SELECT epoch,
              sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')),

@@ -180,6 +180,20 @@ pub(super) fn get(connection: &Connection, id: SubmissionId) -> Outcomes<Submiss
         .ok_or_else(|| JournalError::NoSubmission(id).into())
 }
 
+/// So many rows older than `before`, or the newest, without their previews, which are for decisions; newest first.
+pub(super) fn bare(
+    connection: &Connection,
+    before: Option<SubmissionId>,
+    limit: usize,
+) -> Outcomes<Vec<SubmissionRow>> {
+    let columns = COLUMNS.replacen("preview", "x''", 1);
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {columns} FROM submissions WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let rows = statement.query_map(params![before, limit], |row| Ok(read(row)?.row))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn note_step(connection: &Connection, id: SubmissionId, state: State, at_ms: u64, note: Option<&str>) -> Outcomes<()> {
     connection.execute(
         "INSERT INTO steps (submission, state, at_ms, note) VALUES (?1, ?2, ?3, ?4)",
@@ -289,12 +303,6 @@ impl Journal {
     /// The newest rows of any state, newest first.
     pub async fn newest(&self, limit: usize) -> Result<Vec<Submission>, JournalError> {
         self.list(format!("SELECT {COLUMNS} FROM submissions ORDER BY id DESC LIMIT {limit}")).await
-    }
-
-    /// So many rows older than `before`, or the newest; newest first.
-    pub async fn older(&self, before: Option<SubmissionId>, limit: usize) -> Result<Vec<Submission>, JournalError> {
-        let before = before.map_or(i64::MAX, |id| id.0);
-        self.list(format!("SELECT {COLUMNS} FROM submissions WHERE id < {before} ORDER BY id DESC LIMIT {limit}")).await
     }
 
     /// Rows of an epoch, oldest first.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    api::SubmissionState as State,
+    api::{SubmissionRow, SubmissionState as State},
     chain::{
         keys::Keypair,
         types::{ObjectRef, SignedTransaction, TransactionData, TransactionKind as Kind},
@@ -23,7 +23,7 @@ fn new(target: u8, bond: u64) -> NewSubmission {
             model: ObjectId([9; 32]),
             distance: 0.98,
             losses: vec![(ObjectId([9; 32]), 1.25), (ObjectId([8; 32]), f32::MIN_POSITIVE)],
-            preview: vec![],
+            preview: vec![7; 10],
         },
         threshold: 1.05,
         bond: Shannons(bond),
@@ -369,13 +369,13 @@ async fn every_step_keeps_its_time_in_order_over_a_reopening() {
     let back = Some(Step::new(State::Sent, State::Uploaded));
     journal.settle(id, signed(99).digest(), Outcome::Dead, Shannons::ZERO, 0, back).await.unwrap();
     journal.sign(id, TransactionKind::Submit, &signed(98), 0).await.unwrap();
-    let before = journal.older(None, 100).await.unwrap();
+    let before = journal.newest(100).await.unwrap();
     let ways: Vec<State> = before[0].row.steps.iter().map(|step| step.0).collect();
     use State::*;
     assert_eq!(ways, [Found, Confirmed, AwaitingApproval, Approved, Uploaded, Signed, Sent, Uploaded, Signed]);
     journal.close().await;
     let journal = Journal::open(dir.path(), None).unwrap();
-    assert_eq!(journal.older(None, 100).await.unwrap(), before);
+    assert_eq!(journal.newest(100).await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -385,13 +385,31 @@ async fn the_journal_is_read_in_pages_to_its_start() {
     for target in 1..=7 {
         row_in(&journal, target, State::Expired).await;
     }
+    let whole = journal.newest(7).await.unwrap();
     let (mut before, mut seen) = (None, Vec::new());
-    loop {
-        let page = journal.older(before, 3).await.unwrap();
-        let Some(last) = page.last() else { break };
-        before = Some(last.row.id);
-        seen.extend(page.iter().map(|submission| submission.row.id.0));
+    // Beside the journal's own thread, which is held up meanwhile.
+    let (held, hold) = std::sync::mpsc::channel::<()>();
+    let waits = journal.call(move |_| {
+        // Until the other end is dropped.
+        let _ = hold.recv();
+        Ok(())
+    });
+    let read = async {
+        let pages = Pages::open(journal.path()).unwrap();
+        loop {
+            let page = pages.older(before, 3).unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.extend(page);
+        }
+        drop(held);
+    };
+    let (free, ()) = tokio::join!(waits, read);
+    free.unwrap();
+    for (row, submission) in seen.iter().zip(&whole) {
+        assert_eq!(*row, SubmissionRow { preview: Vec::new(), ..submission.row.clone() });
     }
+    let seen: Vec<i64> = seen.iter().map(|row| row.id.0).collect();
     assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
 }
 
