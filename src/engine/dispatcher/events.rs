@@ -173,6 +173,7 @@ impl Dispatcher {
                 self.inspected(number, inspection);
                 Ok(())
             }
+            Done::Summed { sums, took } => self.summed(sums, took).await,
             Done::History(page) => self.history_told(page).await,
             Done::Exported(result) => self.exported(result).await,
             Done::Fitted(fitted) => {

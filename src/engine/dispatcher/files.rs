@@ -123,7 +123,7 @@ impl Dispatcher {
 /// What a file is made of: rows newest first, a page at a time.
 fn gather(journal: &Path, what: Export) -> Result<(Vec<SubmissionRecord>, Vec<EpochRecord>), JournalError> {
     let mut pages = Pages::open(journal)?;
-    let epochs = pages.epochs()?.iter().map(epoch_record).collect();
+    let epochs = pages.sums()?.0.epochs.iter().map(epoch_record).collect();
     let (mut rows, mut before) = (Vec::new(), None);
     while what == Export::Submissions {
         let page = pages.older(before, PAGE)?;

@@ -44,6 +44,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::{
@@ -104,6 +105,7 @@ enum Done {
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
     Crowds(HashMap<ObjectId, Crowd>),
     Fitted(Box<Fitted>),
+    Summed { sums: Result<(RewardsView, BTreeMap<u64, Shannons>), JournalError>, took: Duration },
     History(Result<HistoryPage, String>),
     Exported(Result<String, String>),
     Finds(Finds),
@@ -207,6 +209,10 @@ struct Dispatcher {
     quiet: Quiet,
     rewards: Arc<RewardsView>,
     rewards_due: bool,
+    /// They are being summed up.
+    is_summing: bool,
+    /// Not before: years of submissions take a while.
+    sum_again: Option<Instant>,
     balances: Arc<Vec<(u64, Shannons)>>,
     lines: VecDeque<LogLine>,
     /// The number of the first line, and whether the screen has not seen the last.

@@ -66,7 +66,7 @@ impl Dispatcher {
                 1.. = self.scorers.results.recv_many(&mut scored, SCORED_AT_ONCE) => self.all_scored(scored.drain(..)).await?,
                 Some(reply) = self.matcher.replies.recv() => self.matched(reply).await?,
                 Some(news) = self.board.news.recv() => self.board_news(news).await?,
-                _ = tick.tick(), if self.is_restless() => self.on_tick().await?,
+                _ = tick.tick(), if self.is_restless() => self.on_tick(),
                 _ = second.tick() => self.on_second().await?,
                 Some(reading) = self.reader.readings.recv(), if wants_samples => self.reading(reading).await?,
             }

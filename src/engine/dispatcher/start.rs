@@ -206,6 +206,8 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         is_exporting: false,
         quiet: Quiet::default(),
         rewards_due: false,
+        is_summing: false,
+        sum_again: None,
         balances: Arc::new(past.balances),
         lines: past.log.into(),
         lines_first: 0,

@@ -301,19 +301,18 @@ impl Journal {
 
     /// Everything that was earned and spent, since the journal began.
     pub async fn rewards(&self) -> Result<RewardsView, JournalError> {
-        self.call(|connection| {
-            let disk = connection.transaction()?;
-            let paid_last_day = disk.query_row(
-                "SELECT coalesce(sum(paid), 0) FROM submissions WHERE paid IS NOT NULL AND changed_at_ms >= ?1",
-                [now_ms().saturating_sub(DAY_MS)],
-                |row| amount(row, 0),
-            )?;
-            let since_ms =
-                disk.query_row("SELECT at_ms FROM steps ORDER BY rowid LIMIT 1", [], |row| row.get(0)).optional()?;
-            Ok(RewardsView { epochs: epochs(&disk)?, total: totals(&disk)?, paid_last_day, since_ms })
-        })
-        .await
+        self.call(|connection| rewards(&connection.transaction()?)).await
     }
+}
+
+pub(super) fn rewards(disk: &rusqlite::Transaction<'_>) -> Outcomes<RewardsView> {
+    let paid_last_day = disk.query_row(
+        "SELECT coalesce(sum(paid), 0) FROM submissions WHERE paid IS NOT NULL AND changed_at_ms >= ?1",
+        [now_ms().saturating_sub(DAY_MS)],
+        |row| amount(row, 0),
+    )?;
+    let since_ms = disk.query_row("SELECT at_ms FROM steps ORDER BY rowid LIMIT 1", [], |row| row.get(0)).optional()?;
+    Ok(RewardsView { epochs: epochs(disk)?, total: totals(disk)?, paid_last_day, since_ms })
 }
 
 fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
@@ -355,7 +354,7 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
     Ok(totals)
 }
 
-pub(super) fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
+fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
     let mut statement = disk.prepare_cached(
         "SELECT epoch,
              sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')),

@@ -2,14 +2,18 @@
 //! a file. Blocks, so it is for tasks that may; neither the dispatcher nor a write ever waits for it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Failure, Journal, JournalError, Outcomes, money, submissions};
-use crate::api::{EpochRewards, SubmissionId, SubmissionRow};
+use super::{Failure, Journal, JournalError, Outcomes, history, money, submissions};
+use crate::{
+    api::{RewardsView, SubmissionId, SubmissionRow},
+    primitives::Shannons,
+};
 
 /// SQLite lets readers wait only while it recovers or cleans up its log.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -48,13 +52,14 @@ impl Pages {
         self.told(rows)
     }
 
-    /// The sums of every epoch that the rewards show, newest first.
+    /// Everything that was earned and spent, and the bonds of each epoch's fills, as of one moment.
     ///
     /// # Errors
     /// [`JournalError::Sqlite`] if the file cannot be read.
-    pub fn epochs(&mut self) -> Result<Vec<EpochRewards>, JournalError> {
-        let epochs = self.connection.transaction().map_err(Failure::from).and_then(|disk| money::epochs(&disk));
-        self.told(epochs)
+    pub fn sums(&mut self) -> Result<(RewardsView, BTreeMap<u64, Shannons>), JournalError> {
+        let sums = self.connection.transaction().map_err(Failure::from);
+        let sums = sums.and_then(|disk| Ok((money::rewards(&disk)?, history::bonds_by_epoch(&disk)?)));
+        self.told(sums)
     }
 
     fn told<T>(&self, outcome: Outcomes<T>) -> Result<T, JournalError> {
