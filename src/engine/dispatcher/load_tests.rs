@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    api::SubmissionState as State,
+    api::{EngineHandle, SubmissionState as State},
     chain::{
         client::{ActiveModelInfo, CheckpointInfo, EpochState, ServiceInfo, TargetInfo},
         types::{SomaTensor, TargetStatus},
@@ -26,7 +26,7 @@ const DIM: usize = 64;
 const OPEN: u64 = 2_000;
 const MODEL: ObjectId = ObjectId([200; 32]);
 
-fn id(n: u64) -> ObjectId {
+pub(super) fn id(n: u64) -> ObjectId {
     let mut bytes = [1; 32];
     bytes[..8].copy_from_slice(&n.to_be_bytes());
     ObjectId(bytes)
@@ -36,7 +36,7 @@ fn embedding(n: u64) -> Vec<f32> {
     (0..DIM).map(|at| ((n as usize + at * 7) % 13) as f32 - 6.0).collect()
 }
 
-fn listed(n: u64) -> TargetInfo {
+pub(super) fn listed(n: u64) -> TargetInfo {
     TargetInfo {
         id: id(n),
         embedding: embedding(n),
@@ -50,7 +50,7 @@ fn listed(n: u64) -> TargetInfo {
     }
 }
 
-fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
+pub(super) fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
     let target = TargetV1 {
         status,
         ..TargetV1::open(SomaTensor::vector(&embedding(n)), vec![MODEL], SomaTensor::scalar(1.05), 12_685_185, 3)
@@ -58,7 +58,7 @@ fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
     (id(n), target)
 }
 
-fn state() -> EpochState {
+pub(super) fn state() -> EpochState {
     let model = ActiveModelInfo {
         id: MODEL,
         owner: Address([1; 32]),
@@ -90,6 +90,10 @@ async fn dispatcher(dir: &std::path::Path) -> Dispatcher {
 }
 
 async fn dispatcher_with(dir: &std::path::Path, keypair: Option<Keypair>) -> Dispatcher {
+    built(dir, keypair).await.0
+}
+
+pub(super) async fn built(dir: &std::path::Path, keypair: Option<Keypair>) -> (Dispatcher, EngineHandle) {
     let config = EngineConfig {
         dir: dir.join("engine"),
         network_name: "devnet".into(),
@@ -113,8 +117,7 @@ async fn dispatcher_with(dir: &std::path::Path, keypair: Option<Keypair>) -> Dis
         die_at: None,
     };
     let journal = Journal::open(&config.dir, None).unwrap();
-    let (dispatcher, _handle) = start::build(config, journal).await.unwrap();
-    dispatcher
+    start::build(config, journal).await.unwrap()
 }
 
 /// A day of the network's pace is one fill a second; a burst is fifty.
@@ -151,7 +154,7 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
     assert!(dispatcher.standings.len() as u64 <= OPEN);
 }
 
-fn refresh(state: EpochState, open: Vec<TargetInfo>) -> Refresh {
+pub(super) fn refresh(state: EpochState, open: Vec<TargetInfo>) -> Refresh {
     let service = ServiceInfo { chain_id: "ours".into(), ..ServiceInfo::default() };
     Refresh { started_ms: now_ms(), service, state, open: Some(open), coins: None }
 }

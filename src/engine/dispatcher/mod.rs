@@ -33,6 +33,8 @@ mod outbox;
 mod pinning;
 mod pipeline;
 mod publish;
+#[cfg(test)]
+mod publish_tests;
 mod quiet;
 pub mod replacement;
 mod rows;
