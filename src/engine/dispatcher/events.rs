@@ -14,6 +14,9 @@ use crate::{
     primitives::ObjectId,
 };
 
+/// The map's surveys take at most about this part of the matcher's time, once all samples have their places.
+const SURVEY_PART: u32 = 10;
+
 impl Dispatcher {
     pub(super) async fn news(&mut self, news: News) -> Result<(), Halt> {
         match news {
@@ -180,6 +183,7 @@ impl Dispatcher {
                 self.map.fitted(*fitted);
                 self.map_due = true;
                 self.survey_due = true;
+                self.survey_again = None;
                 self.dirty = true;
                 self.review_map();
                 Ok(())
@@ -206,9 +210,10 @@ impl Dispatcher {
                     self.dirty = true;
                 }
             }
-            Reply::Survey { weights, picture } => {
+            Reply::Survey { weights, picture, took } => {
                 self.is_surveying = false;
                 self.survey_due |= picture.is_unfinished;
+                self.survey_again = (!picture.is_unfinished).then(|| Instant::now() + took * SURVEY_PART);
                 self.map.surveyed(weights, picture);
                 self.map_due = true;
                 self.board_wins();

@@ -193,6 +193,7 @@ struct Dispatcher {
     survey_due: bool,
     /// The matcher looks through the library for the map.
     is_surveying: bool,
+    survey_again: Option<Instant>,
     map: Map,
     board_view: Arc<BoardView>,
     money_left: MoneyLeft,

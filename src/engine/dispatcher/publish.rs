@@ -24,7 +24,8 @@ pub(super) const LINES: usize = 4000;
 impl Dispatcher {
     /// Asks for another look at the library, and fits the map's basis on another thread, if the time of either has come.
     pub(super) fn review_map(&mut self) {
-        if self.survey_due && !self.is_surveying {
+        let waits = self.survey_again.is_some_and(|at| tokio::time::Instant::now() < at);
+        if self.survey_due && !self.is_surveying && !waits {
             self.survey_due = false;
             self.is_surveying = true;
             let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);

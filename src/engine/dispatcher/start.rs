@@ -194,6 +194,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         candidates_due: false,
         survey_due: false,
         is_surveying: false,
+        survey_again: None,
         map: Map::default(),
         meter: Meter::new(rollup),
         meter_file,

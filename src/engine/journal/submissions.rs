@@ -1,4 +1,4 @@
-//! Submissions: rows, their states, and which state may follow which (`design.md §4`).
+//! Submissions: rows, their states, and which state may follow which.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 
