@@ -10,6 +10,7 @@ mod footer;
 mod header;
 mod help;
 mod inspect;
+mod letters;
 mod log;
 mod map;
 mod models;

@@ -2,14 +2,14 @@
 
 use ratatui::{
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     style::Style,
     text::{Line, Span},
     widgets::{Block, Clear, Widget},
 };
 
 use super::{
-    text,
+    letters, text,
     theme::{Palette, Theme},
 };
 use crate::app::Look;
@@ -35,13 +35,16 @@ impl<'a> Ink<'a> {
         } else {
             (self.theme.glyphs.border, self.theme.border())
         };
-        let title_width = title.width();
-        let mut block = Block::bordered().border_set(set).border_style(style).title(title);
-        if title_width + right.width() + 4 <= usize::from(area.width) {
-            block = block.title(right.right_aligned());
-        }
+        let block = Block::bordered().border_set(set).border_style(style);
         let inner = block.inner(area);
         block.render(area, self.buffer);
+        let edge = Rect { x: area.x + 1, width: area.width - 2, ..area };
+        let (title_width, right_width) = (title.width(), right.width());
+        self.line(edge, 0, &title);
+        if title_width + right_width + 4 <= usize::from(area.width) {
+            let room = right_width as u16;
+            self.line(Rect { x: edge.right() - room, width: room, ..edge }, 0, &right);
+        }
         // A column of air on both sides.
         if inner.width > 12 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner }
     }
@@ -60,7 +63,7 @@ impl<'a> Ink<'a> {
     pub fn line(&mut self, area: Rect, row: u16, line: &Line<'_>) {
         let area = area.intersection(self.buffer.area);
         if row < area.height && area.width > 0 {
-            self.buffer.set_line(area.x, area.y + row, line, area.width);
+            letters::write(self.buffer, Position { x: area.x, y: area.y + row }, area.width, line);
         }
     }
 
