@@ -7,6 +7,9 @@ use crate::{PATIENCE, Player, leave};
 const LIMIT: &str = "0.0002";
 const LIMIT_SHANNONS: u64 = 200_000;
 
+/// Where the policy's panel has room for its reasons.
+const LARGE: (u16, u16) = (200, 60);
+
 #[test]
 fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signed() {
     let (player, network) = Player::new();
@@ -16,7 +19,7 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     let nowhere = "http://127.0.0.1:9";
     let away = ["--bucket", "away", "--bucket-endpoint-url", nowhere, "--bucket-public-url", nowhere];
     let key_pair = [("S3_ACCESS_KEY_ID", "nobody"), ("S3_SECRET_ACCESS_KEY", "nothing")];
-    let dashboard = player.run(&url, &away, &key_pair);
+    let dashboard = player.run(&url, LARGE, &away, &key_pair);
     let waiting = |screen: &vt100::Screen| {
         let text = screen.contents();
         let before = text.split(" to approve: press a").next().filter(|before| before.len() < text.len());
@@ -51,7 +54,7 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     assert_eq!(rewards["totals"]["submitted"], 0, "nothing was signed: {rewards}");
 
     // With a store, in the same directory: the limits come with the command now.
-    let dashboard = player.run(&url, &["--mode", "auto", "--max-bond", LIMIT, "--max-epoch-bond", LIMIT], &[]);
+    let dashboard = player.run(&url, LARGE, &["--mode", "auto", "--max-bond", LIMIT, "--max-epoch-bond", LIMIT], &[]);
     dashboard.wait_for("filled target", PATIENCE);
     dashboard.wait_for(&format!("of {LIMIT} SOMA"), PATIENCE);
     dashboard.send("a");

@@ -8,7 +8,7 @@ fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
     let url = network.text("rpc_url").to_owned();
     let port = url.rsplit(':').next().expect("a port").trim_end_matches('/').to_owned();
 
-    let dashboard = player.run(&url, &[], &[]);
+    let dashboard = player.run(&url, (120, 40), &[], &[]);
     dashboard.wait_for("to approve: press a", PATIENCE);
     assert!(dashboard.text().contains("● heard"), "{}", dashboard.text());
 
