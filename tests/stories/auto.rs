@@ -34,7 +34,7 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     dashboard.send(&format!("\x15{LIMIT}\t\x15{LIMIT}\r"));
     dashboard.wait_for(&format!("1.00 becomes {LIMIT}"), PATIENCE);
     dashboard.send("y");
-    dashboard.wait_for("limits: bonds of an epoch", PATIENCE);
+    dashboard.wait_for("limits: bond of a submission 0.01", PATIENCE);
     dashboard.send("m");
     dashboard.wait_for("AUTO", PATIENCE);
     dashboard.send("y");

@@ -14,18 +14,21 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     let args = ["demo", "--epoch-seconds", "600", "--record", file];
     let demo = Pty::spawn(PROGRAM, &args, &[], (120, 40));
     demo.wait_for("to approve: press a", PATIENCE);
+    // While nothing is scored the map stands still.
+    demo.send("p");
+    demo.wait_for("scoring paused", PATIENCE);
     demo.send("3");
     demo.wait_for("3 Niche map", PATIENCE);
     // The cursor goes to hits first.
     demo.send("t");
     demo.wait_for("margin +", PATIENCE);
-
-    // A box around it, from that corner two cells down and six to the right.
+    // A box around it.
+    demo.send("hhhhkkb");
+    demo.send("lllllllljjjj");
     demo.send("b");
-    demo.wait_for("box", PATIENCE);
-    demo.send("jjllllll");
-    demo.send("b");
-    demo.wait_for("pinned ", PATIENCE);
+    demo.wait_for("pinned", PATIENCE);
+    demo.send("p");
+    demo.wait_until("scoring again", PATIENCE, |screen| !screen.contents().contains("scoring paused"));
     demo.send("O");
     demo.wait_for(" ONLY PINNED ", PATIENCE);
     demo.send("2/pinned status:hit\r");

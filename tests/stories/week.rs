@@ -3,13 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::{PATIENCE, PROGRAM, leave, pty::Pty};
 
-/// Epochs that end while nobody looks. A week of the real network has seven.
-const WEEK: &str = "8";
+/// Epochs with something filled in them. A week of the real network has seven.
+const WEEK: usize = 7;
 
 /// A field of a line without quotes.
 fn field<'a>(line: &'a str, head: &str, name: &str) -> &'a str {
@@ -28,12 +27,20 @@ fn exported(dir: &Path, what: &str) -> String {
 fn a_week_of_epochs_is_read_the_morning_after() {
     let dir = tempfile::tempdir().expect("a place for the week");
     let path = dir.path().to_str().expect("UTF-8");
-    let week = ["demo", "--headless", "--auto", "--json", "--epoch-seconds", "4", "--epochs", WEEK, "--dir", path];
-    let played = Command::new(PROGRAM).args(week).env("SOMASCOPE_CONFIG", "none").output().expect("it runs");
-    assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&played.stdout).expect("one object");
-    let number = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name} in {report}"));
-    assert!(number("claimed") > 0, "{report}");
+    let args = ["demo", "--auto", "--epoch-seconds", "4", "--dir", path];
+    let week = Pty::spawn(PROGRAM, &args, &[], (140, 44));
+    week.wait_for("Open targets", PATIENCE);
+    week.send("5");
+    week.wait_until("a week of epochs with fills", 2 * PATIENCE, |screen| {
+        let text = screen.contents();
+        // Each has a line that begins with its number and that of its fills.
+        let is_epoch = |line: &str| {
+            let mut words = line.trim_start_matches('┃').split_whitespace();
+            words.by_ref().take(2).all(|word| word.parse::<u64>().is_ok()) && words.count() > 3
+        };
+        text.lines().filter(|line| is_epoch(line)).count() >= WEEK && text.contains("claimed")
+    });
+    leave(week);
 
     let args = ["demo", "--epoch-seconds", "600", "--dir", path];
     let dashboard = Pty::spawn(PROGRAM, &args, &[], (140, 44));
@@ -95,9 +102,8 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     let in_state =
         |state: &str| rows.iter().filter(|row| field(row, head, "state") == state).copied().collect::<Vec<_>>();
     let claimed = in_state("claimed");
-    assert!(claimed.len() as u64 >= number("claimed"), "{table}");
+    assert!(!claimed.is_empty(), "{table}");
     let paid: u64 = claimed.iter().map(|row| field(row, head, "paid_shannons").parse::<u64>().expect("shannons")).sum();
-    assert!(paid >= number("rewards_shannons"), "{paid} in {table}, {report}");
     assert!(
         claimed.iter().all(|row| !field(row, head, "claim_digest").is_empty() && row.contains("claimable ")),
         "{table}"
@@ -105,7 +111,7 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     let epochs = exported(&exports, "rewards");
     let head = epochs.lines().next().expect("a heading").to_owned();
     let rows: Vec<&str> = epochs.lines().skip(1).collect();
-    assert!(rows.len() >= 5, "most epochs have fills: {epochs}");
+    assert!(rows.len() >= WEEK, "{epochs}");
     let earned: u64 =
         rows.iter().map(|row| field(row, &head, "earned_shannons").parse::<u64>().expect("shannons")).sum();
     assert_eq!(earned, paid, "both tables say the same");
