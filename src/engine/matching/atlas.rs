@@ -15,7 +15,7 @@ use super::{
     reach::{Met, mark},
 };
 use crate::{
-    api::MapPoint,
+    api::{MapPoint, Tiles},
     engine::snapshot::Basis,
     model::Score,
     primitives::{Digest, ObjectId},
@@ -41,6 +41,7 @@ pub(in crate::engine) struct Picture {
     /// By this basis.
     pub basis: Option<Arc<Basis>>,
     pub samples: Arc<Vec<MapPoint>>,
+    pub tiles: Arc<Tiles>,
     pub sources: Arc<Vec<String>>,
     pub reached: Arc<Vec<ObjectId>>,
     /// Where the nearest sample of each open target lies, under the model that wins it for the target.
@@ -163,7 +164,9 @@ impl Atlas {
                 nearest,
             })
         });
-        picture.samples = Arc::new(points.collect());
+        let mut points: Vec<MapPoint> = points.collect();
+        picture.tiles = Arc::new(Tiles::order(&mut points));
+        picture.samples = Arc::new(points);
         picture.reached = Arc::new(reached);
         picture.targets = self.place_targets(&basis, library, board);
         picture.basis = Some(basis);
