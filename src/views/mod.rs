@@ -13,6 +13,7 @@ mod inspect;
 mod log;
 mod map;
 mod models;
+mod numbers;
 mod palette;
 mod panes;
 mod policy;

@@ -435,10 +435,15 @@ mod tests {
             assert!(!picture.is_unfinished);
             assert_eq!(picture.samples.len(), count);
             assert_eq!(picture.counts.iter().sum::<u32>() as usize, count);
-            // Numbers are given in the order of scoring.
-            for (n, point) in picture.samples.iter().enumerate() {
+            assert!(picture.tiles.are_of(count));
+            let mut found = std::collections::HashSet::new();
+            for n in 0..count {
                 let winner = usize::from(n.is_multiple_of(3));
                 let [x, y] = basis.place_one(&embedding(2 * n + winner)).unwrap();
+                let away = |point: &MapPoint| (point.x - x).hypot(point.y - y);
+                let (at, point) =
+                    (picture.samples.iter().enumerate()).min_by(|(_, a), (_, b)| away(a).total_cmp(&away(b))).unwrap();
+                assert!(found.insert(at), "one sample, one point");
                 assert!((point.x - x).abs() < 1e-2 && (point.y - y).abs() < 1e-2, "{point:?} at {x} {y}");
                 assert_eq!((usize::from(point.model), point.loss), ([4, 7][winner], 1.0));
                 assert_eq!(
