@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write},
+    io,
     path::PathBuf,
 };
 
@@ -11,7 +11,7 @@ use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::{Cli, Exit, order::tell_line};
+use super::{Cli, Exit, files, order::tell_line, output};
 use crate::config::documented;
 
 const PROGRAM: &str = "somascope";
@@ -53,7 +53,9 @@ impl Man {
             let pages = pages(&tree)?;
             for (name, text) in &pages {
                 let path = dir.join(name);
-                fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+                // For everybody who reads manuals here.
+                let written = files::behind(&path).map(|place| files::replace(&place, text, 0o644))?;
+                written.with_context(|| format!("cannot write {}", path.display()))?;
             }
             tell_line(&format!("written: {} pages in {}", pages.len(), dir.display()));
             return Ok(Exit::Ok);
@@ -64,7 +66,8 @@ impl Man {
                 .find_subcommand(name)
                 .ok_or_else(|| Exit::BadInput.because(format!("there is no command `{}`", self.command.join(" "))))?;
         }
-        print(&page(command)?.1)
+        output::print(&page(command)?.1)?;
+        Ok(Exit::Ok)
     }
 }
 
@@ -72,14 +75,8 @@ impl Completions {
     pub fn run(self) -> anyhow::Result<Exit> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut documented(Cli::command()), PROGRAM, &mut script);
-        print(&script)
-    }
-}
-
-fn print(text: &[u8]) -> anyhow::Result<Exit> {
-    match io::stdout().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
-        _ => Ok(Exit::Ok),
+        output::print(&script)?;
+        Ok(Exit::Ok)
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     Exit,
     look::{self, LookArgs},
+    output,
 };
 use crate::{
     app::layout::Size,
@@ -100,8 +101,7 @@ impl Replay {
             if let Shape::Of(size) = shape {
                 tape.resize(size);
             }
-            let mut out = io::stdout().lock();
-            out.write_all(replay::picture(&tape).as_bytes())?;
+            output::print(replay::picture(&tape).as_bytes())?;
             return Ok(Exit::Ok);
         }
         let tape = Tape::new(recording, options.look);
@@ -137,7 +137,7 @@ impl Replay {
             let whole = summary.cut.as_deref().unwrap_or("whole");
             writeln!(text, "state        {whole}")?;
         }
-        io::stdout().lock().write_all(text.as_bytes())?;
+        output::print(text.as_bytes())?;
         Ok(Exit::Ok)
     }
 }
