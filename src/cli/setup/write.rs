@@ -199,7 +199,6 @@ mod tests {
         );
         assert!(text.contains("\nmode = \"read-only\"\n"));
         fs::write(&path, "# mine\n").expect("writable");
-        configuration(&answers, &Environment::empty(), &path).expect("written beside");
         assert_eq!(fs::read_to_string(&path).expect("there"), "# mine\n");
         let new = dir.path().join("config.toml.new");
         fs::write(&new, "# mine, too\n").expect("writable");
