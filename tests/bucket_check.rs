@@ -86,9 +86,11 @@ async fn a_good_bucket_is_written_read_in_public_and_left_as_it_was() {
     let place = tempfile::tempdir().expect("a place");
     let network = network(place.path()).await;
     let found = check(&network.rpc_url, &network.objects.store_config());
-    let expected = ["bucket write", "bucket public read", "bucket delete"].map(|name| (name.to_owned(), "ok".to_owned()));
+    let expected =
+        ["bucket write", "bucket public read", "bucket delete"].map(|name| (name.to_owned(), "ok".to_owned()));
     assert_eq!((found.checks, found.code), (expected.to_vec(), 0), "{}", found.told);
-    let left = fs::read_dir(place.path().join("objects/somascope/doctor")).map_or(0, |entries| entries.flatten().count());
+    let left =
+        fs::read_dir(place.path().join("objects/somascope/doctor")).map_or(0, |entries| entries.flatten().count());
     assert_eq!(left, 0, "nothing is left behind");
     network.shutdown().await;
 }
@@ -137,7 +139,9 @@ async fn a_wrong_clock_a_wrong_region_and_what_is_no_s3_are_told_apart() {
     let place = tempfile::tempdir().expect("a place");
     let network = network(place.path()).await;
     let xml = |code: &str, message: &str| {
-        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>")
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+        )
     };
     for (status, body, code, words) in [
         (
@@ -146,7 +150,12 @@ async fn a_wrong_clock_a_wrong_region_and_what_is_no_s3_are_told_apart() {
             2,
             ["difference between the request time", "timedatectl set-ntp true"],
         ),
-        (301, xml("PermanentRedirect", "The bucket must be addressed otherwise."), 2, ["PermanentRedirect", "AWS_REGION"]),
+        (
+            301,
+            xml("PermanentRedirect", "The bucket must be addressed otherwise."),
+            2,
+            ["PermanentRedirect", "AWS_REGION"],
+        ),
         (403, xml("AccessDenied", "Access Denied"), 1, ["AccessDenied", "s3:PutObject"]),
         (404, "<html>nothing here</html>".to_owned(), 1, ["HTTP 404", "check S3_ENDPOINT_URL"]),
     ] {

@@ -57,15 +57,18 @@ impl Target {
     /// There is a file already, no directory for it, or a terminal would get bytes.
     pub fn ensure_usable(&self, force: bool, is_text: bool) -> anyhow::Result<()> {
         match self {
-            Self::Standard if !is_text && io::stdout().is_terminal() => {
-                Err(Exit::BadInput.because("a picture is nothing for a terminal to show: send standard output to a file or a program"))
-            }
+            Self::Standard if !is_text && io::stdout().is_terminal() => Err(Exit::BadInput
+                .because("a picture is nothing for a terminal to show: send standard output to a file or a program")),
             Self::Standard => Ok(()),
             Self::File(path) => {
                 let (place, about) = look(path)?;
                 let parent = parent(&place);
                 if !parent.is_dir() {
-                    return Err(Exit::BadInput.because(format!("cannot write {}: there is no directory {}", path.display(), parent.display())));
+                    return Err(Exit::BadInput.because(format!(
+                        "cannot write {}: there is no directory {}",
+                        path.display(),
+                        parent.display()
+                    )));
                 }
                 if about.is_some_and(|about| about.is_file()) && !force {
                     return Err(is_there(path));
@@ -180,7 +183,8 @@ pub fn create_numbered(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 }
 
 fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<tempfile::NamedTempFile> {
-    let mut file = tempfile::Builder::new().permissions(PermissionsExt::from_mode(PRIVATE)).tempfile_in(parent(path))?;
+    let mut file =
+        tempfile::Builder::new().permissions(PermissionsExt::from_mode(PRIVATE)).tempfile_in(parent(path))?;
     file.write_all(bytes)?;
     if mode != PRIVATE {
         file.as_file().set_permissions(PermissionsExt::from_mode(mode))?;
@@ -235,7 +239,9 @@ mod tests {
     fn devices_take_it_and_directories_and_missing_places_are_told() {
         Target::from(PathBuf::from("/dev/null")).put(b"x", false).expect("it takes everything");
         let dir = tempfile::tempdir().expect("a place");
-        for (path, said) in [(dir.path().to_owned(), "is a directory"), (dir.path().join("no/file"), "there is no directory")] {
+        for (path, said) in
+            [(dir.path().to_owned(), "is a directory"), (dir.path().join("no/file"), "there is no directory")]
+        {
             let error = Target::from(path).ensure_usable(true, true).expect_err("it cannot be").to_string();
             assert!(error.contains(said), "{error}");
         }

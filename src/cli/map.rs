@@ -142,7 +142,8 @@ impl MapCommand {
             (None, Target::File(path)) => {
                 let name = path.to_string_lossy();
                 Format::of_name(&name).ok_or_else(|| {
-                    let text = format!("{name}: the name of a picture ends in .svg or .png, or --format says what it is");
+                    let text =
+                        format!("{name}: the name of a picture ends in .svg or .png, or --format says what it is");
                     Exit::BadInput.because(text)
                 })
             }

@@ -1,10 +1,6 @@
 //! `somascope man` and `somascope completions`: what systems install beside a program, made of the command tree.
 
-use std::{
-    fs,
-    io,
-    path::PathBuf,
-};
+use std::{fs, io, path::PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Command, CommandFactory};

@@ -321,7 +321,10 @@ pub fn open(place: &Place, facts: &[Facts]) -> anyhow::Result<Option<File>> {
             Ok(text) => File::parse(text, facts),
             Err(wrong) => {
                 let line = bytes[..wrong.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-                File { problems: vec![Problem { line, ..problem("this is no UTF-8 text".to_owned()) }], ..File::default() }
+                File {
+                    problems: vec![Problem { line, ..problem("this is no UTF-8 text".to_owned()) }],
+                    ..File::default()
+                }
             }
         })),
         Err(error) if place.is_named => {

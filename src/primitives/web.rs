@@ -41,12 +41,15 @@ fn put(out: &mut String, address: &str) {
 /// The host and the port with which a text begins. `None`: there is no host, or what stands behind its colon is no port.
 fn host_and_port(text: &str) -> Option<&str> {
     let host = match text.strip_prefix('[') {
-        Some(inner) => inner.find(']').filter(|end| inner[..*end].chars().all(|c| c.is_ascii_hexdigit() || ".:".contains(c)))? + 2,
+        Some(inner) => {
+            inner.find(']').filter(|end| inner[..*end].chars().all(|c| c.is_ascii_hexdigit() || ".:".contains(c)))? + 2
+        }
         None => text.find(|c: char| !c.is_alphanumeric() && !"-._".contains(c)).unwrap_or(text.len()),
     };
     let Some(port) = text[host..].strip_prefix(':') else { return (host > 0).then_some(&text[..host]) };
     let digits = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
-    let is_port = (1..=5).contains(&digits) && !port[digits..].starts_with(|c: char| c.is_alphanumeric() || "-._:%".contains(c));
+    let is_port =
+        (1..=5).contains(&digits) && !port[digits..].starts_with(|c: char| c.is_alphanumeric() || "-._:%".contains(c));
     (host > 0 && is_port).then_some(&text[..host + 1 + digits])
 }
 

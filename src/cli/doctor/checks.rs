@@ -73,7 +73,7 @@ pub(super) async fn chain(
 ) -> Option<Vec<ActiveModelInfo>> {
     let unreachable = format!(
         "is {} right, and is the network up? Another node can be named with --rpc-url; `somascope devnet` runs one here",
-        network.rpc_url
+        without_paths(&network.rpc_url)
     );
     let client = match network.client() {
         Ok(client) => client,
@@ -150,8 +150,8 @@ pub(super) async fn scoring(network: &Network) -> Option<Check> {
     let remedy =
         "somascope does not need it; clients that score through it do: see that it runs, or correct --scoring-url";
     Some(match scoring_health(url).await {
-        Ok(true) => Check::ok("scoring", format!("{url} is ready")),
-        Ok(false) => Check::warn("scoring", format!("{url} says that it is not ready"), remedy),
+        Ok(true) => Check::ok("scoring", format!("{} is ready", without_paths(url))),
+        Ok(false) => Check::warn("scoring", format!("{} says that it is not ready", without_paths(url)), remedy),
         Err(error) => Check::warn("scoring", exit::line(&anyhow::Error::from(error)), remedy),
     })
 }
@@ -302,7 +302,12 @@ fn not_public(error: &StorageError, public: &str) -> (Exit, String) {
         let text = "validators read without a key: let everybody read its objects (s3:GetObject for all, or the service's public access)";
         (Exit::Refused, text.to_owned())
     } else if says("404") || matches!(error, StorageError::Size { .. } | StorageError::Checksum { .. }) {
-        (Exit::BadInput, format!("S3_PUBLIC_URL ({public}) leads somewhere else: it is what stands before an object's name in public"))
+        (
+            Exit::BadInput,
+            format!(
+                "S3_PUBLIC_URL ({public}) leads somewhere else: it is what stands before an object's name in public"
+            ),
+        )
     } else {
         let text = format!("see that S3_PUBLIC_URL ({public}) is written right and that everybody can reach it");
         (Exit::Unreachable, text)
