@@ -204,7 +204,7 @@ fn a_recording_that_was_cut_is_shown_as_far_as_it_goes_and_a_broken_one_says_whe
     for (line, why) in [
         (r#"{"t":1,"is":{"key":"NoSuchKey"}}"#, "line 4 is broken: unknown variant"),
         ("\u{1b}[2J", "line 4 is broken"),
-        (r#"{"t":1,"is":{"dance":1}}"#, "line 4 is broken: there is no `dance`"),
+        (r#"{"t":1,"is":{"dance":1}}"#, "line 4 is broken: unknown variant `dance`"),
         (r#"{"t":1,"is":{"snapshot":{"same":["beauty"],"now":{}}}}"#, "line 4 is broken: it has a list `beauty`"),
         (
             r#"{"t":1,"is":{"snapshot":{"changed":{"targets":[{"keep":[0,99999]}]},"now":{}}}}"#,

@@ -27,7 +27,7 @@ use crate::{
     api::Mode,
     chain::client::Client,
     engine::{self, EngineConfig, Policy, SourceSpec},
-    primitives::Shannons,
+    primitives::{Shannons, without_paths},
     storage::Store,
 };
 

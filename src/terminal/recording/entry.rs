@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{
     api::{Event, Level, Snapshot},
-    app::{Key, Mouse, Saved},
+    app::{Key, Mouse, Saved, Touch},
 };
 
 /// Grows when an older program could not show a newer recording. Format 1 had no changes of lists; it is read, too.
@@ -51,6 +51,7 @@ pub struct Entry {
 pub enum What {
     Key(Key),
     Mouse(Mouse),
+    Touch(Mouse, Touch),
     Paste(String),
     Resize(u16, u16),
     Snapshot(Box<Told>),
@@ -63,10 +64,6 @@ pub enum What {
     /// The recording ends here although the run went on.
     Full(()),
 }
-
-/// The words for [`What`].
-pub const KINDS: [&str; 10] =
-    ["key", "mouse", "paste", "resize", "snapshot", "engine", "clock", "interrupt", "gap", "full"];
 
 /// What is looked at of a line before it is needed: that it is one, and when it was.
 #[derive(Debug, Deserialize)]

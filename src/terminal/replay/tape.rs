@@ -36,8 +36,8 @@ pub struct Tape {
     own_way: bool,
     /// The viewer's screen; `None`: that of the recording.
     size: Option<Size>,
-    /// That the recording ends early is told once.
-    told: bool,
+    /// Why it ends early, as far as the viewer knows.
+    told: Option<String>,
 }
 
 impl Tape {
@@ -45,7 +45,7 @@ impl Tape {
         let state = recording.state(look, recording.size());
         let cursor = recording.start();
         let marks = vec![(cursor.clone(), state.clone())];
-        let told = recording.cut.is_some();
+        let told = recording.cut.clone();
         Self { recording, state, cursor, marks, every: MARK, own_way: false, size: None, told }
     }
 
@@ -74,9 +74,11 @@ impl Tape {
 
     /// Why the recording ends here, if that was found while it was played; once.
     pub fn trouble(&mut self) -> Option<String> {
-        let cut = self.recording.cut.clone().filter(|_| !self.told)?;
-        self.told = true;
-        Some(cut)
+        if self.told == self.recording.cut {
+            return None;
+        }
+        self.told.clone_from(&self.recording.cut);
+        self.told.clone()
     }
 
     /// Whether the recorded person's keys are played.
@@ -98,7 +100,12 @@ impl Tape {
             let Some(event) = self.recording.next(&mut self.cursor) else { return };
             match event {
                 AppEvent::Resize(_) if self.size.is_some() => {}
-                AppEvent::Key(_) | AppEvent::Mouse(_) | AppEvent::Paste(_) | AppEvent::Interrupt if self.own_way => {}
+                AppEvent::Key(_)
+                | AppEvent::Mouse(_)
+                | AppEvent::Touch(..)
+                | AppEvent::Paste(_)
+                | AppEvent::Interrupt
+                    if self.own_way => {}
                 event => drop(update(&mut self.state, event)),
             }
         }
