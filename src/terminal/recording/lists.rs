@@ -107,14 +107,14 @@ fn rates(rates: &Option<Rates>) -> u64 {
 
 /// What holds others comes before them.
 pub const LISTS: &[List] = &[
-    entries!(wallet.history, |(at_ms, _)| key(at_ms)),
+    entries!(wallet.history, |(at_ms, _)| key(*at_ms)),
     entries!(targets, |row| key(row.id)),
     entries!(models, |row| key(row.id)),
     whole!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
     // Samples stay where they are in the list.
     of_map!(samples, |_| 0),
-    of_map!(sources, |source| key(source)),
-    of_map!(reached, |target| key(target)),
+    of_map!(sources, |source| key(source.as_str())),
+    of_map!(reached, |target| key(*target)),
     of_map!(targets, |target| key(target.row)),
     list!(
         "map.coverage",

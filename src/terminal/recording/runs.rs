@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn told(old: &[u32], new: &[u32]) -> Vec<Run<Vec<u32>>> {
-        let text = serde_json::to_string(&runs(old, new, key)).expect("JSON");
+        let text = serde_json::to_string(&runs(old, new, |n| key(*n))).expect("JSON");
         serde_json::from_str(&text).expect("the same")
     }
 
