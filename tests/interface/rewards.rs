@@ -14,7 +14,7 @@ use somascope::{
 
 use crate::{
     emulator::Emulator,
-    fixture::{NOW_MS, empty, submission},
+    fixture::{empty, submission},
     harness::{COLOUR, busy, picture, press, state, take, text},
 };
 

@@ -198,8 +198,7 @@ fn starting() -> Snapshot {
 /// The network has answered, and nothing has been scored or done.
 fn fresh() -> Snapshot {
     let full = busy();
-    let targets: Vec<_> = full.targets.iter().cloned().collect();
-    let open = targets.into_iter().map(|mut row| {
+    let open = full.targets.iter().cloned().map(|mut row| {
         (row.stage, row.best_distance, row.pinned) = (somascope::api::TargetStage::Open, None, false);
         row
     });
