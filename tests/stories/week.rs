@@ -57,13 +57,15 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     dashboard.send("/claimed\r");
     dashboard.wait_for("with \"claimed\"", PATIENCE);
     dashboard.send("G\r");
+    // It has the whole screen; what the list shows beside it has much of the same.
+    dashboard.wait_until("the submission alone", PATIENCE, |screen| !screen.contents().contains("epoch fills"));
     for part in
         ["checksum", "URL", "sent in", "claimed in", "Paid", "approved", "uploaded", "signed", "filled", "claimable"]
     {
         dashboard.wait_for(part, PATIENCE);
     }
     dashboard.send("\x1b");
-    dashboard.wait_for("an epoch", PATIENCE);
+    dashboard.wait_for("epoch fills", PATIENCE);
     dashboard.send("/\x15\r");
     dashboard.wait_until("all of them", PATIENCE, |screen| !screen.contents().contains("with \"claimed\""));
 
