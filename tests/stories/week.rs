@@ -73,7 +73,7 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     dashboard.send("e");
     dashboard.wait_for("submissions (CSV)", PATIENCE);
     dashboard.send("c");
-    dashboard.wait_for("wrote ", PATIENCE);
+    dashboard.wait_for("/submissions-", PATIENCE);
     dashboard.send("e");
     dashboard.wait_for("epochs (CSV)", PATIENCE);
     dashboard.send("e");
