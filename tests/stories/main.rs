@@ -17,6 +17,7 @@ mod demo;
 mod first_run;
 mod network;
 mod niche;
+mod week;
 
 use std::{path::Path, time::Duration};
 
