@@ -8,7 +8,6 @@ mod approval;
 mod board;
 mod chain_view;
 mod claims;
-mod crowd;
 mod files;
 mod health;
 mod hits;
@@ -72,7 +71,6 @@ use crate::{
 };
 use approval::Refusals;
 use chain_view::{ChainView, Changes};
-use crowd::Crowd;
 use health::Health;
 use looking::Look;
 use odds::Odds;
@@ -105,7 +103,6 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
-    Crowds(HashMap<ObjectId, Crowd>),
     Fitted(Box<Fitted>),
     Exported(Result<String, String>),
     Finds(Finds),
@@ -171,7 +168,6 @@ struct Dispatcher {
     pins: Pins,
     look: Option<Look>,
     trails: Trails,
-    crowds: HashMap<ObjectId, Crowd>,
     odds: Odds,
     /// A target was not what we computed of it: told once.
     has_disagreed: bool,
@@ -361,11 +357,6 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
-            Done::Crowds(crowds) => {
-                self.crowds = crowds;
-                self.dirty = true;
-                Ok(())
-            }
             Done::Finds(finds) => {
                 self.finds = Some(finds);
                 Ok(())
@@ -507,7 +498,6 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
-            self.measure_crowds();
             self.survey_due = true;
             self.drop_stale_hits();
         }

@@ -8,7 +8,7 @@ use std::{
 use super::{Dispatcher, Done, chain_view::id_of, pipeline::Residency};
 use crate::{
     api::{
-        DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
+        BoardModel, DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
         SubmissionState as State, TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
@@ -173,13 +173,15 @@ impl Dispatcher {
             *listed.entry(*model).or_default() += 1;
         }
         let states = self.weights.watch().borrow().clone();
+        let placed: HashMap<ObjectId, &BoardModel> =
+            self.board_view.models.iter().map(|placed| (placed.id, placed)).collect();
         let rows = state.models.iter().map(|model| {
             let files = states.iter().find(|state| state.checksum == model.checksum);
             let loaded_on = |state: &WeightsState| state.residents.iter().map(Placement::to_string).collect();
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let id = id_of(model);
             let residency = self.pipeline.residents.get(&id);
-            let (crowd, nearest) = self.crowds.get(&model.id).copied().unwrap_or_default();
+            let place = placed.get(&model.id);
             let won = self.map.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
@@ -195,8 +197,8 @@ impl Dispatcher {
                 wins: won.and_then(|index| self.map.picture.wins.get(index)).copied().unwrap_or(0),
                 targets: listed.get(&model.id).copied().unwrap_or(0),
                 pinned: self.pins.has_model(&model.id),
-                crowd,
-                nearest,
+                crowd: place.map_or(0, |place| place.crowd),
+                nearest: place.and_then(|place| place.nearest),
             }
         });
         rows.collect()
