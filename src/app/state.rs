@@ -213,8 +213,6 @@ pub struct State {
     /// The pane that Enter zooms.
     pub focus: Pane,
     pub dialog: Option<Dialog>,
-    /// Questions that were asked so far: an answer counts for the one that was seen.
-    pub(super) questions: u64,
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
@@ -241,6 +239,8 @@ pub struct State {
     pub notice: Option<Notice>,
     pub notifier: Notifier,
     pub mouse: bool,
+    /// Questions that were asked so far: an answer counts for the one that was seen.
+    pub(super) questions: u64,
     /// Charts move in steps: each change costs the line to the terminal.
     pub low_bandwidth: bool,
     pub life: Life,
@@ -257,7 +257,6 @@ impl State {
             screen: Screen::Dashboard,
             focus: Pane::Targets,
             dialog: None,
-            questions: 0,
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
@@ -278,6 +277,7 @@ impl State {
             notice: None,
             notifier: Notifier::default(),
             mouse: false,
+            questions: 0,
             low_bandwidth: false,
             life: Life::Running,
         };
