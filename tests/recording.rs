@@ -212,8 +212,8 @@ fn a_recording_that_was_cut_is_shown_as_far_as_it_goes_and_a_broken_one_says_whe
     assert!(error("{}\n").contains("no recording of somascope"));
     assert!(error("").contains("no recording of somascope"));
     assert!(error(&format!("{}\n", plain.lines().next().expect("a header"))).contains("before the first screen"));
-    let newer = plain.replacen("\"somascope_recording\":1", "\"somascope_recording\":2", 1);
-    assert!(error(&newer).contains("format 2; this program reads format 1"));
+    let newer = plain.replacen("\"somascope_recording\":2", "\"somascope_recording\":3", 1);
+    assert!(error(&newer).contains("format 3; this program reads format 2"));
     // A bomb is no recording.
     fs::write(&wrong, zstd::encode_all(&vec![b'a'; 1 << 20][..], 3).expect("compressed")).expect("writable");
     assert!(matches!(recording::read(&wrong), Err(ReadError::Other(_))));

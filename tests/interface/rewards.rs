@@ -8,13 +8,13 @@ use somascope::{
         Command, Event, Export, ExportFormat, HistoryPage, RateSeries, Snapshot, SubmissionId, SubmissionRow,
         SubmissionState,
     },
-    app::{AppEvent, Effect, Key, Look, Pane, Screen as Where, State, SubmissionSort, update},
+    app::{AppEvent, Effect, Look, Pane, Screen as Where, State, SubmissionSort, update},
     terminal::Screen,
 };
 
 use crate::{
     emulator::Emulator,
-    fixture::{empty, submission},
+    fixture::{NOW_MS, empty, submission},
     harness::{COLOUR, busy, picture, press, state, take, text},
 };
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Grows when an older program could not show a newer recording.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
