@@ -8,7 +8,7 @@ use super::{
     Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
     TextField,
     actions::{Action, Keymap, Palette},
-    approvals,
+    approvals, copying,
     layout::{Frame, Panes, Size},
     map,
     saved::MapKept,
@@ -359,7 +359,11 @@ impl State {
 
     /// Whether there is anything that an action could be about.
     pub fn offers(&self, action: Action) -> bool {
-        action != Action::AcceptProtocol || self.snapshot.network.unaccepted_protocol.is_some()
+        match action {
+            Action::AcceptProtocol => self.snapshot.network.unaccepted_protocol.is_some(),
+            Action::CopyPart(part) => copying::subject(self).is_some_and(|row| part.of(row).is_some()),
+            _ => true,
+        }
     }
 
     /// Candidates that still wait for an answer of the user.

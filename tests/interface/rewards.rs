@@ -84,7 +84,7 @@ fn the_whole_journal_is_read_behind_the_list_once() {
 }
 
 /// Eight hours an epoch, five submissions in each.
-fn week() -> Snapshot {
+pub fn week() -> Snapshot {
     let mut snapshot = busy();
     let rows = snapshot.submissions.iter().map(|row| {
         let epoch = 12 - row.id.0.unsigned_abs() / 5;
