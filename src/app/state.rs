@@ -213,6 +213,8 @@ pub struct State {
     /// The pane that Enter zooms.
     pub focus: Pane,
     pub dialog: Option<Dialog>,
+    /// The protocol that the open question is about.
+    pub asked_protocol: Option<u64>,
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
@@ -257,6 +259,7 @@ impl State {
             screen: Screen::Dashboard,
             focus: Pane::Targets,
             dialog: None,
+            asked_protocol: None,
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),

@@ -6,10 +6,26 @@ use super::{
 };
 use crate::primitives::Shannons;
 
+/// With its sign and its unit: `+1.23σ`. σ: what distances of random directions scatter by.
+pub fn sigma(z: f32, decimals: usize, ascii: bool, minus: &str) -> String {
+    format!("{}{:.decimals$}{}", if z < 0.0 { minus } else { "+" }, z.abs(), unit(ascii))
+}
+
+pub fn unit(ascii: bool) -> &'static str {
+    if ascii { "s" } else { "σ" }
+}
+
+/// A text that has σ in it.
+pub fn spelled(text: &str, ascii: bool) -> String {
+    if ascii { text.replace('√', "sqrt of ").replace('σ', "sigma").replace('−', "-") } else { text.to_owned() }
+}
+
 /// A margin in standard deviations of random directions (1/√dim), with its sign; `None` while the dimension is not known.
 pub fn deviations(margin: f32, dim: u64, ink: &Ink<'_>) -> Option<String> {
     let z = margin * (dim as f32).sqrt();
-    (dim > 0 && z.is_finite()).then(|| sigma(z, 2, ink.theme.is_ascii(), ink.theme.glyphs.minus))
+    let unit = if ink.theme.is_ascii() { " sigma" } else { "σ" };
+    let sign = if z < 0.0 { ink.theme.glyphs.minus } else { "+" };
+    (dim > 0 && z.is_finite()).then(|| format!("{sign}{:.2}{unit}", z.abs()))
 }
 
 /// An expected gain with its sign; it may be a loss.
@@ -32,20 +48,6 @@ pub fn share(part: u64, whole: u64) -> String {
         0..1_000 => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
         _ => format!("{} %", hundredths / 100),
     }
-}
-
-/// With its sign and its unit: `+1.23σ`.
-pub fn sigma(z: f32, decimals: usize, ascii: bool, minus: &str) -> String {
-    format!("{}{:.decimals$}{}", if z < 0.0 { minus } else { "+" }, z.abs(), unit(ascii))
-}
-
-pub fn unit(ascii: bool) -> &'static str {
-    if ascii { "s" } else { "σ" }
-}
-
-/// A text that has σ in it.
-pub fn spelled(text: &str, ascii: bool) -> String {
-    if ascii { text.replace('√', "sqrt of ").replace('σ', "sigma").replace('−', "-") } else { text.to_owned() }
 }
 
 #[cfg(test)]

@@ -98,14 +98,14 @@ pub fn lines(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let policy = &state.snapshot.policy;
     let (limits, auto) = (&policy.limits, &policy.auto);
     let may = format!(
-        "Policy: bond {} at most, {} of {} an epoch; margin {}, gain {}",
+        "Policy: {} a bond, {} of {} an epoch; margin {}, gain {}",
         limits.max_bond_per_submission,
         policy.used,
         limits.max_bond_per_epoch,
         margin_text(limits.min_margin_millionths),
         limits.min_gain
     );
-    let mut did = format!("It approved {}, left alone {}", group(auto.approved), group(auto.refused));
+    let mut did = format!("Approved {}, left alone {}", group(auto.approved), group(auto.refused));
     if let Some(last) = auto.refusals.first() {
         let ago = age(state.now_ms.saturating_sub(last.at_ms));
         did.push_str(&format!("; {ago} {}: {}", last.target.short(), clean(&last.why)));
