@@ -26,11 +26,11 @@ use crate::{
 /// Where something is that a click on it would reach.
 fn spot(picture: &Hits, wanted: Hit) -> Option<(u16, u16)> {
     let areas = picture.iter().filter(|(_, hit)| *hit == wanted);
-    let cells = areas.flat_map(|(area, _)| {
+    let mut cells = areas.flat_map(|(area, _)| {
         (area.y..area.y + area.height)
             .flat_map(move |row| (area.x..area.x + area.width).map(move |column| (column, row)))
     });
-    cells.into_iter().find(|&(column, row)| picture.at(column, row).is_some_and(|touch| touch.hit == wanted))
+    cells.find(|&(column, row)| picture.at(column, row).is_some_and(|touch| touch.hit == wanted))
 }
 
 fn later(state: &mut State) {
