@@ -117,14 +117,13 @@ mod tests {
         let unsafe_ones = [
             Command::Approve(id(4)),
             Command::ApproveMany(vec![id(5)]),
-            Command::ApproveAll,
             Command::SetPolicy(limits(101, 200)),
             Command::SetPolicy(limits(100, 99)),
             Command::OnlyPinned(false),
             Command::AcceptProtocol(9),
             Command::PauseScoring(false),
         ];
-        let mixed = unsafe_ones.into_iter().zip(safe.iter().cloned().map(Some).chain([None, None]));
+        let mixed = unsafe_ones.into_iter().zip(safe.iter().cloned().map(Some).chain([None]));
         let outbox = mixed.flat_map(|(bad, good)| [Some(bad), good]).flatten().collect();
         assert_eq!(still_sent(outbox, &auto()), safe);
         let manual = Snapshot { mode: Mode::Manual, ..auto() };

@@ -43,7 +43,12 @@ fn a_week_of_epochs_is_read_the_morning_after() {
         let text = screen.contents();
         text.contains("by newest") && !text.contains("+, by newest") && text.contains("claimed")
     });
-    // From the newest to the oldest, epoch by epoch.
+    // One epoch alone, and all of them again.
+    dashboard.send("[[");
+    dashboard.wait_for(" in epoch ", PATIENCE);
+    dashboard.send("]]");
+    dashboard.wait_until("all epochs", PATIENCE, |screen| !screen.contents().contains(" in epoch "));
+    // From the newest to the oldest.
     dashboard.send("G");
     dashboard.wait_for("submission 1, epoch", PATIENCE);
     // One whose reward has come, whole.
