@@ -119,7 +119,7 @@ impl ExportFormat {
     }
 }
 
-/// The states of `design.md §4`, in their order.
+/// What a submission goes through, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubmissionState {
@@ -237,7 +237,7 @@ pub struct EngineHandle {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
 }
 
-/// One candidate or submission, with every number that a person needs to decide (`design.md §6`).
+/// One candidate or submission, with every number that a person needs to decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubmissionRow {
     pub id: SubmissionId,

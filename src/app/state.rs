@@ -215,6 +215,8 @@ pub struct State {
     pub dialog: Option<Dialog>,
     /// Questions that were asked so far: an answer counts for the one that was seen.
     pub(super) questions: u64,
+    /// The protocol that the open question is about.
+    pub asked_protocol: Option<u64>,
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
@@ -258,6 +260,7 @@ impl State {
             focus: Pane::Targets,
             dialog: None,
             questions: 0,
+            asked_protocol: None,
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),

@@ -117,6 +117,7 @@ pub(super) fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
         Asks::BeforeAutoWidens => state.snapshot.mode == Mode::Auto && state.snapshot.only_pinned,
     };
     if asks {
+        state.asked_protocol = state.snapshot.network.unaccepted_protocol;
         state.dialog = Some(Dialog::Confirm(info.action));
         return vec![Effect::Redraw];
     }
@@ -195,10 +196,19 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PageDown => scroll(state, PAGE),
         Action::Top => scroll(state, isize::MIN),
         Action::Bottom => scroll(state, isize::MAX),
-        Action::AcceptProtocol => {
-            let version = state.snapshot.network.unaccepted_protocol;
-            effects.extend(version.map(|version| Effect::Send(Command::AcceptProtocol(version))));
-        }
+        // The answer is for the version that was asked about; another one is another question.
+        Action::AcceptProtocol => match (state.asked_protocol, state.snapshot.network.unaccepted_protocol) {
+            (Some(asked), Some(spoken)) if asked == spoken => {
+                effects.push(Effect::Send(Command::AcceptProtocol(asked)));
+            }
+            (_, Some(spoken)) => {
+                state.asked_protocol = Some(spoken);
+                state.dialog = Some(Dialog::Confirm(action));
+                let text = format!("nothing is accepted: the network speaks protocol {spoken} now");
+                effects = note(state, Level::Warning, text);
+            }
+            (_, None) => {}
+        },
         Action::Mode => {
             let to = if state.snapshot.mode == Mode::Auto { Mode::Manual } else { Mode::Auto };
             effects.push(Effect::Send(Command::SetMode(to)));

@@ -140,6 +140,28 @@ fn a_newer_protocol_is_accepted_only_where_there_is_one_and_only_after_a_questio
 }
 
 #[test]
+fn an_answer_about_one_protocol_accepts_no_other_that_came_meanwhile() {
+    let speaks = |version| {
+        let mut snapshot = busy();
+        snapshot.network.unaccepted_protocol = version;
+        AppEvent::Snapshot(std::sync::Arc::new(snapshot))
+    };
+    let mut state = state(busy());
+    update(&mut state, speaks(Some(6)));
+    assert_eq!(commands(&keys(&mut state, "v")), []);
+    // The screen shows the question about 6 until it is answered.
+    update(&mut state, speaks(Some(7)));
+    assert_eq!((state.asked_protocol, commands(&keys(&mut state, "y"))), (Some(6), vec![]));
+    assert!(state.notice.as_ref().is_some_and(|notice| notice.text.contains("protocol 7")));
+    assert_eq!(state.dialog, Some(Dialog::Confirm(somascope::app::actions::Action::AcceptProtocol)));
+    assert_eq!(commands(&keys(&mut state, "y")), [Command::AcceptProtocol(7)]);
+    // And where nothing is left to accept, nothing is.
+    assert_eq!(commands(&keys(&mut state, "v")), []);
+    update(&mut state, speaks(None));
+    assert_eq!((commands(&keys(&mut state, "y")), state.dialog), (vec![], None));
+}
+
+#[test]
 fn read_only_refuses_whatever_can_sign_and_says_so() {
     for word in ["ay", "an", "aY", "m"] {
         let mut state = state(Snapshot { mode: Mode::ReadOnly, ..busy() });

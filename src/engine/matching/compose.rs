@@ -238,8 +238,10 @@ impl Composer {
     }
 
     pub fn closed(&mut self, targets: &[ObjectId]) {
-        self.targets.retain(|held| !targets.contains(held));
-        self.unread.retain(|(_, held)| !targets.contains(held));
+        // A thousand may go at once, of ten thousand.
+        let gone: HashSet<&ObjectId> = targets.iter().collect();
+        self.targets.retain(|held| !gone.contains(held));
+        self.unread.retain(|(_, held)| !gone.contains(held));
         for id in targets {
             self.asked.remove(id);
         }

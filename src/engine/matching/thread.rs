@@ -70,7 +70,8 @@ pub(in crate::engine) enum Reply {
     /// (weights, sample): what the library held and no longer does, and what it was given and has not kept.
     Left { gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)> },
     /// Every survey has one.
-    Survey { weights: Vec<Digest>, picture: Picture },
+    /// And how long it took: it looks at every sample.
+    Survey { weights: Vec<Digest>, picture: Picture, took: Duration },
     Looked {
         target: ObjectId,
         /// `None`: there is no library, or a model is not in the registry.
@@ -271,12 +272,13 @@ impl Work {
                 self.send(Reply::Looked { target: spec.id, sight, sought });
             }
             Ask::Survey { weights, basis } => {
+                let began = Instant::now();
                 let picture = match &self.library {
                     Some(library) => self.atlas.survey(&weights, basis, library, &mut self.board),
                     None => Picture::default(),
                 };
                 let weights = weights.into_iter().map(|(weights, _)| weights).collect();
-                self.send(Reply::Survey { weights, picture });
+                self.send(Reply::Survey { weights, picture, took: began.elapsed() });
             }
             // Served where the loop ends.
             Ask::Close(_) => {}

@@ -29,7 +29,7 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
             ],
         ),
         Action::AcceptProtocol => {
-            let spoken = state.snapshot.network.unaccepted_protocol.unwrap_or_default();
+            let spoken = state.asked_protocol.unwrap_or_default();
             (
                 "Newer protocol",
                 vec![
