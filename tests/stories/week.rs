@@ -3,13 +3,12 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::{PATIENCE, PROGRAM, leave, pty::Pty};
 
-/// Epochs that end while nobody looks. A week of the real network has seven.
-const WEEK: &str = "8";
+/// Epochs with something filled in them. A week of the real network has seven.
+const WEEK: usize = 7;
 
 /// A field of a line without quotes.
 fn field<'a>(line: &'a str, head: &str, name: &str) -> &'a str {
@@ -28,17 +27,25 @@ fn exported(dir: &Path, what: &str) -> String {
 fn a_week_of_epochs_is_read_the_morning_after() {
     let dir = tempfile::tempdir().expect("a place for the week");
     let path = dir.path().to_str().expect("UTF-8");
-    let week = ["demo", "--headless", "--auto", "--json", "--epoch-seconds", "4", "--epochs", WEEK, "--dir", path];
-    let played = Command::new(PROGRAM).args(week).env("SOMASCOPE_CONFIG", "none").output().expect("it runs");
-    assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
-    let report: serde_json::Value = serde_json::from_slice(&played.stdout).expect("one object");
-    let number = |name: &str| report[name].as_u64().unwrap_or_else(|| panic!("{name} in {report}"));
-    assert!(number("claimed") > 0, "{report}");
+    let args = ["demo", "--auto", "--epoch-seconds", "4", "--dir", path];
+    let week = Pty::spawn(PROGRAM, &args, &[], (140, 44));
+    week.wait_for("Open targets", PATIENCE);
+    week.send("5");
+    week.wait_until("a week of epochs with fills", 2 * PATIENCE, |screen| {
+        let text = screen.contents();
+        // Each has a line that begins with its number and that of its fills.
+        let is_epoch = |line: &str| {
+            let mut words = line.trim_start_matches('┃').split_whitespace();
+            let numbers = words.by_ref().take(2).filter(|word| word.parse::<u64>().is_ok());
+            numbers.count() == 2 && words.any(|word| word.contains('.'))
+        };
+        text.lines().filter(|line| is_epoch(line)).count() >= WEEK && text.contains("claimed")
+    });
+    leave(week);
 
     let args = ["demo", "--epoch-seconds", "600", "--dir", path];
     let dashboard = Pty::spawn(PROGRAM, &args, &[], (140, 44));
-    dashboard.wait_for("Open targets", PATIENCE);
-    dashboard.send("5");
+    // It opens where it was left.
     dashboard.wait_until("the whole journal", PATIENCE, |screen| {
         let text = screen.contents();
         text.contains("by newest") && !text.contains("+, by newest") && text.contains("claimed")
@@ -55,13 +62,15 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     dashboard.send("/claimed\r");
     dashboard.wait_for("with \"claimed\"", PATIENCE);
     dashboard.send("G\r");
+    // It has the whole screen; what the list shows beside it has much of the same.
+    dashboard.wait_until("the submission alone", PATIENCE, |screen| !screen.contents().contains("epoch fills"));
     for part in
         ["checksum", "URL", "sent in", "claimed in", "Paid", "approved", "uploaded", "signed", "filled", "claimable"]
     {
         dashboard.wait_for(part, PATIENCE);
     }
     dashboard.send("\x1b");
-    dashboard.wait_for("by newest", PATIENCE);
+    dashboard.wait_for("epoch fills", PATIENCE);
     dashboard.send("/\x15\r");
     dashboard.wait_until("all of them", PATIENCE, |screen| !screen.contents().contains("with \"claimed\""));
 
@@ -100,9 +109,8 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     let in_state =
         |state: &str| rows.iter().filter(|row| field(row, head, "state") == state).copied().collect::<Vec<_>>();
     let claimed = in_state("claimed");
-    assert!(claimed.len() as u64 >= number("claimed"), "{table}");
+    assert!(!claimed.is_empty(), "{table}");
     let paid: u64 = claimed.iter().map(|row| field(row, head, "paid_shannons").parse::<u64>().expect("shannons")).sum();
-    assert!(paid >= number("rewards_shannons"), "{paid} in {table}, {report}");
     assert!(
         claimed.iter().all(|row| !field(row, head, "claim_digest").is_empty() && row.contains("claimable ")),
         "{table}"
@@ -110,8 +118,9 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     let epochs = exported(&exports, "rewards");
     let head = epochs.lines().next().expect("a heading").to_owned();
     let rows: Vec<&str> = epochs.lines().skip(1).collect();
-    assert!(rows.len() >= 5, "most epochs have fills: {epochs}");
+    assert!(rows.len() >= WEEK, "{epochs}");
     let earned: u64 =
         rows.iter().map(|row| field(row, &head, "earned_shannons").parse::<u64>().expect("shannons")).sum();
-    assert_eq!(earned, paid, "both tables say the same");
+    // Something may have been claimed between the two.
+    assert!(paid > 0 && earned >= paid, "{epochs}\n{table}");
 }
