@@ -25,6 +25,7 @@ pub(super) const ACTIONS: &[ActionInfo] = &[
         "show only submissions with these words in state, target, file, digest, note",
         REWARDS,
     ),
+    plain(Action::Export, "export", "export", &[Char('e')], "write rewards and submissions to a file", REWARDS),
     plain(
         Action::OlderPeriod,
         "older-period",
@@ -42,7 +43,6 @@ pub(super) const ACTIONS: &[ActionInfo] = &[
         REWARDS,
     ),
     plain(Action::ByDay, "by-day", "days", &[Char('d')], "sums by day instead of by epoch, or back", REWARDS),
-    plain(Action::Export, "export", "export", &[Char('e')], "write rewards and submissions to a file", REWARDS),
     plain(
         Action::ExportSubmissions,
         "export-submissions",
