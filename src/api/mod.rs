@@ -43,8 +43,6 @@ pub enum Mode {
 pub enum Command {
     Approve(SubmissionId),
     Reject(SubmissionId),
-    /// Approve everything that waits, within the policy's limits.
-    ApproveAll,
     /// Approve these: a person has chosen them, so limits do not count. What no longer waits is passed over.
     ApproveMany(Vec<SubmissionId>),
     RejectMany(Vec<SubmissionId>),

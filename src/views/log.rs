@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{LogKind, LogLine},
-    app::{LogView, State, log::key},
+    app::{Hit, List, LogView, Row, State, log::key},
     primitives::day,
 };
 
@@ -61,6 +61,7 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         };
         return ink.empty(inner, &[next.to_owned()]);
     };
+    ink.hit(inner, Hit::List(List::Log));
     let rows = usize::from(inner.height);
     let first =
         if log.follows() { log.rows.len().saturating_sub(rows) } else { first_row(position, log.rows.len(), rows) };
@@ -72,6 +73,10 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         let selected = first + at == position && (log.detail || !log.follows());
         let line = entry(line, Some(log), selected, time, inner.width, ink);
         ink.line(inner, row, &line);
+        let number = log.rows.get(first + at).map(|line| snapshot.log_first + *line as u64);
+        if let Some(number) = number {
+            ink.hit_row(inner, row, Hit::Row(Row::Log(number)));
+        }
     }
     if let Some(lines) = detail.filter(|_| height >= 3) {
         let inner = ink.pane("", "Line", "c copies the digest, URL or id".to_owned(), false, below);

@@ -9,19 +9,69 @@ use ratatui::{
 };
 
 use super::{
-    letters, text,
+    letters,
+    table::Table,
+    text,
     theme::{Palette, Theme},
 };
-use crate::app::Look;
+use crate::app::{Hit, Hits, Look, Sorting, layout::Area};
 
 pub struct Ink<'a> {
     pub theme: Theme,
     pub buffer: &'a mut Buffer,
+    /// What lies where, where somebody asks.
+    pub hits: Option<Hits>,
 }
 
 impl<'a> Ink<'a> {
     pub fn with(look: Look, palette: Palette, buffer: &'a mut Buffer) -> Self {
-        Self { theme: Theme::new(look, palette), buffer }
+        Self { theme: Theme::new(look, palette), buffer, hits: None }
+    }
+
+    /// What a click or the wheel means there; what is told later lies above.
+    pub fn hit(&mut self, area: Rect, hit: Hit) {
+        let area = area.intersection(self.buffer.area);
+        if let Some(hits) = &mut self.hits {
+            hits.push(Area { x: area.x, y: area.y, width: area.width, height: area.height }, hit);
+        }
+    }
+
+    /// [`Self::hit`] of one row of an area.
+    pub fn hit_row(&mut self, area: Rect, row: u16, hit: Hit) {
+        if row < area.height {
+            self.hit(Rect { y: area.y.saturating_add(row), height: 1, ..area }, hit);
+        }
+    }
+
+    /// Whatever was told to lie somewhere lies below something else now.
+    pub fn cover(&mut self) {
+        if let Some(hits) = &mut self.hits {
+            hits.cover();
+        }
+    }
+
+    /// The heads of a table's columns: what each of them sorts by.
+    pub fn heads(&mut self, area: Rect, table: &Table<'_>, sorting: impl Fn(usize) -> Option<Sorting>) {
+        for (column, x, width) in table.places() {
+            if let Some(sorting) = sorting(column) {
+                let x = area.x.saturating_add(x);
+                let width = width.min(area.right().saturating_sub(x));
+                self.hit(Rect { x, width, height: area.height.min(1), ..area }, Hit::Sort(sorting));
+            }
+        }
+    }
+
+    /// Pieces of one line, beside each other, some of which mean something.
+    pub fn pieces(&mut self, area: Rect, row: u16, pieces: Vec<(Span<'static>, Option<Hit>)>) {
+        let mut x = area.x;
+        for (piece, hit) in &pieces {
+            let width = (piece.width() as u16).min(area.right().saturating_sub(x));
+            if let Some(hit) = hit {
+                self.hit_row(Rect { x, width, ..area }, row, *hit);
+            }
+            x = x.saturating_add(width);
+        }
+        self.line(area, row, &Line::from(pieces.into_iter().map(|(piece, _)| piece).collect::<Vec<_>>()));
     }
 
     /// A box with a title; returns its inside. Too small for a box: the whole area, without one.
@@ -107,8 +157,8 @@ impl<'a> Ink<'a> {
         }
     }
 
-    /// A box in the middle of `body`, over whatever is there.
-    pub fn popup(&mut self, title: &str, lines: Vec<Line<'static>>, body: Rect) {
+    /// A box in the middle of `body`, over whatever is there. Gives its inside, where the lines are.
+    pub fn popup(&mut self, title: &str, lines: Vec<Line<'static>>, body: Rect) -> Rect {
         let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(text::width(title) + 4);
         let width = u16::try_from(widest + 6).unwrap_or(u16::MAX).min(body.width);
         let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
@@ -117,6 +167,7 @@ impl<'a> Ink<'a> {
         Clear.render(area, self.buffer);
         let inner = self.pane("", title, String::new(), true, area);
         self.lines(inner, &lines);
+        inner
     }
 
     /// What to say while there is nothing to show: what is happening, and what comes next.

@@ -17,7 +17,7 @@ use crate::{
 use raster::Made;
 use window::Window;
 
-pub(super) use acts::{act, leave, mouse, move_by, page};
+pub(super) use acts::{act, leave, look_at, mouse, move_by, page};
 pub use raster::{Cell, Raster, STAGES};
 pub use window::Bounds;
 

@@ -171,16 +171,6 @@ impl Dispatcher {
         Ok(())
     }
 
-    pub(super) async fn approve_all(&mut self) -> Result<(), Halt> {
-        if let Some(why) = self.why_not_sign() {
-            return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
-        }
-        for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |_| true)) {
-            self.approve_within_limits(id, None).await?;
-        }
-        Ok(())
-    }
-
     pub(super) async fn reject(&mut self, id: SubmissionId) -> Result<(), Halt> {
         let live = self.rows.live.get(&id);
         let state = live.filter(|live| !live.busy || live.state() == State::AwaitingApproval).map(|live| live.state());
@@ -308,7 +298,6 @@ impl Dispatcher {
             limits: self.policy.limits(),
             at_start: self.limits_at_start,
             edited_at_ms: self.policy_edited_ms,
-            auto_claim: self.policy.auto_claim,
             used: self.committed.bonds,
             auto: AutoView {
                 approved: self.committed.by_policy,

@@ -16,7 +16,6 @@ impl Dispatcher {
         match command {
             Command::Approve(id) => self.approve(id).await,
             Command::Reject(id) => self.reject(id).await,
-            Command::ApproveAll => self.approve_all().await,
             Command::ApproveMany(ids) => self.approve_many(ids).await,
             Command::RejectMany(ids) => self.reject_many(ids).await,
             Command::SetPolicy(limits) => self.set_policy(limits).await,

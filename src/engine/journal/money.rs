@@ -356,18 +356,22 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
 
 fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
     let mut statement = disk.prepare_cached(
-        "SELECT epoch,
-             sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')),
-             sum(state IN ('lost', 'failed')),
-             coalesce(sum(paid), 0),
-             coalesce(sum(expected_reward) FILTER (WHERE state IN ('filled', 'claimable')), 0),
-             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0)
+        "SELECT epoch, filled, lost, earned, pending, forfeited,
+             (SELECT at_ms FROM steps WHERE submission = first ORDER BY steps.rowid LIMIT 1)
+         FROM (SELECT epoch,
+             sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')) AS filled,
+             sum(state IN ('lost', 'failed')) AS lost,
+             coalesce(sum(paid), 0) AS earned,
+             coalesce(sum(expected_reward) FILTER (WHERE state IN ('filled', 'claimable')), 0) AS pending,
+             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0) AS forfeited,
+             min(id) AS first
          FROM submissions WHERE state NOT IN ('found', 'confirmed', 'awaiting_approval', 'rejected', 'expired')
-         GROUP BY epoch ORDER BY epoch DESC LIMIT ?1",
+         GROUP BY epoch ORDER BY epoch DESC LIMIT ?1) ORDER BY epoch DESC",
     )?;
     let rows = statement.query_map([EPOCHS_SHOWN], |row| {
         Ok(EpochRewards {
             epoch: row.get(0)?,
+            began_ms: row.get(6)?,
             filled: row.get(1)?,
             lost: row.get(2)?,
             earned: amount(row, 3)?,

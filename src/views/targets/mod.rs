@@ -9,7 +9,7 @@ use super::{
     table::{Column, Table, first_row, left, right},
     text::{age, clean, fit, group, margin, soma},
 };
-use crate::app::{Pane, SortKey, State, targets::stage_word};
+use crate::app::{Hit, List, Pane, Row, SortKey, Sorting, State, targets::stage_word};
 
 /// In front of what is pinned.
 pub(super) const PIN: &str = "P";
@@ -107,6 +107,12 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let heading =
         table.row(|column| (COLUMNS[column].title.to_owned(), if column == by { theme.strong() } else { theme.dim() }));
     ink.line(inner, 0, &heading);
+    if zoomed {
+        ink.hit(inner, Hit::List(List::Targets));
+        ink.heads(inner, &table, |column| {
+            SortKey::ALL.into_iter().find(|sort| column_of(*sort) == column).map(Sorting::Targets)
+        });
+    }
     let rows = usize::from(inner.height.saturating_sub(1));
     let selected = list.position().unwrap_or(0);
     let first = first_row(selected, list.rows.len(), rows);
@@ -135,6 +141,7 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         });
         let line = if zoomed && at == selected { line.style(theme.strong()) } else { line };
         ink.line(inner, (at - first + 1) as u16, &line);
+        ink.hit_row(inner, (at - first + 1) as u16, Hit::Row(Row::Target(target.id)));
     }
     if zoomed && list.rows.len() > rows && inner.height > 2 {
         let shown = format!("{}-{} of {}", first + 1, (first + rows).min(list.rows.len()), list.rows.len());

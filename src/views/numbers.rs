@@ -1,0 +1,54 @@
+//! Numbers that several screens tell in the same way.
+
+use super::{
+    panes::Ink,
+    text::{group, soma},
+};
+use crate::primitives::Shannons;
+
+/// A margin in standard deviations of random directions (1/√dim), with its sign; `None` while the dimension is not known.
+pub fn deviations(margin: f32, dim: u64, ink: &Ink<'_>) -> Option<String> {
+    let z = margin * (dim as f32).sqrt();
+    let unit = if ink.theme.is_ascii() { " sigma" } else { "σ" };
+    let sign = if z < 0.0 { ink.theme.glyphs.minus } else { "+" };
+    (dim > 0 && z.is_finite()).then(|| format!("{sign}{:.2}{unit}", z.abs()))
+}
+
+/// An expected gain with its sign; it may be a loss.
+pub fn gain(shannons: i64, columns: usize, minus: &str) -> String {
+    let sign = if shannons < 0 { minus } else { "+" };
+    format!("{sign}{}", soma(Shannons(shannons.unsigned_abs()), columns.saturating_sub(1)))
+}
+
+/// Exactly, in shannons where these are short.
+pub fn small(amount: Shannons) -> String {
+    if amount.0 < 1_000_000 { format!("{} sh", group(amount.0)) } else { format!("{amount} SOMA") }
+}
+
+/// A part of a whole in percent, with as many decimals as it takes to be seen.
+pub fn share(part: u64, whole: u64) -> String {
+    let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
+    match hundredths {
+        _ if whole == 0 && part > 0 => "all".to_owned(),
+        0 if part > 0 => "<0.01 %".to_owned(),
+        0..1_000 => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
+        _ => format!("{} %", hundredths / 100),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_seen_however_small() {
+        assert_eq!([share(0, 9), share(1, 1_000_000), share(66, 100_000)], ["0.00 %", "<0.01 %", "0.06 %"]);
+        assert_eq!([share(1, 4), share(5, 4), share(1, 0)], ["25 %", "125 %", "all"]);
+    }
+
+    #[test]
+    fn a_gain_has_its_sign() {
+        assert_eq!([gain(-5_000_000, 10, "-"), gain(1_500_000_000, 10, "-")], ["-0.005000", "+1.500000"]);
+        assert_eq!([small(Shannons(66_560)), small(Shannons(12_685_185))], ["66,560 sh", "0.012685185 SOMA"]);
+    }
+}
