@@ -11,7 +11,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{
         Coverage, MapColour, MapLayout, MapModel, MapPoint, MapTarget, MapView, Region, Snapshot, TargetRow,
-        TargetStage,
+        TargetStage, Tiles,
     },
     app::{AppEvent, Key, Look, State, layout::Size, update},
     primitives::{ObjectId, Shannons},
@@ -41,7 +41,8 @@ fn snapshot() -> Snapshot {
         let (model, source) = ((n % 12) as u16 / 3, (n % 5) as u16);
         MapPoint { x, y, model, source, loss: 2.5, margin: Some(0.01 - (n % 97) as f32 * 1e-3), nearest: 0 }
     });
-    let samples = samples.collect();
+    let mut samples: Vec<MapPoint> = samples.collect();
+    let tiles = Tiles::order(&mut samples);
     let targets = (0..TARGETS as u32).map(|row| {
         let (x, y) = place(row as usize);
         MapTarget { x, y, row }
@@ -72,6 +73,7 @@ fn snapshot() -> Snapshot {
         basis: 9,
         layout: MapLayout::Principal,
         samples: Arc::new(samples),
+        tiles: Arc::new(tiles),
         scored: SAMPLES as u64,
         models: centres.iter().take(4).zip(0..).map(|(&(x, y), model)| MapModel { x, y, model }).collect(),
         targets: Arc::new(targets),
@@ -123,6 +125,38 @@ fn bench(criterion: &mut Criterion) {
             draw(&state, &mut buffer);
         });
     });
+    // Each key there and back again, on a part of the map.
+    (0..3).for_each(|_| drop(key(&mut state, '+')));
+    for (name, [there, back]) in [("pan", ['L', 'H']), ("zoomed_cursor", ['h', 'l']), ("zoomed_zoom", ['+', '-'])] {
+        group.bench_function(format!("{name}_key_and_draw"), |b| {
+            b.iter(|| {
+                turn = !turn;
+                key(&mut state, if turn { there } else { back });
+                draw(&state, &mut buffer);
+            });
+        });
+    }
+    key(&mut state, '0');
+    group.bench_function("box_of_a_few_cells_pinned", |b| {
+        b.iter(|| "bllkkb".chars().map(|c| key(&mut state, c).len()).sum::<usize>());
+    });
+    group.bench_function("next_target", |b| b.iter(|| key(&mut state, 't')));
+    // A few samples are others: what the engine sends after a survey. And all of them lie elsewhere: a new basis.
+    let mut few = (*snapshot.map).clone();
+    let mut samples = (*few.samples).clone();
+    samples.iter_mut().step_by(9_973).for_each(|point| point.loss += 0.1);
+    few.samples = Arc::new(samples);
+    let refitted = MapView { basis: few.basis + 1, ..few.clone() };
+    for (name, map) in [("few_samples_changed", few), ("new_basis", refitted)] {
+        let other = Arc::new(Snapshot { map: Arc::new(map), ..(*snapshot).clone() });
+        group.bench_function(format!("{name}_update_alone"), |b| {
+            b.iter(|| {
+                turn = !turn;
+                let next = if turn { &other } else { &snapshot };
+                update(&mut state, AppEvent::Snapshot(next.clone()))
+            });
+        });
+    }
     for colour in [MapColour::Model, MapColour::Margin] {
         state.map.colour = colour;
         let other = Arc::new(Snapshot { map: Arc::new((*snapshot.map).clone()), ..(*snapshot).clone() });

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MapPart;
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Models within this cosine distance of each other are a crowd.
@@ -243,8 +244,8 @@ pub enum Inspect {
     Target(ObjectId),
     /// Submissions that won under this model, those nearest to its embedding first.
     Model(ObjectId),
-    /// The same for several targets at once: by the nearest of them.
-    Near { targets: Vec<ObjectId> },
+    /// Submissions whose embeddings lie in this part of the map, or nearest to it.
+    Near(MapPart),
     /// Look no longer; what is on its way is given up.
     Close,
 }
@@ -283,7 +284,8 @@ pub struct Landed {
     pub epoch: u64,
     pub url: String,
     pub size_bytes: u64,
-    /// Cosine distance of the submission's embedding to what was asked about.
+    /// Cosine distance of the submission's embedding to what was asked about; from a part of the map, [the share](MapPart::away) of the map
+    /// that lies between, 0 in it.
     pub away: f32,
     /// Its distance to the target that it filled, that target's threshold, and its loss, as the submitter claimed them.
     pub distance: f32,

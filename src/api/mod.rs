@@ -5,11 +5,13 @@
 
 mod activity;
 mod board;
+mod map;
 mod policy;
 mod snapshot;
 
 pub use activity::*;
 pub use board::*;
+pub use map::*;
 pub use policy::*;
 pub use snapshot::*;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BoardView, Inspection, LogLine, Mode, PolicyView, SubmissionRow};
+use super::{BoardView, Inspection, LogLine, MapView, Mode, PolicyView, SubmissionRow};
 use crate::primitives::{Address, ObjectId, Shannons};
 
 /// Everything that the dashboard shows. Published at most a few times a second; lists are shared, not copied, when unchanged.
@@ -241,139 +241,6 @@ pub struct ModelRow {
     pub crowd: u64,
     /// The nearest other model and the cosine distance to it.
     pub nearest: Option<(ObjectId, f32)>,
-}
-
-/// How the map lays out embeddings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MapLayout {
-    /// The two directions in which models and samples differ most.
-    #[default]
-    Principal,
-    /// Neighbours stay together; distances between groups say little.
-    Neighbours,
-}
-
-/// What the colour of a sample on the map says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MapColour {
-    /// The model with the lowest loss.
-    #[default]
-    Model,
-    /// Where our data comes from.
-    Source,
-    /// How near it comes to an open target.
-    Margin,
-}
-
-/// Two dimensions of embedding space. The basis is fixed until `basis` changes, so points do not jump. Lists are shared, not copied.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct MapView {
-    /// Grows when the basis was fitted again.
-    pub basis: u64,
-    pub layout: MapLayout,
-    /// Another basis or layout is being computed.
-    pub fitting: bool,
-    /// Share of the samples' variance on each axis; of the principal layout only.
-    pub explained: [f32; 2],
-    /// At most 100,000 of our samples, a uniform choice, each under its winning model.
-    pub samples: Arc<Vec<MapPoint>>,
-    /// Samples of which that is a choice.
-    pub scored: u64,
-    /// What [`MapPoint::source`] counts: folders of our data, or kinds of files.
-    pub sources: Arc<Vec<String>>,
-    /// What [`MapPoint::nearest`] counts: open targets.
-    pub reached: Arc<Vec<ObjectId>>,
-    pub models: Vec<MapModel>,
-    pub targets: Arc<Vec<MapTarget>>,
-    pub coverage: Arc<Coverage>,
-}
-
-/// One of our samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MapPoint {
-    pub x: f32,
-    pub y: f32,
-    /// Index into [`Snapshot::models`] of the model with the lowest loss.
-    pub model: u16,
-    /// Index into [`MapView::sources`].
-    pub source: u16,
-    /// Under that model.
-    pub loss: f32,
-    /// The best of its margins to open targets, each under the target's winner; `None`: it has met none.
-    pub margin: Option<f32>,
-    /// Index into [`MapView::reached`] of the target with that margin.
-    pub nearest: u32,
-}
-
-impl MapPoint {
-    /// Classes of [`MapColour::Margin`]: a hit, short of one by up to 1, 2, 3 σ, by more, never measured.
-    pub const MARGINS: u16 = 6;
-
-    /// What its colour says. `dim`: of embeddings; distances to a random target scatter by σ = 1/√dim.
-    pub fn class(&self, colour: MapColour, dim: u64) -> u16 {
-        match (colour, self.margin) {
-            (MapColour::Model, _) => self.model,
-            (MapColour::Source, _) => self.source,
-            (MapColour::Margin, Some(margin)) if margin.is_finite() => {
-                let short = -margin * (dim as f32).sqrt();
-                if short <= 0.0 { 0 } else { (short.ceil() as u16).min(Self::MARGINS - 2) }
-            }
-            (MapColour::Margin, _) => Self::MARGINS - 1,
-        }
-    }
-}
-
-/// A model's own embedding.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MapModel {
-    pub x: f32,
-    pub y: f32,
-    /// Index into [`Snapshot::models`].
-    pub model: u16,
-}
-
-/// A target, where our data comes closest to it: at our nearest sample under the model that wins it for the target, a quarter of the way
-/// towards the target's models. Its own embedding is a random direction, which no two dimensions show. Without a sample: amid its models.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MapTarget {
-    pub x: f32,
-    pub y: f32,
-    /// Index into [`Snapshot::targets`].
-    pub row: u32,
-}
-
-/// The map in regions: what of our library lies there, against what could be earned there.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Coverage {
-    pub columns: u16,
-    pub rows: u16,
-    /// The corners of the grid; what lies beyond counts to the regions at its edge.
-    pub min: (f32, f32),
-    pub max: (f32, f32),
-    /// Regions with anything in them; the most underserved first, those with nothing to earn last.
-    pub regions: Vec<Region>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Region {
-    /// From the left and from the bottom.
-    pub column: u16,
-    pub row: u16,
-    pub samples: u32,
-    /// Open targets that nothing of ours hits.
-    pub open: u32,
-    /// Open targets that something of ours hits.
-    pub hit: u32,
-    /// What the former pay in all.
-    pub reward: Shannons,
-    /// Margins of our best samples to the former: the best and the mean.
-    pub best_margin: Option<f32>,
-    pub mean_margin: Option<f32>,
-    /// Reward per sample of ours, against the whole map's: 1 is served like the rest, 3 has three times the reward for what we have
-    /// there; drawn towards 1 where few samples say it. 0: nothing to earn.
-    pub need: f32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The inspector: what was asked about, and which of the submissions that came back is looked at.
 
-use super::{Dialog, Effect, Near, Pane, Screen, State, actions::Action};
+use super::{Dialog, Effect, Pane, Screen, State, actions::Action};
 use crate::api::{Command, Inspect, Inspection, Snapshot};
 
 #[derive(Clone, Debug, Default)]
@@ -29,25 +29,14 @@ impl Inspector {
     }
 }
 
-/// What lies under the user's cursor.
+/// What the user's cursor is on; on the map, the box or the cell.
 fn subject(state: &State) -> Option<Inspect> {
     let snapshot = &state.snapshot;
     match state.screen {
         Screen::Board => state.board.subject(&snapshot.board),
         Screen::Models => state.models.selected.map(Inspect::Model),
         Screen::Pane(Pane::Targets) => state.targets.selected.map(Inspect::Target),
-        Screen::Pane(Pane::Map) => {
-            let map = &snapshot.map;
-            let model = |index: u16| snapshot.models.get(usize::from(index)).map(|model| Inspect::Model(model.id));
-            match state.map.near()? {
-                Near::Target(at) => {
-                    snapshot.targets.get(map.targets.get(at)?.row as usize).map(|row| Inspect::Target(row.id))
-                }
-                Near::Model(at) => model(map.models.get(at)?.model),
-                // A sample lies where its model puts it.
-                Near::Sample(at) => model(map.samples.get(at)?.model),
-            }
-        }
+        Screen::Pane(Pane::Map) => state.map.part(&snapshot.map).map(Inspect::Near),
         _ => None,
     }
 }
@@ -56,7 +45,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
     match action {
         Action::Inspect => {
             let Some(of) = subject(state) else {
-                let text = "nothing here can be inspected: choose a target or a model";
+                let text = "nothing here can be inspected: choose a target, a model, or a place on the map";
                 return Some(super::update::note(state, crate::api::Level::Info, text));
             };
             state.inspector.selected = 0;

@@ -21,6 +21,7 @@ use crate::{
 const COLUMNS: &[Column] = &[
     left("", 1, 0),
     right("away", 6, 0),
+    // How much nearer than a random direction it is; from a place, how far inside its target's threshold it was.
     right("z", 5, 1),
     left("model", 5, 2),
     right("size", 9, 3),
@@ -36,7 +37,7 @@ pub fn draw(state: &State, body: Rect, ink: &mut Ink<'_>) {
         let inner = ink.pane("", "What lands here", String::new(), true, area);
         return ink.empty(inner, &["Asking the chain which submissions are near.".to_owned()]);
     };
-    let inner = ink.pane("", &format!("What lands near {}", subject(state, &answer.of)), stage(answer), true, area);
+    let inner = ink.pane("", &format!("What lands {}", subject(state, &answer.of)), stage(answer), true, area);
     if answer.items.is_empty() {
         return ink.empty(inner, &empty(answer));
     }
@@ -47,16 +48,25 @@ pub fn draw(state: &State, body: Rect, ink: &mut Ink<'_>) {
     let top = (list_height + 1).min(inner.height);
     let detail = Rect { y: inner.y + top, height: inner.height - top, ..inner };
     if let Some(item) = answer.items.get(selected) {
-        draw_detail(state, item, detail, ink);
+        draw_detail(state, answer, item, detail, ink);
     }
 }
 
 fn subject(state: &State, of: &Inspect) -> String {
     match of {
-        Inspect::Target(id) => format!("target {}", id.short()),
-        Inspect::Model(id) => format!("model {} {}", letters(&[*id], &state.snapshot.models), id.short()),
-        Inspect::Near { targets } => format!("{} targets", targets.len()),
+        Inspect::Target(id) => format!("near target {}", id.short()),
+        Inspect::Model(id) => format!("near model {} {}", letters(&[*id], &state.snapshot.models), id.short()),
+        Inspect::Near(_) => "here on the map".to_owned(),
         Inspect::Close => String::new(),
+    }
+}
+
+/// How far a submission is from what was asked about.
+fn away(answer: &Inspection, item: &Landed) -> String {
+    match answer.of {
+        Inspect::Near(_) if item.away <= 0.0 => "inside".to_owned(),
+        Inspect::Near(_) => format!("{:.1}%", item.away * 100.0),
+        _ => format!("{:.4}", item.away),
     }
 }
 
@@ -74,11 +84,20 @@ fn stage(answer: &Inspection) -> String {
 
 fn empty(answer: &Inspection) -> Vec<String> {
     match &answer.stage {
-        InspectStage::Listing | InspectStage::Fetching => {
-            vec!["Asking the chain for filled targets that won under the same models.".to_owned()]
-        }
+        InspectStage::Listing | InspectStage::Fetching => vec![match answer.of {
+            Inspect::Near(_) => {
+                "Asking the chain for filled targets, to see where their data lies on the map.".to_owned()
+            }
+            _ => "Asking the chain for filled targets that won under the same models.".to_owned(),
+        }],
         InspectStage::Done => vec![
-            "Nobody has filled a target under these models in the last epochs, or all of them are claimed.".to_owned(),
+            match answer.of {
+                Inspect::Near(_) => {
+                    "Nobody has filled a target in the last epochs, or all of them are claimed.".to_owned()
+                }
+                _ => "Nobody has filled a target under these models in the last epochs, or all of them are claimed."
+                    .to_owned(),
+            },
             "Fills stay on the chain until they are claimed: ask again when the board shows some.".to_owned(),
         ],
         InspectStage::Failed(why) => {
@@ -102,15 +121,18 @@ fn draw_list(state: &State, answer: &Inspection, selected: usize, area: Rect, in
     let theme = ink.theme;
     ink.line(area, 0, &table.heading(theme.dim()));
     let height = usize::from(area.height.saturating_sub(1));
+    let is_place = matches!(answer.of, Inspect::Near(_));
     let first = first_row(selected, answer.items.len(), height);
     for (line, (at, item)) in (1..).zip(answer.items.iter().enumerate().skip(first).take(height)) {
         let word = content(item, ink);
         let cells = table.row(|column| match column {
             0 if at == selected => (theme.glyphs.selected.to_owned(), theme.focus()),
             0 => (String::new(), Style::new()),
-            1 => (format!("{:.4}", item.away), Style::new()),
-            // How much nearer than a random direction it is.
-            2 if answer.sigma > 0.0 => (format!("{:.1}", (1.0 - item.away) / answer.sigma), Style::new()),
+            1 => (away(answer, item), Style::new()),
+            2 if answer.sigma > 0.0 => {
+                let nearer = if is_place { item.threshold - item.distance } else { 1.0 - item.away };
+                (format!("{:.1}", nearer / answer.sigma), Style::new())
+            }
             2 => (theme.glyphs.dot.to_owned(), theme.dim()),
             3 => (letters(&[item.model], &state.snapshot.models), Style::new()),
             4 => (bytes(item.size_bytes), Style::new()),
@@ -124,7 +146,7 @@ fn draw_list(state: &State, answer: &Inspection, selected: usize, area: Rect, in
     }
 }
 
-fn draw_detail(state: &State, item: &Landed, area: Rect, ink: &mut Ink<'_>) {
+fn draw_detail(state: &State, answer: &Inspection, item: &Landed, area: Rect, ink: &mut Ink<'_>) {
     let theme = ink.theme;
     let columns = usize::from(area.width);
     let loss = item.loss.map_or(String::new(), |loss| format!(", loss {loss:.4}"));
@@ -135,10 +157,21 @@ fn draw_detail(state: &State, item: &Landed, area: Rect, ink: &mut Ink<'_>) {
         item.threshold,
         margin(item.threshold - item.distance, theme.glyphs.minus)
     );
-    let mut lines = vec![
+    let mut lines: Vec<Line<'_>> = match answer.of {
+        Inspect::Near(_) if item.away <= 0.0 => vec![Line::raw("its embedding lies in this place")],
+        Inspect::Near(_) => {
+            vec![Line::raw(fit(
+                &format!("its embedding lies {:.1}% of the map away", item.away * 100.0),
+                columns,
+                theme.glyphs.ellipsis,
+            ))]
+        }
+        _ => Vec::new(),
+    };
+    lines.extend([
         Line::raw(fit(&claimed, columns, theme.glyphs.ellipsis)),
         Line::styled(fit(&clean(&item.url), columns, theme.glyphs.ellipsis), theme.dim()),
-    ];
+    ]);
     match &item.content {
         Content::Waiting => lines.push(Line::styled("on its way", theme.attention())),
         Content::Absent(why) => {

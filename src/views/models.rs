@@ -156,7 +156,15 @@ fn about(state: &State, index: usize, model: &ModelRow, width: usize, ink: &Ink<
             1 => "1 other model is".to_owned(),
             n => format!("{n} other models are"),
         };
-        say(format!("{crowd} within {CROWD_DISTANCE} of it; the nearest is {name} at {distance:.4}"), Style::new());
+        let placed = state.snapshot.board.models.iter().find(|placed| placed.id == model.id);
+        let together = match placed {
+            Some(placed) if model.crowd > 0 => {
+                format!("; together they hold {} of the roots", percent(placed.crowd_ppm as f32 / 1e6))
+            }
+            _ => String::new(),
+        };
+        let text = format!("{crowd} within {CROWD_DISTANCE} of it; the nearest is {name} at {distance:.4}{together}");
+        say(text, Style::new());
     }
     if model.pinned {
         say(format!("{PIN} pinned: every target that lists it is, those to come included"), theme.accent());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use somascope::{
-    api::{Command, Content, Inspect, InspectStage, Inspection, Mode, Snapshot, SubmissionState as State},
+    api::{Command, Content, Inspect, InspectStage, Inspection, MapPart, Mode, Snapshot, SubmissionState as State},
     engine::board,
     primitives::ObjectId,
 };
@@ -161,4 +161,46 @@ async fn what_lands_under_a_model_is_fetched_checked_and_what_is_not_right_is_to
         }
     }
     drop(network);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lands_in_a_place_of_the_map_is_found_by_where_its_embedding_lies() {
+    let (_network, rival, _orders, watcher) = watched().await;
+    until("the map is laid out", async || snapshot(&watcher).map.basis > 0).await;
+    let (basis, coverage) = (snapshot(&watcher).map.basis, snapshot(&watcher).map.coverage.clone());
+    let grid = [coverage.min, coverage.max];
+    // Shares of the map's width and height, far beyond its edges too.
+    let part = |from: (f32, f32), to: (f32, f32)| {
+        let at = |share: (f32, f32)| {
+            let axis = |share: f32, low: f32, high: f32| low + share * (high - low);
+            (axis(share.0, grid[0].0, grid[1].0), axis(share.1, grid[0].1, grid[1].1))
+        };
+        Inspect::Near(MapPart::new(basis, grid, [at(from), at(to)]).expect("a map"))
+    };
+    let all = inspected(&watcher, part((-50.0, -50.0), (50.0, 50.0))).await;
+    assert_eq!((&all.stage, all.compared, all.more), (&InspectStage::Done, TARGETS, false));
+    assert_eq!(all.items.len() as u64, TARGETS);
+    for item in &all.items {
+        assert_eq!((item.away, item.submitter), (0.0, rival.address()), "all of it lies in there");
+        assert!(matches!(&item.content, Content::Here { preview, .. } if preview.starts_with(b"sample ")));
+    }
+    // From three corners, how far each of them is tells one place.
+    let mut seen = Vec::new();
+    for corner in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)] {
+        let answer = inspected(&watcher, part(corner, corner)).await;
+        assert!(answer.items.is_sorted_by(|a, b| a.away <= b.away), "the nearest first");
+        seen.push(answer);
+    }
+    for item in &all.items {
+        let from = |corner: usize| {
+            let found = seen[corner].items.iter().find(|other| other.target == item.target).expect("all are shown");
+            f64::from(found.away).powi(2)
+        };
+        let (x, y) = ((from(0) - from(1) + 1.0) / 2.0, (from(0) - from(2) + 1.0) / 2.0);
+        assert!((x * x + y * y - from(0)).abs() < 1e-4 * (1.0 + from(0)), "{x} {y} {}", from(0));
+    }
+    let Inspect::Near(old) = part((0.0, 0.0), (1.0, 1.0)) else { unreachable!("it is one") };
+    let old = inspected(&watcher, Inspect::Near(MapPart { basis: basis + 7, ..old })).await;
+    assert!(matches!(&old.stage, InspectStage::Failed(why) if why.contains("laid out anew")), "{:?}", old.stage);
+    watcher.shut_down().await;
 }

@@ -95,8 +95,29 @@ fn what_lands_here_is_asked_for_shown_and_given_up() {
 #[test]
 fn the_map_and_the_targets_are_inspected_where_the_cursor_is() {
     let mut on_map = state(busy(), COLOUR, (80, 24), "3ti");
-    assert!(matches!(on_map.inspector.asked, Some(Inspect::Target(_))), "{:?}", on_map.inspector.asked);
-    press(&mut on_map, "\u{1b}2");
+    let Some(Inspect::Near(cell)) = on_map.inspector.asked.clone() else { panic!("{:?}", on_map.inspector.asked) };
+    let (width, height) = (cell.max.0 - cell.min.0, cell.max.1 - cell.min.1);
+    assert!((1..100_000).contains(&width) && (1..100_000).contains(&height), "one cell: {cell:?}");
+    // A box asks about all of itself, and stays when the answer is closed: what lies there can still be pinned.
+    press(&mut on_map, "\u{1b}bllki");
+    let Some(Inspect::Near(boxed)) = on_map.inspector.asked.clone() else { panic!("{:?}", on_map.inspector.asked) };
+    assert!(boxed.max.0 - boxed.min.0 > width && boxed.max.1 - boxed.min.1 > height, "{boxed:?} around {cell:?}");
+    assert_eq!(boxed.basis, busy().map.basis);
+    let mut snapshot = busy();
+    snapshot.inspection = Some(Arc::new(Inspection {
+        items: (inspection(Inspect::Near(boxed)).items.into_iter().zip([0.0, 0.034, 0.2]))
+            .map(|(item, away)| Landed { away, ..item })
+            .collect(),
+        ..inspection(Inspect::Near(boxed))
+    }));
+    take(&mut on_map, snapshot);
+    let seen = text(&on_map);
+    assert!(seen.contains("What lands here on the map") && seen.contains("inside") && seen.contains("3.4%"), "{seen}");
+    press(&mut on_map, "\u{1b}");
+    assert!(on_map.map.boxed().is_some());
+    press(&mut on_map, "\u{1b}");
+    assert!(on_map.map.boxed().is_none());
+    press(&mut on_map, "2");
     let selected = on_map.targets.selected;
     press(&mut on_map, "i");
     assert_eq!(on_map.inspector.asked, selected.map(Inspect::Target));

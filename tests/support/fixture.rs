@@ -132,6 +132,7 @@ fn map(targets: &[TargetRow]) -> MapView {
         fitting: false,
         explained: [0.42, 0.17],
         samples: Arc::new(samples.collect()),
+        tiles: Arc::default(),
         scored: 900,
         sources: Arc::new(["code", "prose", "logs"].map(String::from).to_vec()),
         reached: Arc::new(targets.iter().take(3).map(|target| target.id).collect()),

@@ -167,10 +167,23 @@ fn lowest(losses: impl Iterator<Item = f64>) -> Option<usize> {
     best.map(|(index, _)| index)
 }
 
+impl Wanted<'_> {
+    /// Whether a composition is within the target, by enough.
+    pub fn is_met_by(&self, found: &Composition) -> bool {
+        found.distance <= self.threshold - self.margin
+    }
+}
+
 /// The shortest composition within the target, by enough; of equally short ones the one with the largest margin that was found.
 ///
 /// `groups` must be up to date with the pool; it is looked at for [`Reach::SameGroup`] only.
 pub fn compose(pool: &Pool<'_>, groups: &Groups, wanted: &Wanted<'_>) -> Option<Composition> {
+    approach(pool, groups, wanted).filter(|found| wanted.is_met_by(found))
+}
+
+/// As [`compose`]; if nothing is [within](Wanted::is_met_by) the target, the nearest of several windows that the search came by, if any.
+/// Groups that an estimate rules out are not searched, so a nearer one of those stays unknown.
+pub fn approach(pool: &Pool<'_>, groups: &Groups, wanted: &Wanted<'_>) -> Option<Composition> {
     pool.check();
     let longest = wanted.longest.min(LONGEST);
     if pool.is_empty() || pool.models.is_empty() || longest == 0 {
@@ -178,11 +191,10 @@ pub fn compose(pool: &Pool<'_>, groups: &Groups, wanted: &Wanted<'_>) -> Option<
     }
     let needed = 1.0 - wanted.threshold + wanted.margin + half_band(pool.dim);
     let projections = Projections::of(pool, groups, wanted);
-    let is_within = |found: &Composition| found.distance <= wanted.threshold - wanted.margin;
-    let measured = |windows: &[u32]| pool.measure(windows, wanted.target).filter(is_within);
+    let measured = |windows: &[u32]| pool.measure(windows, wanted.target);
 
     if let Some(single) = best_single(pool, &projections, wanted, needed)
-        && let Some(single) = measured(&[single])
+        && let Some(single) = measured(&[single]).filter(|found| wanted.is_met_by(found))
     {
         return Some(single);
     }
@@ -211,11 +223,12 @@ fn best_single(pool: &Pool<'_>, projections: &Projections, wanted: &Wanted<'_>, 
     best.map(|(_, window)| window)
 }
 
-/// The shorter, then the nearer.
+/// What is near enough; of such the shorter, then the nearer.
 fn better(a: Option<Found>, b: Option<Found>) -> Option<Found> {
     match (a, b) {
         (Some(a), Some(b)) => {
-            let a_wins = (a.windows.len(), -a.cosine) <= (b.windows.len(), -b.cosine);
+            let length = |found: &Found| if found.is_near_enough { found.windows.len() } else { usize::MAX };
+            let a_wins = (length(&a), -a.cosine) <= (length(&b), -b.cosine);
             Some(if a_wins { a } else { b })
         }
         (a, b) => a.or(b),
@@ -286,7 +299,7 @@ fn in_one_group(
     let mut best: Option<Found> = None;
     // A few at a time: what the first find makes most of the others pointless.
     for some in promising.chunks(2 * rayon::current_num_threads().max(1)) {
-        let limit = best.as_ref().map_or(longest, |found| found.windows.len());
+        let limit = best.as_ref().filter(|found| found.is_near_enough).map_or(longest, |found| found.windows.len());
         if some[0].length > limit {
             break;
         }

@@ -517,7 +517,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "inspect",
         "what lands here",
         &[Char('i')],
-        "fetch and show public submissions near this target or model",
+        "fetch and show public submissions near this target, model, or place on the map (its box)",
         SUBJECTS,
     ),
     quiet(

@@ -1,6 +1,7 @@
 //! The niche map: what part of it is seen and how, the cursor, the box, and the picture in cells that drawing copies.
 
 mod acts;
+mod near;
 mod raster;
 mod window;
 
@@ -11,30 +12,21 @@ use super::{
     layout::{Area, inner},
 };
 use crate::{
-    api::{MapColour, MapTarget, MapView, Snapshot, TargetStage},
+    api::{MapColour, MapPart, MapTarget, MapView, Snapshot, TargetStage},
     primitives::ObjectId,
 };
+use near::nearest;
 use raster::Made;
 use window::Window;
 
 pub(super) use acts::{act, leave, look_at, mouse, move_by, page};
+pub use near::Near;
 pub use raster::{Cell, Raster, STAGES};
 pub use window::Bounds;
 
 /// How far a margin is beyond (or, below zero, short of) the threshold, in units of what distances to a random target scatter by.
 pub fn z(margin: f32, dim: u64) -> f32 {
     margin * (dim as f32).sqrt()
-}
-
-/// A point of the map: index into its list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Near {
-    /// Into [`MapView::targets`].
-    Target(usize),
-    /// Into [`MapView::models`].
-    Model(usize),
-    /// Into [`MapView::samples`].
-    Sample(usize),
 }
 
 #[derive(Clone, Debug, Default)]
@@ -51,6 +43,8 @@ pub struct MapWindow {
     pressed: Option<(f32, f32)>,
     /// The region that was jumped to last.
     pub region: Option<usize>,
+    /// The target that was jumped to last, and where the cursor was then.
+    jumped: Option<((f32, f32), Option<(f32, f32)>)>,
     raster: Option<Raster>,
     near: Option<Found>,
 }
@@ -119,23 +113,6 @@ pub(super) fn settle(state: &mut State) {
     }
 }
 
-/// The point nearest to a place as the eye measures it, targets before models before samples at the same spot.
-fn nearest(map: &MapView, (x, y): (f32, f32), seen: Bounds) -> Option<Near> {
-    let (wide, high) = (1.0 / seen.width(), 1.0 / seen.height());
-    let away = |px: f32, py: f32| ((px - x) * wide).powi(2) + ((py - y) * high).powi(2);
-    let mut best = (f32::INFINITY, None);
-    let mut see = |px: f32, py: f32, near: Near| {
-        // NaN is not nearer than anything.
-        if away(px, py) < best.0 {
-            best = (away(px, py), Some(near));
-        }
-    };
-    map.targets.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Target(at)));
-    map.models.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Model(at)));
-    map.samples.iter().enumerate().for_each(|(at, p)| see(p.x, p.y, Near::Sample(at)));
-    best.1
-}
-
 impl MapWindow {
     pub(super) fn follow(&mut self, map: &MapView) {
         if self.window.follow(map) {
@@ -173,11 +150,11 @@ impl MapWindow {
         Bounds::around([anchor, cursor].into_iter())
     }
 
-    /// The open targets in the box, and whether all of them are pinned already. A box of a single cell takes what that cell shows.
-    fn boxed_targets(&self, snapshot: &Snapshot) -> (Vec<ObjectId>, bool) {
-        let (Some(mut corners), Some(seen)) = (self.boxed(), self.visible()) else { return (Vec::new(), false) };
+    /// The box, or without one the cursor. Whole cells: what a cell shows lies anywhere in it.
+    fn chosen(&self) -> Option<Bounds> {
+        let (cursor, seen) = (self.cursor()?, self.visible()?);
+        let mut corners = self.boxed().unwrap_or(Bounds { min: cursor, max: cursor });
         if let Some(plot) = self.raster.as_ref().map(Raster::area) {
-            // What a cell shows lies anywhere in it.
             let (dx, dy) = (
                 0.5 * seen.width() / f32::from(plot.width.max(1)),
                 0.5 * seen.height() / f32::from(plot.height.max(1)),
@@ -185,6 +162,18 @@ impl MapWindow {
             corners.min = (corners.min.0 - dx, corners.min.1 - dy);
             corners.max = (corners.max.0 + dx, corners.max.1 + dy);
         }
+        Some(corners)
+    }
+
+    /// The part of the map that the box or the cursor is about; `None` while there is no map.
+    pub(super) fn part(&self, map: &MapView) -> Option<MapPart> {
+        let (chosen, coverage) = (self.chosen()?, &map.coverage);
+        MapPart::new(map.basis, [coverage.min, coverage.max], [chosen.min, chosen.max])
+    }
+
+    /// The open targets in the box, and whether all of them are pinned already.
+    fn boxed_targets(&self, snapshot: &Snapshot) -> (Vec<ObjectId>, bool) {
+        let Some(corners) = self.boxed().and_then(|_| self.chosen()) else { return (Vec::new(), false) };
         let rows = snapshot.map.targets.iter().filter(|target| corners.holds((target.x, target.y)));
         let rows = rows.filter_map(|target| snapshot.targets.get(target.row as usize));
         let open: Vec<_> = rows.filter(|row| row.stage != TargetStage::Ours).collect();
@@ -200,11 +189,12 @@ impl MapWindow {
         // Several may lie at one sample.
         let mut known = HashSet::new();
         order.retain(|(x, y)| known.insert((x.to_bits(), y.to_bits())));
-        let cursor = self.cursor();
-        let here = order.iter().position(|point| Some(*point) == cursor);
+        let stays = self.jumped.filter(|(_, cursor)| *cursor == self.cursor());
+        let here = stays.and_then(|(last, _)| order.iter().position(|point| *point == last));
         let next = here.map_or(0, |index| (index + 1) % order.len());
         if let Some(point) = order.get(next) {
             self.window.go(*point);
+            self.jumped = Some((*point, self.cursor()));
         }
     }
 

@@ -51,9 +51,12 @@ impl Made {
         Arc::ptr_eq(&self.map, &other.map) && Arc::ptr_eq(&self.targets, &other.targets) && of(self) == of(other)
     }
 
+    fn has_classes_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.map.samples, &other.map.samples) && (self.colour, self.dim) == (other.colour, other.dim)
+    }
+
     fn has_samples_of(&self, other: &Self) -> bool {
-        let of = |made: &Self| (made.seen, made.area, made.colour, made.dim);
-        Arc::ptr_eq(&self.map.samples, &other.map.samples) && of(self) == of(other)
+        self.has_classes_of(other) && (self.seen, self.area) == (other.seen, other.area)
     }
 }
 
@@ -61,7 +64,8 @@ impl Made {
 #[derive(Debug)]
 struct Samples {
     cells: Vec<Cell>,
-    counts: Vec<u32>,
+    /// Of every part that is seen the same.
+    counts: Arc<Vec<u32>>,
 }
 
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ pub struct Raster {
     /// Row by row.
     pub cells: Vec<Cell>,
     /// Samples of each class, seen or not.
-    pub counts: Vec<u32>,
+    pub counts: Arc<Vec<u32>>,
     /// Targets of each stage, in the order of [`STAGES`], seen or not.
     pub stages: [u32; 4],
     /// Those of them that are pinned.
@@ -102,7 +106,10 @@ impl Raster {
     /// `before`: what may be used again.
     pub(super) fn new(made: Made, before: Option<&Self>) -> Self {
         let held = before.filter(|before| before.made.has_samples_of(&made)).map(|before| before.samples.clone());
-        let samples = held.unwrap_or_else(|| Arc::new(Samples::new(&made)));
+        let samples = held.unwrap_or_else(|| {
+            let counted = before.filter(|before| before.made.has_classes_of(&made)).map(|before| before.counts.clone());
+            Arc::new(Samples::new(&made, counted.unwrap_or_else(|| Arc::new(counts(&made)))))
+        });
         let mut cells = samples.cells.clone();
         let grid = Dots::over(made.seen, made.area);
         let (mut stages, mut pinned) = ([0; 4], 0);
@@ -132,30 +139,45 @@ impl Raster {
     }
 }
 
+fn counts(made: &Made) -> Vec<u32> {
+    let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
+    for point in made.map.samples.iter() {
+        let class = usize::from(point.class(made.colour, made.dim));
+        if counts.len() <= class {
+            counts.resize(class + 1, 0);
+        }
+        counts[class] += 1;
+    }
+    counts
+}
+
 impl Samples {
-    fn new(made: &Made) -> Self {
+    fn new(made: &Made, counts: Arc<Vec<u32>>) -> Self {
         let mut cells = vec![Cell::default(); usize::from(made.area.width) * usize::from(made.area.height)];
-        let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
-        let is_best = made.colour == MapColour::Margin;
-        let grid = Dots::over(made.seen, made.area);
-        for point in made.map.samples.iter() {
-            let class = point.class(made.colour, made.dim);
-            if counts.len() <= usize::from(class) {
-                counts.resize(usize::from(class) + 1, 0);
+        let (is_best, grid) = (made.colour == MapColour::Margin, Dots::over(made.seen, made.area));
+        let mut show = |points: &[MapPoint]| {
+            for point in points {
+                let Some((at, bits)) = grid.dot(point.x, point.y) else { continue };
+                let (cell, class): (&mut Cell, u16) = (&mut cells[at], point.class(made.colour, made.dim));
+                cell.dots |= bits;
+                cell.samples += 1;
+                if is_best {
+                    cell.class = if cell.samples == 1 { class } else { cell.class.min(class) };
+                    continue;
+                }
+                if cell.lead == 0 {
+                    cell.class = class;
+                }
+                cell.lead = if cell.class == class { cell.lead + 1 } else { cell.lead - 1 };
             }
-            counts[usize::from(class)] += 1;
-            let Some((at, bits)) = grid.dot(point.x, point.y) else { continue };
-            let cell: &mut Cell = &mut cells[at];
-            cell.dots |= bits;
-            cell.samples += 1;
-            if is_best {
-                cell.class = if cell.samples == 1 { class } else { cell.class.min(class) };
-                continue;
+        };
+        match made.map.tiles() {
+            Some(tiles) => {
+                let (first, last) = (made.seen.min, made.seen.max);
+                let ((left, bottom), (right, top)) = (tiles.place(first.0, first.1), tiles.place(last.0, last.1));
+                (bottom..=top).for_each(|row| show(&made.map.samples[tiles.run(row, (left, right))]));
             }
-            if cell.lead == 0 {
-                cell.class = class;
-            }
-            cell.lead = if cell.class == class { cell.lead + 1 } else { cell.lead - 1 };
+            None => show(&made.map.samples),
         }
         Self { cells, counts }
     }

@@ -1,11 +1,20 @@
 //! The part of the plane that is seen: bounds that only grow while the basis stays, zoom, centre and cursor.
 
-use crate::{
-    api::{MapPoint, MapView},
-    app::layout::Area,
-};
+use crate::{api::MapView, app::layout::Area};
 
-/// A rectangle of the plane, `min` inclusive.
+/// What lies beyond is not on the map.
+const FARTHEST: f32 = 1e18;
+
+/// The number at a share of the way between two others. Never decreases with the share.
+fn wide(share: f64, (low, high): (f32, f32)) -> f64 {
+    f64::from(low) + share * (f64::from(high) - f64::from(low))
+}
+
+fn share(value: f64, (low, high): (f32, f32)) -> f64 {
+    (value - f64::from(low)) / (f64::from(high) - f64::from(low))
+}
+
+/// A rectangle of the plane, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
     pub min: (f32, f32),
@@ -15,7 +24,8 @@ pub struct Bounds {
 impl Bounds {
     pub(super) fn around(points: impl Iterator<Item = (f32, f32)>) -> Option<Self> {
         let (mut min, mut max) = ((f32::INFINITY, f32::INFINITY), (f32::NEG_INFINITY, f32::NEG_INFINITY));
-        for (x, y) in points.filter(|(x, y)| x.is_finite() && y.is_finite()) {
+        // NaN is not near either.
+        for (x, y) in points.filter(|(x, y)| x.abs() <= FARTHEST && y.abs() <= FARTHEST) {
             min = (min.0.min(x), min.1.min(y));
             max = (max.0.max(x), max.1.max(y));
         }
@@ -25,7 +35,8 @@ impl Bounds {
     /// Room at the edges, and never empty.
     fn padded(self) -> Self {
         let pad = |low: f32, high: f32| {
-            let by = ((high - low) * 0.06).max(1e-3);
+            // Enough for numbers of this size to tell the cells of the closest look apart.
+            let by = ((high - low) * 0.06).max(1e-3).max(low.abs().max(high.abs()) * 1e-3);
             (low - by, high + by)
         };
         let (x, y) = (pad(self.min.0, self.max.0), pad(self.min.1, self.max.1));
@@ -42,6 +53,19 @@ impl Bounds {
 
     pub fn holds(self, (x, y): (f32, f32)) -> bool {
         x >= self.min.0 && x <= self.max.0 && y >= self.min.1 && y <= self.max.1
+    }
+
+    /// The point at these shares of width and height: the upper end at 1.
+    fn place(self, (x, y): (f64, f64)) -> (f32, f32) {
+        let axis = |at: f64, low: f32, high: f32| {
+            let value = wide(at, (low, high)) as f32;
+            if at < 1.0 { value.min(high) } else { high }
+        };
+        (axis(x, self.min.0, self.max.0), axis(y, self.min.1, self.max.1))
+    }
+
+    fn shares(self, (x, y): (f32, f32)) -> (f64, f64) {
+        (share(x.into(), (self.min.0, self.max.0)), share(y.into(), (self.min.1, self.max.1)))
     }
 
     /// The middle of a cell of a plot that shows these bounds.
@@ -64,20 +88,35 @@ impl Bounds {
     }
 }
 
-#[derive(Clone, Debug, Default)]
+/// Places are kept in shares of everything, from 0 to 1 on each axis, and turned into the map's own numbers by one function that never
+/// decreases: so what lies in the window lies in it whatever is rounded.
+#[derive(Clone, Debug)]
 pub(super) struct Window {
     basis: u64,
     all: Option<Bounds>,
     /// Doublings.
     pub zoom: u8,
-    centre: Option<(f32, f32)>,
-    cursor: Option<(f32, f32)>,
+    /// Lower left of what is seen.
+    corner: (f64, f64),
+    /// In what is seen.
+    cursor: (f64, f64),
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { basis: 0, all: None, zoom: 0, corner: (0.0, 0.0), cursor: (0.5, 0.5) }
+    }
 }
 
 const MOST_ZOOM: u8 = 10;
 /// The cursor crosses the window in this many steps, a pan moves it by a quarter.
-const STEPS: f32 = 40.0;
-const PAN: f32 = 0.25;
+const STEPS: f64 = 40.0;
+const PAN: f64 = 0.25;
+
+/// Does the same on both axes.
+fn both<A, B, C>(a: (A, A), b: (B, B), f: impl Fn(A, B) -> C) -> (C, C) {
+    (f(a.0, b.0), f(a.1, b.1))
+}
 
 impl Window {
     /// Takes in a new picture. Gives whether it is another one altogether.
@@ -86,100 +125,108 @@ impl Window {
         if is_new {
             *self = Self { basis: map.basis, ..Self::default() };
         }
-        let samples = map.samples.iter().map(|p: &MapPoint| (p.x, p.y));
+        let samples = match map.tiles() {
+            Some(tiles) => Bounds::around([tiles.min, tiles.max].into_iter()),
+            None => Bounds::around(map.samples.iter().map(|p| (p.x, p.y))),
+        };
+        let corners = samples.into_iter().flat_map(|samples| [samples.min, samples.max]);
         let others = map.models.iter().map(|p| (p.x, p.y)).chain(map.targets.iter().map(|p| (p.x, p.y)));
-        let Some(seen) = Bounds::around(samples.chain(others)) else { return is_new };
+        let Some(seen) = Bounds::around(corners.chain(others)) else { return is_new };
         match self.all {
             // A picture that moves with every new point cannot be read.
             Some(all) if all.holds(seen.min) && all.holds(seen.max) => {}
-            Some(all) => self.all = Bounds::around([all.min, all.max, seen.min, seen.max].into_iter()),
+            Some(all) => self
+                .grow(all, Bounds { min: both(all.min, seen.min, f32::min), max: both(all.max, seen.max, f32::max) }),
             None => self.all = Some(seen.padded()),
         }
         is_new
     }
 
+    /// There is more to see: the middle of the window and the cursor stay where they are.
+    fn grow(&mut self, from: Bounds, to: Bounds) {
+        let moved = |(x, y): (f64, f64)| {
+            let axis = |at: f64, from: (f32, f32), to: (f32, f32)| share(wide(at, from), to);
+            let (xs, ys) =
+                (((from.min.0, from.max.0), (to.min.0, to.max.0)), ((from.min.1, from.max.1), (to.min.1, to.max.1)));
+            (axis(x, xs.0, xs.1), axis(y, ys.0, ys.1))
+        };
+        let half = self.size() / 2.0;
+        let (middle, cursor) = (moved((self.corner.0 + half, self.corner.1 + half)), moved(self.cursor));
+        self.all = Some(to);
+        self.put((middle.0 - half, middle.1 - half), cursor);
+    }
+
+    /// What part of everything is seen, on each axis.
+    fn size(&self) -> f64 {
+        1.0 / f64::from(1_u16 << self.zoom)
+    }
+
+    /// Puts the window and the cursor in it where they may be.
+    fn put(&mut self, corner: (f64, f64), cursor: (f64, f64)) {
+        let size = self.size();
+        self.corner = (corner.0.clamp(0.0, 1.0 - size), corner.1.clamp(0.0, 1.0 - size));
+        self.cursor = both(cursor, self.corner, |cursor, corner| cursor.clamp(corner, corner + size));
+    }
+
     /// What is seen: everything, or a part. `None` while there is nothing to see.
     pub fn visible(&self) -> Option<Bounds> {
-        let all = self.all?;
-        if self.zoom == 0 {
-            return Some(all);
-        }
-        let part = f32::from(1_u16 << self.zoom);
-        let (width, height) = (all.width() / part, all.height() / part);
-        let middle = (f32::midpoint(all.min.0, all.max.0), f32::midpoint(all.min.1, all.max.1));
-        let (x, y) = self.centre.unwrap_or(middle);
-        let left = (x - width / 2.0).clamp(all.min.0, (all.max.0 - width).max(all.min.0));
-        let bottom = (y - height / 2.0).clamp(all.min.1, (all.max.1 - height).max(all.min.1));
-        Some(Bounds { min: (left, bottom), max: (left + width, bottom + height) })
+        let (all, size) = (self.all?, self.size());
+        Some(Bounds { min: all.place(self.corner), max: all.place((self.corner.0 + size, self.corner.1 + size)) })
     }
 
     pub fn cursor(&self) -> Option<(f32, f32)> {
-        let all = self.all?;
-        let middle = (f32::midpoint(all.min.0, all.max.0), f32::midpoint(all.min.1, all.max.1));
-        Some(self.cursor.unwrap_or(middle))
+        Some(self.all?.place(self.cursor))
     }
 
     /// Puts the cursor somewhere, and moves the window if it would not be seen there.
-    pub fn go(&mut self, (x, y): (f32, f32)) {
-        let (Some(all), Some(seen)) = (self.all, self.visible()) else { return };
-        let cursor = (x.clamp(all.min.0, all.max.0), y.clamp(all.min.1, all.max.1));
-        self.cursor = Some(cursor);
-        let shift = |at: f32, low: f32, high: f32| (at - high).max(0.0) + (at - low).min(0.0);
-        let (dx, dy) = (shift(cursor.0, seen.min.0, seen.max.0), shift(cursor.1, seen.min.1, seen.max.1));
-        if (dx, dy) != (0.0, 0.0) {
-            self.look_at((f32::midpoint(seen.min.0, seen.max.0) + dx, f32::midpoint(seen.min.1, seen.max.1) + dy));
+    pub fn go(&mut self, point: (f32, f32)) {
+        if let Some(all) = self.all {
+            self.move_to(all.shares(point));
         }
+    }
+
+    fn move_to(&mut self, to: (f64, f64)) {
+        let (size, to) = (self.size(), (to.0.clamp(0.0, 1.0), to.1.clamp(0.0, 1.0)));
+        let corner = both(self.corner, to, |corner, to| corner.clamp(to - size, to));
+        self.put(corner, to);
     }
 
     /// Puts the cursor somewhere and the window around it.
     pub fn centre_on(&mut self, point: (f32, f32)) {
         self.go(point);
-        self.look_at(point);
-    }
-
-    fn look_at(&mut self, centre: (f32, f32)) {
-        self.centre = Some(centre);
-        // As far as there is anything to see: panning back answers at once.
-        self.centre =
-            self.visible().map(|seen| (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1)));
+        let half = self.size() / 2.0;
+        self.put((self.cursor.0 - half, self.cursor.1 - half), self.cursor);
     }
 
     pub fn step(&mut self, dx: f32, dy: f32) {
-        if let (Some((x, y)), Some(seen)) = (self.cursor(), self.visible()) {
-            self.go((x + dx * seen.width() / STEPS, y + dy * seen.height() / STEPS * 2.0));
-        }
+        let by = self.size() / STEPS;
+        self.move_to((self.cursor.0 + f64::from(dx) * by, self.cursor.1 + f64::from(dy) * by * 2.0));
     }
 
-    /// Moves the window, and the cursor with it.
+    /// Moves the window as far as there is anything to see, and the cursor with it.
     pub fn pan(&mut self, dx: f32, dy: f32) {
-        let (Some((x, y)), Some(seen)) = (self.cursor(), self.visible()) else { return };
-        let middle = (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1));
-        self.look_at((middle.0 + dx * PAN * seen.width(), middle.1 + dy * PAN * seen.height()));
-        if let Some(now) = self.visible() {
-            self.cursor = Some((x + now.min.0 - seen.min.0, y + now.min.1 - seen.min.1));
-        }
+        let (size, before) = (self.size(), self.corner);
+        let moved = both(before, (dx, dy), |corner, by| (corner + f64::from(by) * PAN * size).clamp(0.0, 1.0 - size));
+        self.put(moved, (self.cursor.0 + moved.0 - before.0, self.cursor.1 + moved.1 - before.1));
     }
 
-    /// Zooms so that a point stays where it is on the screen.
-    pub fn zoom(&mut self, closer: bool, (x, y): (f32, f32)) {
-        let Some(seen) = self.visible() else { return };
+    /// Zooms so that a point stays where it is on the screen. The cursor comes along: the pointer is where the eye is.
+    pub fn zoom(&mut self, closer: bool, point: (f32, f32)) {
+        let Some(all) = self.all else { return };
         let zoom = if closer { (self.zoom + 1).min(MOST_ZOOM) } else { self.zoom.saturating_sub(1) };
         if zoom == self.zoom {
             return;
         }
         self.zoom = zoom;
         let by = if closer { 0.5 } else { 2.0 };
-        let centre = |low: f32, size: f32, at: f32| at - (at - low) * by + size * by / 2.0;
-        self.look_at((centre(seen.min.0, seen.width(), x), centre(seen.min.1, seen.height(), y)));
-        if let (Some((x, y)), Some(now)) = (self.cursor(), self.visible()) {
-            // The cursor comes along: the pointer is where the eye is.
-            self.cursor = Some((x.clamp(now.min.0, now.max.0), y.clamp(now.min.1, now.max.1)));
-        }
+        let corner = both(self.corner, all.shares(point), |corner, at| at - (at - corner) * by);
+        self.put(corner, self.cursor);
     }
 
     /// Everything.
     pub fn whole(&mut self) {
-        (self.zoom, self.centre) = (0, None);
+        self.zoom = 0;
+        self.put((0.0, 0.0), self.cursor);
     }
 }
 
@@ -215,18 +262,31 @@ mod tests {
                     _ => window.go(point),
                 }
                 let seen = window.visible().unwrap();
-                // And what numbers of this size cannot tell apart.
-                let slack = |low: f32, high: f32| (high - low) * 1e-3 + low.abs().max(high.abs()) * 1e-6;
-                let slack = (slack(all.min.0, all.max.0), slack(all.min.1, all.max.1));
-                prop_assert!(seen.min.0 >= all.min.0 - slack.0 && seen.max.0 <= all.max.0 + slack.0);
-                prop_assert!(seen.min.1 >= all.min.1 - slack.1 && seen.max.1 <= all.max.1 + slack.1);
-                let (x, y) = window.cursor().unwrap();
-                prop_assert!(x >= seen.min.0 - slack.0 && x <= seen.max.0 + slack.0, "{x} in {seen:?}");
-                prop_assert!(y >= seen.min.1 - slack.1 && y <= seen.max.1 + slack.1, "{y} in {seen:?}");
+                prop_assert!(all.holds(seen.min) && all.holds(seen.max), "{seen:?} in {all:?}");
+                prop_assert!(seen.width() > 0.0 && seen.height() > 0.0, "{seen:?}");
+                let cursor = window.cursor().unwrap();
+                prop_assert!(seen.holds(cursor), "{cursor:?} in {seen:?}");
             }
             window.whole();
             prop_assert_eq!(window.visible(), Some(all));
         }
+    }
+
+    #[test]
+    fn more_to_see_moves_neither_the_cursor_nor_the_middle_of_the_window() {
+        let mut window = window(&[(0.0, 0.0), (8.0, 8.0)]);
+        window.zoom(true, (2.0, 2.0));
+        window.zoom(true, (2.0, 2.0));
+        window.go((2.5, 1.5));
+        let middle = |seen: Bounds| (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1));
+        let (before, cursor) = (middle(window.visible().unwrap()), window.cursor().unwrap());
+        let models = vec![MapModel { x: -8.0, y: 9.5, model: 0 }];
+        window.follow(&MapView { basis: 1, models, ..MapView::default() });
+        let (after, seen) = (middle(window.visible().unwrap()), window.visible().unwrap());
+        assert!((before.0 - after.0).abs() < 1e-5 && (before.1 - after.1).abs() < 1e-5, "{before:?} {after:?}");
+        assert!(seen.holds(cursor) && window.all.unwrap().holds((-8.0, 9.5)));
+        let now = window.cursor().unwrap();
+        assert!((now.0 - cursor.0).abs() < 1e-5 && (now.1 - cursor.1).abs() < 1e-5);
     }
 
     #[test]

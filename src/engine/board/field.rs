@@ -19,6 +19,8 @@ const GAPS: usize = 200;
 const MISSES: usize = 100;
 const KINDS: usize = 50;
 const MILLION: u64 = 1_000_000;
+/// Targets whose embeddings are copied side by side to meet the models.
+const MET_AT_ONCE: usize = 512;
 
 /// An active model.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,14 +147,18 @@ impl Field {
         let placed: Vec<&Place> = self.models.iter().filter(|model| model.facts.embedding.len() == self.dim).collect();
         let ids: Vec<ObjectId> = placed.iter().map(|model| model.facts.id).collect();
         let models: Vec<&[f32]> = placed.iter().map(|model| &*model.facts.embedding).collect();
-        let fitting: Vec<&[f32]> =
-            targets.iter().map(|t| &*t.embedding).filter(|embedding| embedding.len() == self.dim).collect();
-        let all = distances(&fitting, &models, self.dim);
-        let mut rows = all.chunks_exact(models.len().max(1));
-        for facts in targets {
-            let row = if facts.embedding.len() == self.dim { rows.next().unwrap_or_default() } else { &[] };
-            let ours = self.open.remove(&facts.id).and_then(|spot| spot.ours);
-            self.open.insert(facts.id, Spot { model: nearest(&ids, row), facts, ours });
+        let mut rest = targets.into_iter().peekable();
+        while rest.peek().is_some() {
+            let some: Vec<TargetFacts> = rest.by_ref().take(MET_AT_ONCE).collect();
+            let fitting: Vec<&[f32]> =
+                some.iter().map(|t| &*t.embedding).filter(|embedding| embedding.len() == self.dim).collect();
+            let all = distances(&fitting, &models, self.dim);
+            let mut rows = all.chunks_exact(models.len().max(1));
+            for facts in some {
+                let row = if facts.embedding.len() == self.dim { rows.next().unwrap_or_default() } else { &[] };
+                let ours = self.open.remove(&facts.id).and_then(|spot| spot.ours);
+                self.open.insert(facts.id, Spot { model: nearest(&ids, row), facts, ours });
+            }
         }
     }
 

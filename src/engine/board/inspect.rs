@@ -1,7 +1,8 @@
 //! What lands here: filled targets near something, and the public data that filled them.
 //!
-//! Targets are independent noise, so "near" is not between targets: it is between a *submission's* embedding and what was asked about, among
-//! those that won under the same models. Asks the chain and strangers' servers, only on request and bounded in number and bytes; bytes are
+//! Targets are independent noise, so "near" is not between targets: it is between a *submission's* embedding and what was asked about. Around
+//! a target or a model that is their angle, among those that won under the same models; around a part of the map it is where the map's
+//! basis places them. Asks the chain and strangers' servers, only on request and bounded in number and bytes; bytes are
 //! shown only if their checksum agrees. A private address is fetched from only on a network of this machine.
 
 use std::{
@@ -18,11 +19,12 @@ use tokio::{
 use url::Url;
 
 use crate::{
-    api::{Content, Inspect, InspectStage, Inspection, Landed},
+    api::{Content, Inspect, InspectStage, Inspection, Landed, MapPart},
     chain::{
         client::{Client, ClientError},
         types::{TargetStatus, TargetV1},
     },
+    engine::snapshot::Basis,
     model,
     primitives::{Digest, ObjectId},
     storage::{Fetcher, Reach},
@@ -30,6 +32,8 @@ use crate::{
 
 /// Filled targets that are compared; the newest epochs come first.
 const COMPARED: usize = 256;
+/// Filled targets of which those are chosen where some models come first: a list is cheap, asking for each of them is not.
+const LISTED: usize = 2_048;
 /// Epochs that are looked through: older fills are mostly claimed, and gone.
 const EPOCHS: u64 = 4;
 const ASKED_AT_ONCE: usize = 16;
@@ -43,21 +47,50 @@ const PREVIEW: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Previews that are kept by their checksum.
 const KEPT: usize = 128;
-/// Targets whose neighbourhoods are asked about at once.
-const MOST_ASKED: usize = 64;
 /// At most so often the screen is told.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
-/// A point of embedding space: what submissions are compared with.
+/// A point of embedding space.
 type Point = Arc<[f32]>;
+
+/// What submissions are compared with.
+#[derive(Clone, Debug)]
+pub(in crate::engine) enum Around {
+    /// The nearest of these.
+    Points(Vec<Point>),
+    /// Where this basis places them, and a part of its map.
+    Part(Arc<Basis>, MapPart),
+    /// It is not known any more, and why.
+    Nothing(String),
+}
+
+impl Around {
+    /// As [`Landed::away`], and what orders those that are equally far; `None`: it cannot be compared.
+    fn away(&self, embedding: &[f32]) -> Option<(f32, f32)> {
+        match self {
+            Self::Points(points) => {
+                let away = points.iter().map(|point| model::cosine_distance(embedding, point));
+                let nearest = away.filter(|away| away.is_finite()).min_by(f32::total_cmp)?;
+                Some((nearest, nearest))
+            }
+            Self::Part(basis, part) => {
+                let [x, y] = basis.place_one(embedding)?;
+                Some(part.away(basis.grid.corners(), (x, y))).filter(|(away, _)| away.is_finite())
+            }
+            Self::Nothing(_) => None,
+        }
+    }
+}
 
 /// What is asked about, as far as the dispatcher knows it.
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Question {
     pub of: Inspect,
-    pub points: Vec<Point>,
+    pub around: Around,
     /// Submissions must have won under one of these.
     pub models: HashSet<ObjectId>,
+    /// Those that won under one of these are compared first.
+    pub first: HashSet<ObjectId>,
     /// A target that is not open any more: the chain is asked where it is.
     pub unknown: Option<ObjectId>,
     pub epoch: u64,
@@ -142,6 +175,7 @@ impl Drop for Inspector {
 /// A filled target with what is fetched of it.
 struct Found {
     landed: Landed,
+    to_middle: f32,
     checksum: Digest,
 }
 
@@ -157,23 +191,29 @@ async fn look(
     if let Some(id) = question.unknown {
         let target = client.target(id).await.map_err(refused)?;
         let target = target.ok_or_else(|| format!("target {} is not on the chain any more", id.short()))?;
-        question.points.push(target.embedding.values().map_err(|e| e.to_string())?.into());
+        question.around = Around::Points(vec![target.embedding.values().map_err(|e| e.to_string())?.into()]);
         question.models.extend(target.model_ids);
     }
-    question.points.truncate(MOST_ASKED);
-    if question.points.is_empty() || question.models.is_empty() {
-        return Err("nothing is known of what was asked about".into());
+    match &question.around {
+        Around::Nothing(why) => return Err(why.clone()),
+        Around::Points(points) if points.is_empty() => return Err("nothing is known of what was asked about".into()),
+        _ if question.models.is_empty() => return Err("no model is known".into()),
+        _ => {}
     }
+    let most = if question.first.is_empty() { COMPARED } else { LISTED };
     let mut listed = Vec::new();
     for epoch in (0..EPOCHS).map_while(|back| question.epoch.checked_sub(back)) {
-        let room = COMPARED - listed.len();
-        let (filled, more) = client.filled_in(epoch, &question.models, room).await.map_err(refused)?;
+        let (filled, more) = client.filled_in(epoch, &question.models, most - listed.len()).await.map_err(refused)?;
         inspection.more |= more;
         listed.extend(filled);
-        if listed.len() >= COMPARED {
+        if listed.len() >= most {
             break;
         }
     }
+    // The newest epochs stay in front.
+    listed.sort_by_key(|filled| !question.first.contains(&filled.model));
+    inspection.more |= listed.len() > COMPARED;
+    listed.truncate(COMPARED);
     let ask = |id: ObjectId| {
         let client = client.clone();
         async move { (id, client.target(id).await) }.boxed()
@@ -185,9 +225,12 @@ async fn look(
         // One that went meanwhile is no trouble.
         let Some(target) = answer.map_err(refused)? else { continue };
         inspection.compared += 1;
-        found.extend(of_target(id, &target, &question.points));
+        found.extend(of_target(id, &target, &question.around));
     }
-    found.sort_by(|a: &Found, b| a.landed.away.total_cmp(&b.landed.away).then(a.landed.target.cmp(&b.landed.target)));
+    found.sort_by(|a: &Found, b| {
+        let by_place = a.landed.away.total_cmp(&b.landed.away).then(a.to_middle.total_cmp(&b.to_middle));
+        by_place.then(a.landed.target.cmp(&b.landed.target))
+    });
     found.truncate(SHOWN);
     inspection.items = found.iter().map(|found| found.landed.clone()).collect();
     inspection.stage = InspectStage::Fetching;
@@ -213,11 +256,11 @@ async fn look(
 }
 
 /// `None`: it does not tell what filled it, or in numbers that are none.
-fn of_target(id: ObjectId, target: &TargetV1, points: &[Point]) -> Option<Found> {
+fn of_target(id: ObjectId, target: &TargetV1, around: &Around) -> Option<Found> {
     let TargetStatus::Filled { fill_epoch } = target.status else { return None };
     let manifest = target.winning_data_manifest.as_ref()?;
     let embedding = target.winning_embedding.as_ref()?.values().ok()?;
-    let away = points.iter().map(|point| model::cosine_distance(&embedding, point));
+    let (away, to_middle) = around.away(&embedding)?;
     let number = |tensor: &Option<crate::chain::types::SomaTensor>| tensor.as_ref()?.scalar_value().ok();
     Some(Found {
         landed: Landed {
@@ -227,12 +270,13 @@ fn of_target(id: ObjectId, target: &TargetV1, points: &[Point]) -> Option<Found>
             epoch: fill_epoch,
             url: manifest.url().to_owned(),
             size_bytes: manifest.size(),
-            away: away.filter(|away| away.is_finite()).min_by(f32::total_cmp)?,
+            away,
             distance: number(&target.winning_distance_score)?,
             threshold: target.distance_threshold.scalar_value().ok()?,
             loss: number(&target.winning_loss_score),
             content: Content::Waiting,
         },
+        to_middle,
         checksum: manifest.checksum(),
     })
 }
@@ -319,7 +363,10 @@ fn is_control(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::primitives::{Address, hash};
+    use crate::{
+        api::MapLayout,
+        primitives::{Address, hash},
+    };
     use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
     fn landed(url: &str, size_bytes: u64) -> Landed {
@@ -375,6 +422,33 @@ mod tests {
         assert!(why(Reach::Anywhere, &landed("file:///etc/hostname", 3)).await.contains("`file:`"));
         assert!(why(Reach::Anywhere, &landed("nothing", 3)).await.contains("its address is none"));
         assert!(why(Reach::Anywhere, &landed(&server.uri(), 3)).await.contains("404"));
+    }
+
+    #[test]
+    fn a_submission_is_as_far_from_a_part_of_the_map_as_the_basis_places_it() {
+        let score = |n: usize| {
+            let embedding = vec![1.0, n as f32, (n * n % 17) as f32, 0.5];
+            (0, Arc::new(model::Score { loss: 1.0, embedding }))
+        };
+        let chosen: Vec<_> = (0..40).map(score).collect();
+        let basis = Basis::fit(3, MapLayout::Principal, &chosen, &[], None).expect("a picture");
+        let (basis, grid) = (Arc::new(basis.clone()), basis.grid.corners());
+        let place = |n: usize| basis.place_one(&chosen[n].1.embedding).map(|[x, y]| (x, y)).expect("a place");
+        let around = |at: (f32, f32)| {
+            let part = MapPart::new(3, grid, [(at.0 - 0.01, at.1 - 0.01), (at.0 + 0.01, at.1 + 0.01)]);
+            Around::Part(basis.clone(), part.expect("a part"))
+        };
+        let (here, to_middle) = around(place(7)).away(&chosen[7].1.embedding).expect("comparable");
+        assert!(here <= 0.0 && to_middle < 1e-3, "{here} {to_middle}");
+        let share = |of: (f32, f32)| {
+            ((of.0 - grid[0].0) / (grid[1].0 - grid[0].0), (of.1 - grid[0].1) / (grid[1].1 - grid[0].1))
+        };
+        let (a, b) = (share(place(7)), share(place(30)));
+        let (_, to_middle) = around(place(7)).away(&chosen[30].1.embedding).expect("comparable");
+        assert!((to_middle - (a.0 - b.0).hypot(a.1 - b.1)).abs() < 1e-3, "{to_middle} {a:?} {b:?}");
+        // Of another dimension, or without a direction: nothing to compare.
+        assert_eq!(around(place(7)).away(&[1.0, 2.0]), None);
+        assert_eq!(around(place(7)).away(&[0.0; 4]), None);
     }
 
     #[test]

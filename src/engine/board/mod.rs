@@ -26,7 +26,7 @@ use crate::{
 pub(super) use field::{ModelFacts, TargetFacts};
 pub(super) use fills::Fill;
 pub(super) use finds::{LISTED, finds};
-pub(super) use inspect::{Inspector, Question};
+pub(super) use inspect::{Around, Inspector, Question};
 pub(super) use review::{EpochFacts, Sums};
 pub use store::BoardError;
 

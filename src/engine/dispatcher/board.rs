@@ -9,7 +9,7 @@ use crate::{
     api::{Inspect, Inspection, Level, MoneyLeft, RewardsView, SubmissionState as State},
     chain::{client::CheckpointInfo, types::TargetStatus},
     engine::{
-        board::{EpochFacts, Fact, Fill, LISTED, ModelFacts, News, Question, Sums, TargetFacts, finds},
+        board::{Around, EpochFacts, Fact, Fill, LISTED, ModelFacts, News, Question, Sums, TargetFacts, finds},
         money::Costs,
         now_ms,
     },
@@ -163,32 +163,39 @@ impl Dispatcher {
         };
         let mut question = Question {
             of: of.clone(),
-            points: Vec::new(),
+            around: Around::Points(Vec::new()),
             models: HashSet::new(),
+            first: HashSet::new(),
             unknown: None,
             epoch: state.epoch,
             dim: usize::try_from(state.parameters.target_embedding_dim).unwrap_or(0),
             most_bytes: state.parameters.max_submission_data_size,
         };
-        let targets = match of {
-            Inspect::Target(id) => vec![id],
-            Inspect::Near { targets } => targets,
-            Inspect::Model(id) => {
-                question.points.extend(self.chain.model(&id).map(|model| model.embedding.as_slice().into()));
-                question.models.insert(id);
-                Vec::new()
-            }
-            Inspect::Close => return,
-        };
-        for id in &targets {
-            match self.chain.open.get(id) {
+        match of {
+            Inspect::Target(id) => match self.chain.open.get(&id) {
                 Some(target) => {
-                    question.points.push(target.embedding.clone());
+                    question.around = Around::Points(vec![target.embedding.clone()]);
                     question.models.extend(&target.models);
                 }
-                None if targets.len() == 1 => question.unknown = Some(*id),
-                None => {}
+                None => question.unknown = Some(id),
+            },
+            Inspect::Model(id) => {
+                let embedding = self.chain.model(&id).map(|model| model.embedding.as_slice().into());
+                question.around = Around::Points(embedding.into_iter().collect());
+                question.models.insert(id);
             }
+            Inspect::Near(part) => {
+                question.models.extend(state.models.iter().map(|model| model.id));
+                match self.map.shown(part.basis) {
+                    Some(basis) => {
+                        let winners = self.map.winners_in(&basis, &part);
+                        question.first.extend(winners.into_iter().filter_map(|at| Some(state.models.get(at)?.id)));
+                        question.around = Around::Part(basis, part);
+                    }
+                    None => question.around = Around::Nothing("the map has been laid out anew since".to_owned()),
+                }
+            }
+            Inspect::Close => return,
         }
         let done = self.done.clone();
         self.inspector.start(question, move |number, inspection| {

@@ -142,7 +142,6 @@ impl Dispatcher {
             self.dirty = true;
         }
         if changes.models {
-            self.measure_crowds();
             self.survey_due = true;
             self.drop_stale_hits();
         }
@@ -163,11 +162,6 @@ impl Dispatcher {
             Done::Settled { id, verdict } => self.settled(id, verdict).await,
             Done::OrderSettled { id, verdict } => self.order_settled(id, verdict).await,
             Done::Payment { id, result } => self.payment_found(id, result).await,
-            Done::Crowds(crowds) => {
-                self.crowds = crowds;
-                self.dirty = true;
-                Ok(())
-            }
             Done::Finds(finds) => {
                 self.finds = Some(finds);
                 Ok(())

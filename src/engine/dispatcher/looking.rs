@@ -12,7 +12,7 @@ use crate::{
         Mode, NearSample, SubmissionState as State, TargetDetail, TargetModel, TargetRow, TargetStage, model_letter,
     },
     engine::{
-        matching::{Ask, Candidate, Sight, Sought},
+        matching::{Ask, Beaten, Candidate, Outcome, Sight, Sought},
         money::{Claimant, Costs, Worth},
         now_ms,
     },
@@ -191,7 +191,8 @@ impl Dispatcher {
             Some(candidate) => reasons.extend(self.why_not_taken(open, candidate)),
             None => {
                 reasons.extend(self.how_near(look, open, standing.and_then(|s| s.best_distance), candidates.len()));
-                reasons.extend(look.sought.and_then(about_compositions));
+                reasons.extend(look.sight.as_ref().and_then(|sight| self.how_beaten(sight.beaten.as_ref()?, open)));
+                reasons.extend(look.sought.and_then(|sought| about_compositions(sought, open)));
             }
         }
         reasons.extend(self.missing_models(look, open));
@@ -236,16 +237,29 @@ impl Dispatcher {
             let asked = look.sight.is_some() || look.sought.is_some();
             return asked.then(|| "no sample has been scored with all of its models yet".into());
         };
-        let scatter = 1.0 / (open.embedding.len().max(1) as f32).sqrt();
         let miss = best - open.threshold;
         Some(if miss > 0.0 {
-            format!("the nearest sample misses by {miss:.4} ({:.2}σ)", miss / scatter)
+            format!("the nearest sample misses by {miss:.4} ({:.2}σ)", miss / sigma(open))
         } else {
             format!(
                 "the nearest sample is inside by {:.4}, which is less than the policy's least margin of {:.4}",
                 -miss, self.policy.min_margin
             )
         })
+    }
+
+    /// A sample is near enough by a model that is not its winner.
+    fn how_beaten(&self, beaten: &Beaten, open: &OpenTarget) -> Option<String> {
+        let models = &self.chain.state.as_ref()?.models;
+        let name = |id: &ObjectId| models.iter().position(|model| model.id == *id).map(model_letter);
+        let (model, winner) = (name(&beaten.model)?, name(&beaten.winner.0)?);
+        Some(format!(
+            "{} would hit it by model {model} (inside by {:.4}), but model {winner} has the lower loss on it, {:.4} against {:.4}, and so decides",
+            beaten.source.label(),
+            open.threshold - beaten.distance,
+            beaten.winner.1,
+            beaten.loss
+        ))
     }
 
     /// Models without which it cannot be answered, or not fully.
@@ -276,14 +290,31 @@ impl Dispatcher {
     }
 }
 
-fn about_compositions(sought: Sought) -> Option<String> {
+/// What distances of random directions to a target scatter by.
+fn sigma(open: &OpenTarget) -> f32 {
+    1.0 / (open.embedding.len().max(1) as f32).sqrt()
+}
+
+fn about_compositions(sought: Sought, open: &OpenTarget) -> Option<String> {
     match sought {
         Sought::Off => Some("compositions of several windows are off (--compose)".into()),
         Sought::Needless => None,
         Sought::Waiting(0..=1) => Some("no composition was sought yet: there are too few scored windows".into()),
         Sought::Waiting(_) => Some("no composition was sought yet: its turn has not come".into()),
-        Sought::Done(among) => {
-            Some(format!("no composition of windows was found that reaches it (when {among} samples were scored)"))
+        Sought::Done(Outcome { among, nearest: None }) => {
+            Some(format!("no composition of windows comes near it (when {among} samples were scored)"))
+        }
+        Sought::Done(Outcome { among, nearest: Some((windows, distance)) }) => {
+            let miss = distance - open.threshold;
+            let found = format!("the best composition, of {windows} windows,");
+            Some(if miss > 0.0 {
+                format!("{found} misses by {miss:.4} ({:.2}σ; when {among} samples were scored)", miss / sigma(open))
+            } else {
+                format!(
+                    "{found} is inside by only {:.4}: less than the policy's least margin, or than is certain",
+                    -miss
+                )
+            })
         }
     }
 }

@@ -16,7 +16,6 @@ mod chain_view;
 mod claims;
 mod clock;
 mod commands;
-mod crowd;
 mod events;
 mod files;
 mod health;
@@ -84,7 +83,6 @@ use crate::{
 };
 use approval::Refusals;
 use chain_view::ChainView;
-use crowd::Crowd;
 use health::Health;
 use looking::Look;
 use odds::Odds;
@@ -105,7 +103,6 @@ enum Done {
     Settled { id: SubmissionId, verdict: Verdict },
     OrderSettled { id: OrderId, verdict: Verdict },
     Payment { id: SubmissionId, result: Result<Found, ClientError> },
-    Crowds(HashMap<ObjectId, Crowd>),
     Fitted(Box<Fitted>),
     Summed { sums: Result<(RewardsView, BTreeMap<u64, Shannons>), JournalError>, took: Duration },
     History(Result<HistoryPage, String>),
@@ -173,7 +170,6 @@ struct Dispatcher {
     pins: Pins,
     look: Option<Look>,
     trails: Trails,
-    crowds: HashMap<ObjectId, Crowd>,
     odds: Odds,
     /// A target was not what we computed of it: told once.
     has_disagreed: bool,

@@ -1,11 +1,14 @@
 //! The dispatcher's truth as a snapshot, and the lists that only change now and then.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{Dispatcher, Done, chain_view::id_of, pipeline::Residency};
 use crate::{
     api::{
-        DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
+        BoardModel, DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
         SubmissionState as State, TargetRow, TargetStage, ThroughputView, WalletView,
     },
     engine::{
@@ -179,13 +182,15 @@ impl Dispatcher {
     fn model_rows(&self) -> Vec<ModelRow> {
         let Some(state) = &self.chain.state else { return Vec::new() };
         let states = self.weights.watch().borrow().clone();
+        let placed: HashMap<ObjectId, &BoardModel> =
+            self.board_view.models.iter().map(|placed| (placed.id, placed)).collect();
         let rows = state.models.iter().map(|model| {
             let files = states.iter().find(|state| state.checksum == model.checksum);
             let loaded_on = |state: &WeightsState| state.residents.iter().map(Placement::to_string).collect();
             let is_fetching = |state: &&WeightsState| !state.on_disk && state.activity == Activity::Fetching;
             let id = id_of(model);
             let residency = self.pipeline.residents.get(&id);
-            let (crowd, nearest) = self.crowds.get(&model.id).copied().unwrap_or_default();
+            let place = placed.get(&model.id);
             let won = self.map.weights.iter().position(|weights| *weights == id);
             ModelRow {
                 id: model.id,
@@ -201,8 +206,8 @@ impl Dispatcher {
                 wins: won.and_then(|index| self.map.picture.wins.get(index)).copied().unwrap_or(0),
                 targets: self.listed.get(&model.id).copied().unwrap_or(0),
                 pinned: self.pins.has_model(&model.id),
-                crowd,
-                nearest,
+                crowd: place.map_or(0, |place| place.crowd),
+                nearest: place.and_then(|place| place.nearest),
             }
         });
         rows.collect()

@@ -179,7 +179,6 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         pins: Pins::default(),
         look: None,
         trails: Trails::default(),
-        crowds: HashMap::new(),
         odds: Odds::default(),
         has_disagreed: false,
         purse: Purse::new(config.coins_ahead),

@@ -15,7 +15,7 @@ use super::{
     reach::{Met, mark},
 };
 use crate::{
-    api::MapPoint,
+    api::{MapPoint, Tiles},
     engine::snapshot::Basis,
     model::Score,
     primitives::{Digest, ObjectId},
@@ -41,6 +41,7 @@ pub(in crate::engine) struct Picture {
     /// By this basis.
     pub basis: Option<Arc<Basis>>,
     pub samples: Arc<Vec<MapPoint>>,
+    pub tiles: Arc<Tiles>,
     pub sources: Arc<Vec<String>>,
     pub reached: Arc<Vec<ObjectId>>,
     /// Where the nearest sample of each open target lies, under the model that wins it for the target.
@@ -163,7 +164,9 @@ impl Atlas {
                 nearest,
             })
         });
-        picture.samples = Arc::new(points.collect());
+        let mut points: Vec<MapPoint> = points.collect();
+        picture.tiles = Arc::new(Tiles::order(&mut points));
+        picture.samples = Arc::new(points);
         picture.reached = Arc::new(reached);
         picture.targets = self.place_targets(&basis, library, board);
         picture.basis = Some(basis);
@@ -432,10 +435,15 @@ mod tests {
             assert!(!picture.is_unfinished);
             assert_eq!(picture.samples.len(), count);
             assert_eq!(picture.counts.iter().sum::<u32>() as usize, count);
-            // Numbers are given in the order of scoring.
-            for (n, point) in picture.samples.iter().enumerate() {
+            assert!(picture.tiles.are_of(count));
+            let mut found = std::collections::HashSet::new();
+            for n in 0..count {
                 let winner = usize::from(n.is_multiple_of(3));
                 let [x, y] = basis.place_one(&embedding(2 * n + winner)).unwrap();
+                let away = |point: &MapPoint| (point.x - x).hypot(point.y - y);
+                let (at, point) =
+                    (picture.samples.iter().enumerate()).min_by(|(_, a), (_, b)| away(a).total_cmp(&away(b))).unwrap();
+                assert!(found.insert(at), "one sample, one point");
                 assert!((point.x - x).abs() < 1e-2 && (point.y - y).abs() < 1e-2, "{point:?} at {x} {y}");
                 assert_eq!((usize::from(point.model), point.loss), ([4, 7][winner], 1.0));
                 assert_eq!(

@@ -20,7 +20,6 @@ use super::{
     standing::{CANDIDATES_KEPT, Candidate, Nearest, Rank, is_hit},
 };
 use crate::{
-    engine::corpus::Source,
     model,
     primitives::{Digest, ObjectId},
 };
@@ -38,7 +37,7 @@ struct Open {
 
 /// Models and dimension.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct GroupKey(Vec<Digest>, usize);
+pub(super) struct GroupKey(pub Vec<Digest>, pub usize);
 
 /// Targets with the same models, in the same order.
 #[derive(Default)]
@@ -50,20 +49,6 @@ struct Group {
     thresholds: Vec<f32>,
 }
 
-/// Samples that a person is shown of those nearest to a target.
-const SIGHTED: usize = 12;
-
-/// What the library has about one target.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::engine) struct Sight {
-    /// Samples that each of its models has scored.
-    pub scored: Vec<u64>,
-    /// Of each: the samples with the lowest loss under it, and the least distance among those.
-    pub models: Vec<(u64, Option<f32>)>,
-    /// The nearest samples with their winners and distances, the nearest first.
-    pub nearest: Vec<(Source, ObjectId, f32)>,
-}
-
 pub(in crate::engine) struct Board {
     min_margin: f32,
     targets: HashMap<ObjectId, Open>,
@@ -72,13 +57,13 @@ pub(in crate::engine) struct Board {
 }
 
 /// `None`: a model is not in the registry, or there is none.
-fn group_of(spec: &TargetSpec) -> Option<GroupKey> {
+pub(super) fn group_of(spec: &TargetSpec) -> Option<GroupKey> {
     let weights: Vec<Digest> = spec.models.iter().map(|(_, weights)| *weights).collect::<Option<_>>()?;
     (!weights.is_empty() && !spec.embedding.is_empty()).then(|| GroupKey(weights, spec.embedding.len()))
 }
 
 /// From a product: NaN where a length is zero.
-fn distance(product: f32, norms: (f32, f32)) -> f32 {
+pub(super) fn distance(product: f32, norms: (f32, f32)) -> f32 {
     1.0 - cosine(product, norms.0, norms.1)
 }
 
@@ -374,11 +359,11 @@ impl<'a> Entry<'a> {
 
 /// A row that wins, as it seems from half of its bits.
 #[derive(Clone, Copy)]
-struct Seen {
+pub(super) struct Seen {
     /// Index into the target's models.
-    winner: usize,
-    slot: u32,
-    number: u32,
+    pub winner: usize,
+    pub slot: u32,
+    pub number: u32,
 }
 
 /// What the library has for targets of one group.
@@ -476,51 +461,12 @@ fn survey(
     targets.iter().enumerate().map(standing).collect()
 }
 
-/// Everything that the library has about one target, whether it hits or not; `None` if a model of it is not in the registry.
-pub(super) fn look(spec: &TargetSpec, library: &Library) -> Option<Sight> {
-    let GroupKey(weights, dim) = group_of(spec)?;
-    let norm_of_target = norm(&spec.embedding);
-    let band = band(dim);
-    let mut models: Vec<(u64, Option<f32>)> = Vec::with_capacity(weights.len());
-    let mut nearest: Vec<(f32, usize, Seen)> = Vec::new();
-    for (winner, (weights, won)) in weights.iter().zip(library.winners(&weights)).enumerate() {
-        let wins = won.len() as u64;
-        let Some(shelf) = library.shelf(weights).filter(|shelf| shelf.dim() == dim && !won.is_empty()) else {
-            models.push((wins, None));
-            continue;
-        };
-        let slots: Vec<u32> = won.iter().map(|(slot, _)| *slot).collect();
-        let mut out = vec![0.0; slots.len()];
-        products_of_rows(shelf.embeddings(), dim, &slots, &spec.embedding, &mut out);
-        let norms = shelf.norms();
-        let rows = won.iter().zip(out).map(|((slot, number), product)| {
-            (distance(product, (norms[*slot as usize], norm_of_target)), Seen { winner, slot: *slot, number: *number })
-        });
-        let mut rows: Vec<(f32, Seen)> = rows.filter(|(distance, _)| distance.is_finite()).collect();
-        let exact = |row: Seen| {
-            let embedding = shelf.exact(row.slot)?;
-            Some(model::cosine_distance(&embedding, &spec.embedding)).filter(|distance| distance.is_finite())
-        };
-        let best = least(&rows, band, exact);
-        models.push((wins, best.map(|(distance, _)| distance)));
-        let few = rows.len().min(2 * SIGHTED);
-        if few < rows.len() {
-            rows.select_nth_unstable_by(few, |(a, _), (b, _)| a.total_cmp(b));
-        }
-        rows.truncate(few);
-        nearest.extend(rows.into_iter().filter_map(|(_, row)| Some((exact(row)?, winner, row))));
-    }
-    nearest.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
-    nearest.truncate(SIGHTED);
-    let nearest = nearest
-        .into_iter()
-        .filter_map(|(distance, winner, row)| Some((library.source(row.number)?, spec.models[winner].0, distance)));
-    let scored = weights.iter().map(|weights| library.scored(weights) as u64).collect();
-    Some(Sight { scored, models, nearest: nearest.collect() })
-}
-
 /// The least exact distance, and whose it is. Only rows that could have it are asked for theirs.
-fn least(seen: &[(f32, Seen)], band: f32, mut exact: impl FnMut(Seen) -> Option<f32>) -> Option<(f32, Seen)> {
+pub(super) fn least(
+    seen: &[(f32, Seen)],
+    band: f32,
+    mut exact: impl FnMut(Seen) -> Option<f32>,
+) -> Option<(f32, Seen)> {
     let mut floor = f32::NEG_INFINITY;
     loop {
         let above = || seen.iter().filter(|(distance, _)| *distance > floor);

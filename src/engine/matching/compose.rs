@@ -14,7 +14,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use somascope_matching::compose::{Groups, LONGEST, Pool, Reach, Scores, Wanted, compose};
+use somascope_matching::compose::{Groups, LONGEST, Pool, Reach, Scores, Wanted, approach};
 
 use super::{Board, Candidate, Library, TargetSpec, board::z, library::Sample, shelf::Shelf, standing::is_hit};
 use crate::{
@@ -73,7 +73,7 @@ impl FromStr for Compose {
 }
 
 /// Whether a composition for a target was looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::engine) enum Sought {
     /// Compositions are off, or cannot be read.
     Off,
@@ -81,16 +81,25 @@ pub(in crate::engine) enum Sought {
     Needless,
     /// Its turn has not come; each of its models has scored so many samples at least.
     Waiting(usize),
-    /// When each of its models had scored so many samples. What was found is a candidate.
-    Done(usize),
+    /// What is within the target is a candidate.
+    Done(Outcome),
+}
+
+/// What became of a search.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::engine) struct Outcome {
+    /// Samples that each of the models had scored at least.
+    pub among: usize,
+    /// Of the nearest composition that was come by: its windows and its distance.
+    pub nearest: Option<(usize, f32)>,
 }
 
 /// Asks for compositions, bounded in time.
 pub(super) struct Composer {
     compose: Compose,
     min_margin: f32,
-    /// Windows that there were when a target was last asked for.
-    asked: HashMap<ObjectId, usize>,
+    /// How it was when a target was last asked for.
+    asked: HashMap<ObjectId, Outcome>,
     /// In the order of their opening, the newest last.
     targets: Vec<ObjectId>,
     pools: Vec<Windows>,
@@ -225,7 +234,7 @@ impl Composer {
         match (board.uncovered(&spec.id), self.asked.get(&spec.id)) {
             (None, _) => Sought::Needless,
             (_, None) => Sought::Waiting(scored(spec, library).unwrap_or(0)),
-            (_, Some(among)) => Sought::Done(*among),
+            (_, Some(outcome)) => Sought::Done(*outcome),
         }
     }
 
@@ -267,7 +276,7 @@ impl Composer {
         let open = self.targets.iter().rev().filter_map(|id| board.uncovered(id));
         let of_windows = open.filter_map(|spec| {
             let scored = scored(spec, library)?;
-            let before = self.asked.get(&spec.id).copied();
+            let before = self.asked.get(&spec.id).map(|outcome| outcome.among);
             let is_due = match before {
                 None => scored > 1,
                 Some(before) => has_grown(before, scored),
@@ -314,8 +323,9 @@ impl Composer {
             self.asked.remove(&target);
         }
         let spec = self.next(board, library)?.clone();
-        self.asked.insert(spec.id, scored(&spec, library).unwrap_or(0));
-        let draft = self.draft(&spec, library);
+        let among = scored(&spec, library).unwrap_or(0);
+        let (nearest, draft) = self.draft(&spec, library).unwrap_or_default();
+        self.asked.insert(spec.id, Outcome { among, nearest });
         self.rest_until = Instant::now() + began.elapsed() * REST;
         let reader = self.reader.as_mut()?;
         reader.is_busy = reader.drafts.send(draft?).is_ok();
@@ -338,7 +348,8 @@ impl Composer {
         self.trouble.take()
     }
 
-    fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<Draft> {
+    /// The nearest composition: its windows, its distance, and itself if it is within the target.
+    fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<(Option<(usize, f32)>, Option<Draft>)> {
         let weights: Vec<Digest> = spec.models.iter().map(|(_, weights)| *weights).collect::<Option<_>>()?;
         let shelves: Vec<&Shelf> = weights.iter().map(|weights| library.shelf(weights)).collect::<Option<_>>()?;
         let dim = spec.embedding.len();
@@ -363,10 +374,12 @@ impl Composer {
             reach,
             longest: LONGEST,
         };
-        let found = compose(&windows.pool(&shelves), &windows.groups, &wanted)?;
-        let samples: Vec<u32> = found.windows.iter().map(|at| windows.samples[*at as usize].0).collect();
+        let found = approach(&windows.pool(&shelves), &windows.groups, &wanted)?;
         // One window is an answer that the board has seen for itself.
-        (samples.len() > 1).then(|| draft(&samples, spec, &shelves, library, margin))?
+        let found = Some(found).filter(|found| found.windows.len() > 1)?;
+        let samples: Vec<u32> = found.windows.iter().map(|at| windows.samples[*at as usize].0).collect();
+        let draft = wanted.is_met_by(&found).then(|| draft(&samples, spec, &shelves, library, margin)).flatten();
+        Some((Some((samples.len(), found.distance)), draft))
     }
 
     /// The windows under these weights; sorted out anew when the library has changed by enough.

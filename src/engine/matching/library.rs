@@ -5,19 +5,22 @@
 //! not taken in are told by their check sums and left out. What does not fit, or cannot be kept, is not kept: all of it can be scored
 //! again.
 
+mod opening;
+mod room;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    fs::{File, TryLockError},
+    collections::{BTreeMap, HashMap},
+    fs::File,
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
-use somascope_matching::{Matrix, MatrixError};
+use somascope_matching::MatrixError;
 
 use super::{
     shelf::{NONE, Shelf},
-    store::{Contents, Row, Store, StoreError, set_aside},
+    store::{Row, Store, StoreError, set_aside},
 };
 use crate::{
     engine::corpus::Source,
@@ -25,18 +28,10 @@ use crate::{
     primitives::Digest,
 };
 
-/// Beside the two halves of a row: its part of the store.
-const ROW_OVERHEAD: u64 = 256;
-/// Slots that a matrix grows by, or an eighth of what it has.
-const GROWTH: usize = 64;
-/// Samples that leave together when the library is full, and rows that are moved together.
-const BATCH: usize = 64;
 /// Bytes of the limit for each failure that is remembered; one takes about 150.
 const BYTES_A_FAILURE: u64 = 32 << 10;
 const LEAST_FAILURES: u64 = 64;
 const MOST_FAILURES: u64 = 64 << 10;
-/// Weights that are in no registry for so long are not coming back. A node that lags or flaps brings them back sooner.
-const GRACE_MS: u64 = 3600 * 1000;
 
 /// A sample with new scores, and what failed: (checksum of the encrypted weights, score or reason).
 #[derive(Clone, Debug, PartialEq)]
@@ -104,117 +99,6 @@ pub(in crate::engine) struct Library {
 }
 
 impl Library {
-    /// Opens the library of a directory, or begins it. What is damaged is set aside and told ([`troubles`](Self::troubles)).
-    pub fn open(dir: &Path, limit_bytes: u64) -> Outcome<Self> {
-        let failed = |cause| LibraryError::Io { path: dir.into(), cause };
-        std::fs::create_dir_all(dir).map_err(failed)?;
-        let lock = File::create(dir.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LibraryError::InUse(dir.into())),
-            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-        }
-        let (store, contents, aside) = Store::open(dir)?;
-        let mut library = Self {
-            dir: dir.into(),
-            limit_bytes,
-            store,
-            samples: Vec::new(),
-            unused: Vec::new(),
-            by_checksum: HashMap::new(),
-            order: BTreeMap::new(),
-            shelves: HashMap::new(),
-            written: 0,
-            synced: 0,
-            troubles: aside.into_iter().collect(),
-            left: Vec::new(),
-            _lock: lock,
-        };
-        library.take_up(contents)?;
-        library.remove_strays();
-        library.fit()?;
-        let most = library.most_failures();
-        library.store.change(|change| change.bound_failures(most))?;
-        // Nobody knew that they were here.
-        library.left.clear();
-        Ok(library)
-    }
-
-    /// Rows that the matrices do not have, or not whole, are forgotten.
-    fn take_up(&mut self, contents: Contents) -> Outcome {
-        self.synced = contents.synced;
-        let mut by_id: HashMap<i64, Digest> = HashMap::new();
-        for weights in contents.weights {
-            let open =
-                |this: &Self| Shelf::open(&this.dir, weights.id, weights.checksum, weights.dim, weights.gone_at_ms);
-            let shelf = match open(self) {
-                Err(MatrixError::Foreign { path, why }) => {
-                    let aside = set_aside(&path);
-                    self.troubles.push(format!(
-                        "{}: {why}; it is set aside as {}, and its samples are scored again",
-                        path.display(),
-                        aside.display()
-                    ));
-                    // The other half is of no use alone.
-                    for file in Matrix::files(&self.dir, &weights.checksum.0) {
-                        let _ = std::fs::remove_file(file);
-                    }
-                    open(self)?
-                }
-                shelf => shelf?,
-            };
-            by_id.insert(weights.id, weights.checksum);
-            self.shelves.insert(weights.checksum, shelf);
-        }
-        let mut numbers: HashMap<i64, u32> = HashMap::with_capacity(contents.samples.len());
-        for (known, number) in contents.samples.into_iter().zip(0..) {
-            self.written = self.written.max(known.touched);
-            numbers.insert(known.id, number);
-            self.by_checksum.insert(known.checksum, number);
-            self.order.insert(known.touched, number);
-            let (id, checksum, len, origin, touched) =
-                (known.id, known.checksum, known.len, known.origin, known.touched);
-            self.samples.push(Some(Sample { id, checksum, len, origin, touched }));
-        }
-        let (mut lost, mut is_scored) = (Vec::new(), vec![false; self.samples.len()]);
-        for row in contents.rows {
-            self.written = self.written.max(row.written);
-            let shelf = by_id.get(&row.weights).and_then(|weights| self.shelves.get_mut(weights));
-            let number = numbers.get(&row.sample).copied();
-            let (Some(shelf), Some(number)) = (shelf, number) else {
-                lost.push(row);
-                continue;
-            };
-            let is_whole = |shelf: &Shelf| row.written <= self.synced || shelf.matrix.check(row.slot) == row.check;
-            if shelf.has_room_at(&row) && is_whole(shelf) {
-                shelf.place(number, &row);
-                is_scored[number as usize] = true;
-            } else {
-                lost.push(row);
-            }
-        }
-        if !lost.is_empty() {
-            self.troubles.push(format!("{} rows of the library are not whole, and are scored again", lost.len()));
-            self.store.change(|change| lost.iter().try_for_each(|row| change.drop_row(row.sample, row.weights)))?;
-        }
-        let bare: Vec<u32> = (0..).zip(is_scored).filter(|(_, scored)| !scored).map(|(number, _)| number).collect();
-        self.drop_samples(&bare)
-    }
-
-    /// Files of weights that the store does not know: of a store that was set aside, or of a removal that was cut short.
-    fn remove_strays(&self) {
-        let kept: HashSet<PathBuf> =
-            self.shelves.keys().flat_map(|weights| Matrix::files(&self.dir, &weights.0)).collect();
-        for entry in std::fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            let is_ours = path.extension().is_some_and(|kind| kind == "half" || kind == "rest");
-            if is_ours && !kept.contains(&path) {
-                // One that stays is only room that is lost.
-                let _ = std::fs::remove_file(path);
-            }
-        }
-    }
-
     /// What has gone wrong since the last call.
     pub fn troubles(&mut self) -> Vec<String> {
         std::mem::take(&mut self.troubles)
@@ -375,148 +259,6 @@ impl Library {
         }
     }
 
-    /// What the files take now, by the rows that there is room for.
-    pub fn bytes(&self) -> u64 {
-        self.shelves.values().map(|shelf| shelf.bytes() + shelf.matrix.capacity() as u64 * ROW_OVERHEAD).sum()
-    }
-
-    /// Free slots for the rows that are wanted under these weights, or as many as the limit allows: first weights that are gone leave, then
-    /// the oldest samples.
-    fn make_room(&mut self, weights: Digest, wanted: &HashMap<Digest, usize>) -> Outcome {
-        loop {
-            let Some(shelf) = self.shelves.get_mut(&weights) else { return Ok(()) };
-            let missing = wanted.get(&weights).map_or(0, |wanted| wanted.saturating_sub(shelf.free()));
-            if missing == 0 {
-                return Ok(());
-            }
-            let row = Matrix::row_bytes(shelf.dim()) + ROW_OVERHEAD;
-            let growth = GROWTH.max(shelf.matrix.capacity() / 8);
-            let allowed = usize::try_from(self.limit_bytes.saturating_sub(self.bytes()) / row).unwrap_or(usize::MAX);
-            if let (1.., Some(shelf)) = (allowed, self.shelves.get_mut(&weights)) {
-                // In smaller steps towards the end, so that the matrices share what there is.
-                shelf.grow(missing.max(growth.min(allowed / 8)).min(allowed))?;
-                continue;
-            }
-            if !self.drop_one_gone(Some(&weights))?
-                && !self.compact(Some(&weights), wanted, BATCH)?
-                && !self.drop_oldest(missing.min(BATCH))?
-            {
-                return Ok(());
-            }
-        }
-    }
-
-    /// After the limit was lowered.
-    fn fit(&mut self) -> Outcome {
-        let nothing = HashMap::new();
-        while self.bytes() > self.limit_bytes {
-            // In few steps, each a small part of what there is.
-            let some = self.order.len().div_ceil(32);
-            if !self.drop_one_gone(None)? && !self.compact(None, &nothing, 1)? && !self.drop_oldest(some)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn drop_one_gone(&mut self, but: Option<&Digest>) -> Outcome<bool> {
-        let gone = self.shelves.values().find(|s| s.gone_at_ms.is_some() && Some(&s.weights) != but);
-        let gone = gone.map(|shelf| shelf.weights);
-        gone.map(|weights| self.drop_weights(weights)).transpose().map(|done| done.is_some())
-    }
-
-    fn drop_oldest(&mut self, count: usize) -> Outcome<bool> {
-        let oldest: Vec<u32> = self.order.values().copied().take(count).collect();
-        self.drop_samples(&oldest)?;
-        Ok(!oldest.is_empty())
-    }
-
-    /// Moves the last rows of another matrix into its free slots, and gives the end of its file back but for what is wanted of it: at
-    /// least `least` rows. Gives whether any room came of it.
-    fn compact(&mut self, but: Option<&Digest>, wanted: &HashMap<Digest, usize>, least: usize) -> Outcome<bool> {
-        let spare = |shelf: &Shelf| shelf.free().saturating_sub(wanted.get(&shelf.weights).copied().unwrap_or(0));
-        let others = self.shelves.values_mut().filter(|shelf| Some(&shelf.weights) != but);
-        let Some(shelf) = others.max_by_key(|shelf| spare(shelf)).filter(|shelf| spare(shelf) >= least) else {
-            return Ok(false);
-        };
-        loop {
-            let moves = shelf.moves(BATCH);
-            let mut rows = Vec::with_capacity(moves.len());
-            for (from, to) in moves {
-                shelf.copy(from, to)?;
-                let number = shelf.sample_at(from);
-                let Some(sample) = self.samples.get(number as usize).and_then(Option::as_ref) else { continue };
-                self.written += 1;
-                rows.push((number, shelf.row_at(from, to, sample.id, self.written)));
-            }
-            if rows.is_empty() {
-                break;
-            }
-            self.store.change(|change| rows.iter().try_for_each(|(_, row)| change.row(row)))?;
-            rows.iter().for_each(|(number, row)| shelf.place(*number, row));
-        }
-        let keep = wanted.get(&shelf.weights).copied().unwrap_or(0);
-        shelf.cut(keep)?;
-        Ok(true)
-    }
-
-    fn drop_samples(&mut self, numbers: &[u32]) -> Outcome {
-        let ids: Vec<i64> = numbers.iter().filter_map(|number| Some(self.sample(*number)?.id)).collect();
-        self.store.change(|change| ids.iter().try_for_each(|id| change.drop_sample(*id)))?;
-        for number in numbers {
-            if let Some(sample) = self.samples[*number as usize].take() {
-                let held = self.shelves.values().filter(|shelf| shelf.slot(*number).is_some());
-                self.left.extend(held.map(|shelf| (shelf.weights, sample.checksum)));
-                self.by_checksum.remove(&sample.checksum);
-                self.order.remove(&sample.touched);
-                self.unused.push(*number);
-            }
-            self.shelves.values_mut().for_each(|shelf| shelf.remove(*number));
-        }
-        Ok(())
-    }
-
-    fn drop_weights(&mut self, weights: Digest) -> Outcome {
-        let Some(shelf) = self.shelves.get(&weights) else { return Ok(()) };
-        let id = shelf.id;
-        self.store.change(|change| change.drop_weights(id, weights))?;
-        self.shelves.remove(&weights);
-        for file in Matrix::files(&self.dir, &weights.0) {
-            // One that stays is a stray, and goes at the next opening.
-            let _ = std::fs::remove_file(file);
-        }
-        let is_bare = |number: &u32| self.shelves.values().all(|shelf| shelf.slot(*number).is_none());
-        let bare: Vec<u32> = self.order.values().copied().filter(is_bare).collect();
-        self.drop_samples(&bare)
-    }
-
-    /// Only these weights are in the registry now. Others have been gone for a while when they are removed.
-    pub fn keep_weights(&mut self, kept: &[Digest], now_ms: u64) -> Outcome {
-        let changed: Vec<(Digest, i64, Option<u64>)> = self
-            .shelves
-            .values()
-            .filter(|shelf| kept.contains(&shelf.weights) == shelf.gone_at_ms.is_some())
-            .map(|shelf| (shelf.weights, shelf.id, shelf.gone_at_ms.is_none().then_some(now_ms)))
-            .collect();
-        self.store.change(|change| changed.iter().try_for_each(|(_, id, gone)| change.weights_gone(*id, *gone)))?;
-        for (weights, _, gone) in changed {
-            if let Some(shelf) = self.shelves.get_mut(&weights) {
-                shelf.gone_at_ms = gone;
-            }
-        }
-        let shelved = |weights: &Digest| self.shelves.contains_key(weights);
-        self.store.change(|change| change.drop_failures(|weights| !kept.contains(weights) && !shelved(weights)))?;
-        self.remove_gone(now_ms)
-    }
-
-    /// Removes what has been gone for long enough.
-    pub fn remove_gone(&mut self, now_ms: u64) -> Outcome {
-        let is_over = |gone: u64| now_ms.saturating_sub(gone) >= GRACE_MS;
-        let over: Vec<Digest> =
-            self.shelves.values().filter(|s| s.gone_at_ms.is_some_and(is_over)).map(|shelf| shelf.weights).collect();
-        over.into_iter().try_for_each(|weights| self.drop_weights(weights))
-    }
-
     /// Returns when everything is on the disk itself.
     pub fn sync(&mut self) -> Outcome {
         if self.synced < self.written {
@@ -573,12 +315,18 @@ impl Library {
         self.store.source(self.sample(number)?.id)
     }
 
-    /// For each of the weights, the rows that win among them, of samples that all of them have scored: the lowest loss, the first on ties
-    /// (`model.md §3.4`). No embedding is read.
+    /// For each of the weights, the rows that win among them, of samples that all of them have scored. No embedding is read.
     pub fn winners(&self, weights: &[Digest]) -> Vec<Won> {
         let mut won = vec![Won::new(); weights.len()];
+        self.each_scored(weights, |number, slots, winner| won[winner].push((slots[winner], number)));
+        won
+    }
+
+    /// Tells of each sample that all of these weights have scored its number, its slots, and which of them wins: the lowest loss, the first
+    /// on ties (`model.md §3.4`).
+    pub fn each_scored(&self, weights: &[Digest], mut tell: impl FnMut(u32, &[u32], usize)) {
         let shelves: Option<Vec<&Shelf>> = weights.iter().map(|weights| self.shelves.get(weights)).collect();
-        let Some(shelves) = shelves.filter(|shelves| !shelves.is_empty()) else { return won };
+        let Some(shelves) = shelves.filter(|shelves| !shelves.is_empty()) else { return };
         let (mut slots, mut losses) = (vec![NONE; weights.len()], vec![f32::NAN; weights.len()]);
         'samples: for number in 0..self.samples.len() as u32 {
             for (at, shelf) in shelves.iter().enumerate() {
@@ -586,10 +334,9 @@ impl Library {
                 (slots[at], losses[at]) = (slot, shelf.losses()[slot as usize]);
             }
             if let Some(winner) = model::winner(&losses) {
-                won[winner].push((slots[winner], number));
+                tell(number, &slots, winner);
             }
         }
-        won
     }
 
     /// A row that is not what was written: its sample is scored again.

@@ -10,6 +10,7 @@ mod compose;
 mod library;
 mod reach;
 mod shelf;
+mod sight;
 mod standing;
 mod store;
 #[cfg(test)]
@@ -21,10 +22,11 @@ use std::sync::Arc;
 use crate::primitives::{Digest, ObjectId};
 
 pub(super) use atlas::{Atlas, Picture};
-pub(super) use board::{Board, Sight};
+pub(super) use board::Board;
 pub use compose::Compose;
-pub(super) use compose::Sought;
+pub(super) use compose::{Outcome, Sought};
 pub(super) use library::{Library, ScoredSample};
+pub(super) use sight::{Beaten, Sight};
 pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};
 

@@ -18,8 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Sight, Sought, Standing, TargetSpec,
-    board::{Damaged, look},
-    compose::Composer,
+    board::Damaged, compose::Composer, sight::look,
 };
 use crate::{
     engine::{corpus, now_ms, pins::Pins, snapshot::Basis},

@@ -10,6 +10,7 @@ use ratatui::{
 
 use super::{
     super::{
+        numbers::spelled,
         panes::Ink,
         text::{age, group, soma, width, wrap},
     },
@@ -168,7 +169,7 @@ fn registry(state: &State, review: &EpochReview, ink: &Ink<'_>) -> Vec<(&'static
     let arrow = if state.look.ascii { "->" } else { "→" };
     let moved = |moved: &crate::api::Moved| {
         let scale = if sigma > 0.0 { format!(" ({:.1} σ)", moved.distance / sigma) } else { String::new() };
-        let scale = if state.look.ascii { scale.replace('σ', "sigma") } else { scale };
+        let scale = spelled(&scale, state.look.ascii);
         format!("{} by {:.4}{scale}", model(state, &moved.model), moved.distance)
     };
     let mut lines = vec![("models", format!("{} at its start", review.models))];

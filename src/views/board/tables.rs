@@ -4,6 +4,7 @@ use ratatui::{layout::Rect, style::Style, text::Line};
 
 use super::{
     super::{
+        numbers::spelled,
         panes::Ink,
         table::{Column, Table, first_row, left, right},
         text::{clean, count, group, letters, soma, wrap},
@@ -114,7 +115,7 @@ pub fn models(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
         "per 1%: reward of the open targets that list a model, for each hundredth of √stake that it holds together with its crowd (models \
          within {CROWD_DISTANCE}). hit, near: targets that our nearest sample under it reaches, or misses by at most {NEAR_Z} σ."
     );
-    let text = if state.look.ascii { text.replace('√', "sqrt of ").replace('σ', "sigma") } else { text };
+    let text = spelled(&text, state.look.ascii);
     let area = note(area, &text, ink);
     let table = Table::new(MODELS, area.width.into(), ink.theme.glyphs.ellipsis);
     let theme = ink.theme;
@@ -166,7 +167,7 @@ pub fn gaps(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     }
     let text = "Targets are random directions, so there are no regions of them: a gap has no model nearer than 1 − σ, as chance had it. \
                 What differs is which models serve a target, and our margin (ours z).";
-    let text = if state.look.ascii { text.replace('σ', "sigma").replace('−', "-") } else { text.to_owned() };
+    let text = spelled(text, state.look.ascii);
     let area = note(area, &text, ink);
     let (head, area) = split(area, 1);
     let told = format!("{} of {} open targets, {} SOMA together", group(gaps.count), group(gaps.open), gaps.reward);
@@ -274,7 +275,7 @@ pub fn reach(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     }
     if reach.misses.is_empty() {
         let text = "No near miss: no open target is missed by less than two σ.";
-        let text = if state.look.ascii { text.replace('σ', "sigma") } else { text.to_owned() };
+        let text = spelled(text, state.look.ascii);
         return ink.empty(bottom, &[text]);
     }
     let width = usize::from(bottom.width);

@@ -15,6 +15,7 @@ use crate::{
         targets::{model_letter, stage_word},
     },
     views::{
+        numbers::{sigma, unit},
         panes::Ink,
         text::{clean, count, fit, group, letters, margin, soma},
     },
@@ -45,12 +46,7 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
 
 fn sigmas(value: f32, state: &State, minus: &str) -> String {
     let z = z(value, state.snapshot.network.embedding_dim);
-    let sign = if z < 0.0 { minus } else { "+" };
-    format!("{} ({sign}{:.1}{})", margin(value, minus), z.abs(), sigma(state))
-}
-
-fn sigma(state: &State) -> &'static str {
-    if state.look.ascii { " sigma" } else { "σ" }
+    format!("{} ({})", margin(value, minus), sigma(z, 1, state.look.ascii, minus))
 }
 
 fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> {
@@ -164,10 +160,10 @@ fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16
 }
 
 fn margin_word(class: u16, state: &State) -> String {
-    let sigma = sigma(state);
+    let unit = unit(state.look.ascii);
     match class {
         0 => "hits".to_owned(),
-        1..=3 => format!("misses by {class}{sigma}"),
+        1..=3 => format!("misses by {class}{unit}"),
         class if class + 1 < MapPoint::MARGINS => "misses by more".to_owned(),
         _ => "met no target".to_owned(),
     }
@@ -179,7 +175,7 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
     let theme = &ink.theme;
     let minus = theme.glyphs.minus;
     let dim = state.snapshot.network.embedding_dim;
-    let mut lines = vec![Line::styled("Reward a sample, mean margin", theme.dim())];
+    let mut lines = vec![Line::styled("Reward a sample; margin: best, mean", theme.dim())];
     let paying = regions.iter().take_while(|region| region.need > 0.0).count();
     if paying == 0 {
         lines.push(Line::raw("every open target here is hit"));
@@ -189,16 +185,16 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
     for (at, region) in regions.iter().enumerate().take(NUMBERED.min((room / 2).max(1))).take(paying) {
         let (_, _, style, word) = lack(region.need, *theme);
         let style = if state.map.region == Some(at) { theme.badge(style) } else { style };
-        let best = region.mean_margin.map_or_else(
-            || "none met".to_owned(),
-            |mean| {
-                let mean = z(mean, dim);
-                format!("{}{:.1}{}", if mean < 0.0 { minus } else { "+" }, mean.abs(), sigma(state))
-            },
-        );
+        let margins = match (region.best_margin, region.mean_margin) {
+            (Some(best), Some(mean)) => {
+                let of = |margin: f32| sigma(z(margin, dim), 1, state.look.ascii, minus);
+                format!(" {} {}", of(best), of(mean))
+            }
+            _ => " none met".to_owned(),
+        };
         lines.push(Line::from(vec![
             Span::styled(format!("{} x{:.1} {word}", at + 1, region.need), style),
-            Span::styled(format!("  {best}"), Style::new()),
+            Span::styled(margins, Style::new()),
         ]));
         let facts = format!(
             "  {} open, {} SOMA, {} ours",

@@ -5,11 +5,12 @@ mod detail;
 use ratatui::{layout::Rect, style::Style, text::Line};
 
 use super::{
+    numbers::sigma,
     panes::Ink,
     table::{Column, Table, first_row, left, right},
     text::{age, clean, fit, group, margin, soma},
 };
-use crate::app::{Hit, List, Pane, Row, SortKey, Sorting, State, targets::stage_word};
+use crate::app::{Hit, List, Pane, Row, SortKey, Sorting, State, map::z, targets::stage_word};
 
 /// In front of what is pinned.
 pub(super) const PIN: &str = "P";
@@ -47,9 +48,7 @@ fn column_of(sort: SortKey) -> usize {
 
 /// A margin in standard deviations of random directions, with its sign.
 fn deviations(margin: f32, dim: u64, state: &State, ink: &Ink<'_>) -> String {
-    let z = margin * (dim as f32).sqrt();
-    let unit = if state.look.ascii { 's' } else { 'σ' };
-    format!("{}{:.2}{unit}", if z < 0.0 { ink.theme.glyphs.minus } else { "+" }, z.abs())
+    sigma(z(margin, dim), 2, state.look.ascii, ink.theme.glyphs.minus)
 }
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {

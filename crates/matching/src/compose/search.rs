@@ -59,11 +59,13 @@ impl Members {
     }
 }
 
-/// A composition near enough.
+/// A composition that its model wins.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub windows: Vec<u32>,
     pub cosine: f32,
+    /// The cosine is what is needed.
+    pub is_near_enough: bool,
 }
 
 pub(super) struct Search<'a> {
@@ -92,26 +94,36 @@ struct State {
 }
 
 impl Search<'_> {
-    /// The shortest that was found, of at most `longest`; of those the nearest.
+    /// The shortest that is near enough, of at most `longest` windows; of those the nearest. If there is none, the nearest of several windows
+    /// that was come by.
     pub fn shortest(&self, longest: usize) -> Option<Found> {
         let mut beam = vec![self.nothing()];
+        let mut nearest: Option<Found> = None;
         for _ in 0..longest.min(LONGEST).min(self.members.len()) {
             beam = self.grow(&beam);
             if beam.is_empty() {
-                return None;
+                break;
             }
             let hopeful = |state: &&mut State| state.wins && state.cosine >= HOPEFUL * self.needed;
             beam.iter_mut().filter(hopeful).take(self.exchanged).for_each(|state| self.exchange(state));
             let best = beam.iter().filter(|state| state.wins).max_by(|a, b| a.cosine.total_cmp(&b.cosine));
-            if let Some(best) = best.filter(|best| best.cosine >= self.needed) {
-                let windows = best.chosen.iter().map(|m| self.members.windows[usize::from(*m)]).collect();
-                return Some(Found { windows, cosine: best.cosine });
+            if let Some(State { chosen, cosine, .. }) = best {
+                let is_near_enough = *cosine >= self.needed;
+                if is_near_enough
+                    || (chosen.len() > 1 && nearest.as_ref().is_none_or(|nearest| *cosine > nearest.cosine))
+                {
+                    let windows = chosen.iter().map(|m| self.members.windows[usize::from(*m)]).collect();
+                    nearest = Some(Found { windows, cosine: *cosine, is_near_enough });
+                }
+                if is_near_enough {
+                    return nearest;
+                }
             }
             // Exchanges lead several states to one.
             beam.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then_with(|| a.chosen.cmp(&b.chosen)));
             beam.dedup_by(|a, b| a.chosen == b.chosen);
         }
-        None
+        nearest
     }
 
     fn nothing(&self) -> State {

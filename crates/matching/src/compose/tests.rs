@@ -260,3 +260,28 @@ fn a_composition_reaches_what_none_of_its_windows_does() {
         assert!(found.distance.abs() < 1e-6);
     }
 }
+
+#[test]
+fn without_one_within_the_target_the_nearest_of_several_windows_is_told() {
+    let library = Library {
+        dim: 3,
+        embeddings: vec![vec![vec![1.0, 2.0, 0.0], vec![1.0, -1.0, 0.0], vec![1.0, 0.0, 3.0]]],
+        losses: vec![vec![1.0, 1.0, 1.0]],
+        groups: vec![0, 0, 1],
+        contents: vec![0, 1, 2],
+        target: vec![1.0, 0.0, 0.0],
+    };
+    let stored = library.stored();
+    let pool = library.pool(&stored);
+    let groups = Groups::new(&pool, &library.groups);
+    for reach in [Reach::SameGroup, Reach::Any] {
+        let wanted = library.wanted(0.06, reach);
+        assert_eq!(compose(&pool, &groups, &wanted), None);
+        let nearest = approach(&pool, &groups, &wanted).expect("two were put together");
+        assert!(nearest.windows.len() > 1 && !wanted.is_met_by(&nearest), "{nearest:?}");
+        // (2, 1, 0) is at 1 − 2/√5.
+        assert!(nearest.distance <= 0.1056 + 1e-3 && nearest.distance > 0.06, "{nearest:?}");
+    }
+    // One window is no composition.
+    assert_eq!(approach(&pool, &groups, &library.wanted(0.06, Reach::Single)), None);
+}

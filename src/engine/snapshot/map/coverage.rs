@@ -32,6 +32,11 @@ impl Grid {
         Self { min: (min.0 - x, min.1 - y), max: (max.0 + x, max.1 + y) }
     }
 
+    /// Lower left and upper right.
+    pub fn corners(self) -> [(f32, f32); 2] {
+        [self.min, self.max]
+    }
+
     #[expect(clippy::unused_self, reason = "every grid has as many today")]
     pub fn len(self) -> usize {
         usize::from(COLUMNS) * usize::from(ROWS)

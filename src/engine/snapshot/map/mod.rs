@@ -7,11 +7,14 @@ mod basis;
 mod coverage;
 mod figure;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 pub(in crate::engine) use self::{basis::Basis, coverage::Grid, figure::figure};
 use crate::{
-    api::{Coverage, MapLayout, MapModel, MapTarget, MapView, TargetRow, TargetStage},
+    api::{Coverage, MapLayout, MapModel, MapPart, MapPoint, MapTarget, MapView, TargetRow, TargetStage},
     engine::matching::Picture,
     model::Score,
     primitives::{Digest, ObjectId},
@@ -102,6 +105,17 @@ impl Map {
 
     pub fn basis(&self) -> Option<Arc<Basis>> {
         self.basis.clone()
+    }
+
+    /// The basis of what is shown, if it still is this one.
+    pub fn shown(&self, number: u64) -> Option<Arc<Basis>> {
+        self.picture.basis.clone().filter(|basis| basis.number == number)
+    }
+
+    /// Whose winners lie in a part of the map, by their places in the snapshot's list.
+    pub fn winners_in(&self, basis: &Basis, part: &MapPart) -> BTreeSet<usize> {
+        let is_in = |point: &&MapPoint| part.away(basis.grid.corners(), (point.x, point.y)).0 <= 0.0;
+        self.picture.samples.iter().filter(is_in).map(|point| point.model.into()).collect()
     }
 
     /// The fit whose time has come. `models`: their embeddings.
@@ -208,6 +222,7 @@ impl Map {
             fitting: is_fitting,
             explained: basis.explained(),
             samples: self.picture.samples.clone(),
+            tiles: self.picture.tiles.clone(),
             scored: self.picture.wins.iter().sum(),
             sources: self.picture.sources.clone(),
             reached: self.picture.reached.clone(),
@@ -223,7 +238,7 @@ impl Map {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::MapPoint, primitives::Shannons};
+    use crate::primitives::Shannons;
 
     fn chosen(points: usize) -> Arc<Vec<(usize, Arc<Score>)>> {
         let score = |n: usize| Arc::new(Score { loss: 1.0, embedding: vec![1.0, n as f32, (n * n % 17) as f32, 0.5] });

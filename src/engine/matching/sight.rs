@@ -1,0 +1,167 @@
+//! What the library has about one target that somebody looks at, whether it hits or not.
+
+use somascope_matching::{band, norm, products_of_rows};
+
+use super::{
+    Library, TargetSpec,
+    board::{GroupKey, Seen, distance, group_of, least},
+    shelf::Shelf,
+};
+use crate::{
+    engine::corpus::Source,
+    model,
+    primitives::{Digest, ObjectId},
+};
+
+/// Samples that a person is shown of those nearest to a target.
+const SIGHTED: usize = 12;
+
+/// What the library has about one target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::engine) struct Sight {
+    /// Samples that each of its models has scored.
+    pub scored: Vec<u64>,
+    /// Of each: the samples with the lowest loss under it, and the least distance among those.
+    pub models: Vec<(u64, Option<f32>)>,
+    /// The nearest samples with their winners and distances, the nearest first.
+    pub nearest: Vec<(Source, ObjectId, f32)>,
+    /// The nearest sample within the threshold by a model that does not win it.
+    pub beaten: Option<Beaten>,
+}
+
+/// A sample that would be a hit if another model had the lowest loss on it.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::engine) struct Beaten {
+    pub source: Source,
+    /// By this model it would hit, at this distance and with this loss.
+    pub model: ObjectId,
+    pub distance: f32,
+    pub loss: f32,
+    /// The winner, and its loss.
+    pub winner: (ObjectId, f32),
+}
+
+/// Everything that the library has about one target, whether it hits or not; `None` if a model of it is not in the registry.
+pub(super) fn look(spec: &TargetSpec, library: &Library) -> Option<Sight> {
+    let GroupKey(weights, dim) = group_of(spec)?;
+    let norm_of_target = norm(&spec.embedding);
+    let band = band(dim);
+    let mut models: Vec<(u64, Option<f32>)> = Vec::with_capacity(weights.len());
+    let mut nearest: Vec<(f32, usize, Seen)> = Vec::new();
+    for (winner, (weights, won)) in weights.iter().zip(library.winners(&weights)).enumerate() {
+        let wins = won.len() as u64;
+        let Some(shelf) = library.shelf(weights).filter(|shelf| shelf.dim() == dim && !won.is_empty()) else {
+            models.push((wins, None));
+            continue;
+        };
+        let slots: Vec<u32> = won.iter().map(|(slot, _)| *slot).collect();
+        let mut out = vec![0.0; slots.len()];
+        products_of_rows(shelf.embeddings(), dim, &slots, &spec.embedding, &mut out);
+        let norms = shelf.norms();
+        let rows = won.iter().zip(out).map(|((slot, number), product)| {
+            (distance(product, (norms[*slot as usize], norm_of_target)), Seen { winner, slot: *slot, number: *number })
+        });
+        let mut rows: Vec<(f32, Seen)> = rows.filter(|(distance, _)| distance.is_finite()).collect();
+        let exact = |row: Seen| {
+            let embedding = shelf.exact(row.slot)?;
+            Some(model::cosine_distance(&embedding, &spec.embedding)).filter(|distance| distance.is_finite())
+        };
+        let best = least(&rows, band, exact);
+        models.push((wins, best.map(|(distance, _)| distance)));
+        let few = rows.len().min(2 * SIGHTED);
+        if few < rows.len() {
+            rows.select_nth_unstable_by(few, |(a, _), (b, _)| a.total_cmp(b));
+        }
+        rows.truncate(few);
+        nearest.extend(rows.into_iter().filter_map(|(_, row)| Some((exact(row)?, winner, row))));
+    }
+    nearest.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
+    nearest.truncate(SIGHTED);
+    let nearest = nearest
+        .into_iter()
+        .filter_map(|(distance, winner, row)| Some((library.source(row.number)?, spec.models[winner].0, distance)));
+    let scored = weights.iter().map(|weights| library.scored(weights) as u64).collect();
+    Some(Sight { scored, models, nearest: nearest.collect(), beaten: beaten(spec, &weights, library) })
+}
+
+/// Looks for the sample that only its loss keeps from being a hit.
+fn beaten(spec: &TargetSpec, weights: &[Digest], library: &Library) -> Option<Beaten> {
+    let (dim, norm_of_target) = (spec.embedding.len(), norm(&spec.embedding));
+    let shelves: Vec<&Shelf> = weights.iter().map(|weights| library.shelf(weights)).collect::<Option<_>>()?;
+    // By model: slot and number of the samples that it loses, and who wins them.
+    let mut lost: Vec<Vec<(u32, u32, usize)>> = vec![Vec::new(); shelves.len()];
+    library.each_scored(weights, |number, slots, winner| {
+        let losers = lost.iter_mut().zip(slots).enumerate().filter(|(at, _)| *at != winner);
+        losers.for_each(|(_, (lost, slot))| lost.push((*slot, number, winner)));
+    });
+    let mut best: Option<(f32, usize, (u32, u32, usize))> = None;
+    for (at, (shelf, lost)) in shelves.iter().zip(lost).enumerate() {
+        if shelf.dim() != dim || lost.is_empty() {
+            continue;
+        }
+        let slots: Vec<u32> = lost.iter().map(|(slot, ..)| *slot).collect();
+        let mut out = vec![0.0; slots.len()];
+        products_of_rows(shelf.embeddings(), dim, &slots, &spec.embedding, &mut out);
+        for (row, product) in lost.into_iter().zip(out) {
+            let seeming = distance(product, (shelf.norms()[row.0 as usize], norm_of_target));
+            if seeming <= spec.threshold && best.is_none_or(|(least, ..)| seeming < least) {
+                best = Some((seeming, at, row));
+            }
+        }
+    }
+    let (_, at, (slot, number, winner)) = best?;
+    let distance = model::cosine_distance(&shelves[at].exact(slot)?, &spec.embedding);
+    let loss = |of: usize| Some(shelves[of].losses()[shelves[of].slot(number)? as usize]);
+    (distance <= spec.threshold).then_some(Beaten {
+        source: library.source(number)?,
+        model: spec.models[at].0,
+        distance,
+        loss: loss(at)?,
+        winner: (spec.models[winner].0, loss(winner)?),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{super::ScoredSample, *};
+    use crate::model::Score;
+
+    fn weights(n: u8) -> Digest {
+        Digest([n; 32])
+    }
+
+    fn sample(n: u8, scores: [(f32, [f32; 3]); 2]) -> ScoredSample {
+        let score = |(loss, embedding): (f32, [f32; 3])| Arc::new(Score { loss, embedding: embedding.to_vec() });
+        ScoredSample {
+            checksum: Digest([n; 32]),
+            source: Source::file(std::path::Path::new(&format!("/d/{n}.txt")).into(), 0, 9, false),
+            scores: scores.into_iter().zip([1, 2]).map(|(of, model)| (weights(model), score(of))).collect(),
+            failures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_sample_that_only_its_loss_keeps_from_being_a_hit_is_told_with_who_decides() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut library = Library::open(dir.path(), u64::MAX).unwrap();
+        let spec = TargetSpec {
+            id: ObjectId([9; 32]),
+            embedding: [1.0, 0.0, 0.0].as_slice().into(),
+            threshold: 0.5,
+            models: [1, 2].map(|n| (ObjectId([n; 32]), Some(weights(n)))).to_vec(),
+        };
+        // Far by its winner; far by both.
+        library.add(&[sample(3, [(1.0, [0.0, 1.0, 0.0]), (2.0, [0.0, 1.0, 0.2])])]).unwrap();
+        assert_eq!(look(&spec, &library).unwrap().beaten, None);
+        // Near by the second model; the first one has the lower loss.
+        library.add(&[sample(4, [(1.5, [0.0, 0.0, 1.0]), (2.5, [1.0, 0.5, 0.0])])]).unwrap();
+        let sight = look(&spec, &library).unwrap();
+        let beaten = sight.beaten.unwrap();
+        assert_eq!((beaten.model, beaten.loss, beaten.winner), (ObjectId([2; 32]), 2.5, (ObjectId([1; 32]), 1.5)));
+        assert_eq!(beaten.source.pieces().len(), 1);
+        assert!((beaten.distance - (1.0 - 1.0 / 1.25f32.sqrt())).abs() < 1e-5);
+        assert_eq!(sight.models.iter().map(|(wins, _)| *wins).collect::<Vec<_>>(), [2, 0]);
+    }
+}
