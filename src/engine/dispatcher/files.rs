@@ -124,12 +124,14 @@ impl Dispatcher {
 fn gather(journal: &Path, what: Export) -> Result<(Vec<SubmissionRecord>, Vec<EpochRecord>), JournalError> {
     let mut pages = Pages::open(journal)?;
     let epochs = pages.sums()?.0.epochs.iter().map(epoch_record).collect();
-    let (mut rows, mut before, mut more) = (Vec::new(), None, what == Export::Submissions);
-    while more {
-        let page = pages.older(before, PAGE)?;
-        rows.extend(page.iter().map(record));
-        before = page.last().map(|submission| submission.id);
-        more = before.is_some();
+    let (mut rows, mut before) = (Vec::new(), None);
+    if what == Export::Submissions {
+        loop {
+            let page = pages.older(before, PAGE)?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            rows.extend(page.iter().map(record));
+        }
     }
     Ok((rows, epochs))
 }
