@@ -128,8 +128,10 @@ async fn what_is_wrong_with_a_bucket_is_told_with_what_to_do() {
 
     let found = with(&|store| store.endpoint_url = Some("http://127.0.0.1:1".to_owned()));
     found.fails(3, "bucket write", &["refused", "http://127.0.0.1:1 (S3_ENDPOINT_URL) is written right"]);
-    let found = with(&|store| store.endpoint_url = Some("s3.example.com hunter2".to_owned()));
-    found.fails(2, "bucket", &["is no URL"]);
+    for wrong in ["me:hunter2@s3.example.com", "ftp://me:hunter2@s3.example.com/x", "s3.example.com"] {
+        let found = with(&|store| store.endpoint_url = Some(wrong.to_owned()));
+        found.fails(2, "bucket", &["is no http:// or https:// URL", "correct the URL"]);
+    }
     network.shutdown().await;
 }
 

@@ -27,6 +27,7 @@ pub struct Saved {
     pub models_sort: Option<String>,
     pub models_reversed: bool,
     pub rewards_sort: Option<String>,
+    pub rewards_by_day: bool,
     pub chart_span: Option<String>,
     pub chart_measure: Option<String>,
     pub map_colour: Option<String>,
@@ -118,6 +119,7 @@ impl State {
             models_sort: Some(self.models.sort.word().to_owned()),
             models_reversed: self.models.reversed,
             rewards_sort: Some(self.rewards.sort.word().to_owned()),
+            rewards_by_day: self.rewards.periods.by_day,
             chart_span: Some(self.chart.span.word().to_owned()),
             chart_measure: Some(self.chart.measure.word().to_owned()),
             map_colour: colour.map(|(_, word)| (*word).to_owned()),
@@ -149,6 +151,9 @@ impl State {
         }
         if let Some(sort) = SubmissionSort::ALL.into_iter().find(|sort| is(&saved.rewards_sort, sort.word())) {
             self.rewards.sort = sort;
+        }
+        if saved.rewards_by_day != self.rewards.periods.by_day {
+            self.rewards.periods.turn();
         }
         if let Some(span) = Span::ALL.into_iter().find(|span| is(&saved.chart_span, span.word())) {
             self.chart.span = span;

@@ -21,7 +21,7 @@ use crate::primitives::Digest;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StorageError {
-    #[error("`{0}` is no URL: {1}")]
+    #[error("`{0}` is no http:// or https:// URL: {1}")]
     Url(String, url::ParseError),
     #[error("no HTTP client: {0}")]
     Client(String),

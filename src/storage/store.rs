@@ -109,7 +109,14 @@ impl Store {
     pub fn new(config: StoreConfig) -> Result<Self, StorageError> {
         let prefix = format!("{}/", config.public_url.trim_end_matches('/'));
         // An address that will not do is not repeated whole: there may be a password in it.
-        let parse = |text: &str, named: &str| Url::parse(text).map_err(|e| StorageError::Url(without_paths(named), e));
+        let parse = |text: &str, named: &str| {
+            let is_bare = named.contains('@') && !named.contains("://");
+            let wrong = |e| StorageError::Url(if is_bare { "…".to_owned() } else { without_paths(named) }, e);
+            match Url::parse(text).map_err(wrong)? {
+                url if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+                _ => Err(wrong(url::ParseError::RelativeUrlWithoutBase)),
+            }
+        };
         let public_url = parse(&prefix, &config.public_url)?;
         if let Some(endpoint) = &config.endpoint_url {
             parse(endpoint, endpoint)?;

@@ -14,7 +14,7 @@ use somascope::{
 
 use crate::{
     emulator::Emulator,
-    fixture::{empty, submission},
+    fixture::{NOW_MS, empty, submission},
     harness::{COLOUR, busy, picture, press, state, take, text},
 };
 
@@ -84,7 +84,7 @@ fn the_whole_journal_is_read_behind_the_list_once() {
 }
 
 /// Eight hours an epoch, five submissions in each.
-fn week() -> Snapshot {
+pub fn week() -> Snapshot {
     let mut snapshot = busy();
     let rows = snapshot.submissions.iter().map(|row| {
         let epoch = 12 - row.id.0.unsigned_abs() / 5;
@@ -96,6 +96,7 @@ fn week() -> Snapshot {
 
 #[test]
 fn an_epoch_or_a_day_is_chosen_and_the_list_is_about_it() {
+    let mut again = state(week(), COLOUR, (80, 24), "");
     let mut state = state(week(), COLOUR, (80, 24), "5");
     let epochs = |state: &State| state.rewards.rows.iter().map(|row| row.epoch).collect::<BTreeSet<_>>();
     assert_eq!(epochs(&state), BTreeSet::from([10, 11, 12]));
@@ -110,6 +111,9 @@ fn an_epoch_or_a_day_is_chosen_and_the_list_is_about_it() {
     press(&mut state, "d");
     assert_eq!(epochs(&state), BTreeSet::from([11, 12]));
     assert!(text(&state).contains("10 of 13+ of 11-22, by newest"), "{}", text(&state));
+    // The next start sums by day too, and lists all of them.
+    again.restore(&state.saved());
+    assert_eq!((again.rewards.periods.rows.len(), again.rewards.rows.len()), (3, 13));
     // A page of the journal brings more of a day that is older.
     press(&mut state, "[");
     assert_eq!(epochs(&state), BTreeSet::from([10]));

@@ -107,7 +107,7 @@ impl Periods {
         self.chosen.take().is_some()
     }
 
-    pub(super) fn turn(&mut self) {
+    pub(in crate::app) fn turn(&mut self) {
         self.by_day = !self.by_day;
         self.arrange();
     }

@@ -197,7 +197,7 @@ mod tests {
             let bucket = Bucket {
                 name: TextField::new(&access.bucket),
                 endpoint_url: TextField::new(&access.endpoint_url),
-                access_key_id: TextField::new(&format!(" {} ", access.access_key_id)),
+                access_key_id: TextField::new(format!(" {} ", access.access_key_id)),
                 secret_access_key: line,
                 public_url: TextField::new(&access.public_url),
                 ..Bucket::default()

@@ -70,7 +70,7 @@ impl Dispatcher {
         }
         if self.mode == Mode::Auto && self.store.is_some() {
             for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some())) {
-                self.approve_within_limits(id, Some(BY_POLICY)).await?;
+                self.approve_within_limits(id).await?;
             }
         }
         Ok(())
@@ -109,8 +109,7 @@ impl Dispatcher {
         Some(self.odds.prospect(&self.costs_of(row, reward_pool)?, self.age_ms(&row.target)))
     }
 
-    /// `by`: what the step says, if no person gave the approval.
-    async fn approve_within_limits(&mut self, id: SubmissionId, by: Option<&str>) -> Result<(), Halt> {
+    async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
         if !self.admits_id(id) {
             return Ok(());
         }
@@ -122,15 +121,13 @@ impl Dispatcher {
                 if let Some(live) = self.rows.live.get(&id) {
                     self.refusals.forget(&live.submission.row.target);
                 }
-                let step = Step { note: by.map(str::to_owned), ..Step::new(State::AwaitingApproval, State::Approved) };
+                let step = Step::new(State::AwaitingApproval, State::Approved).noting(BY_POLICY);
                 return self.advance(id, step).await;
             }
             Worth::Beyond(why) => why,
             Worth::No => "the expected reward does not pay for it".into(),
         };
-        if self.mode == Mode::Auto
-            && let Some(live) = self.rows.live.get(&id)
-        {
+        if let Some(live) = self.rows.live.get(&id) {
             let row = &live.submission.row;
             self.dirty |= self.refusals.note(row.target, row.source.clone(), why.clone());
         }

@@ -125,11 +125,13 @@ fn gather(journal: &Path, what: Export) -> Result<(Vec<SubmissionRecord>, Vec<Ep
     let mut pages = Pages::open(journal)?;
     let epochs = pages.sums()?.0.epochs.iter().map(epoch_record).collect();
     let (mut rows, mut before) = (Vec::new(), None);
-    while what == Export::Submissions {
-        let page = pages.older(before, PAGE)?;
-        let Some(last) = page.last() else { break };
-        before = Some(last.id);
-        rows.extend(page.iter().map(record));
+    if what == Export::Submissions {
+        loop {
+            let page = pages.older(before, PAGE)?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            rows.extend(page.iter().map(record));
+        }
     }
     Ok((rows, epochs))
 }

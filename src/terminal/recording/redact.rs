@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(value, json!({"rows": [{"preview": [], "source": "a.txt"}], "url": "https://h/…", "n": 1.5}));
         let mut numbers = json!([0.1_f32, 0.3, 1e-7_f32, f32::MAX, 5]);
         redact(&mut numbers, false);
-        assert_eq!(numbers.to_string(), "[0.1,0.3,1e-7,3.4028235e38,5]");
+        assert_eq!(numbers.to_string(), "[0.1,0.3,1e-7,3.4028235e+38,5]");
         let mut kept = json!({"preview": [1, 2]});
         redact(&mut kept, true);
         assert_eq!(kept, json!({"preview": [1, 2]}));

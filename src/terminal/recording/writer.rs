@@ -194,7 +194,8 @@ struct Writer {
 
 impl Writer {
     fn run(&mut self, receiver: &Receiver<(u64, Taken)>) -> io::Result<()> {
-        let mut flushed = Instant::now();
+        // The first screen is on disk at once: with it, whatever comes can be shown.
+        let mut flushed: Option<Instant> = None;
         let mut is_flushed = true;
         loop {
             match receiver.recv_timeout(if is_flushed { Duration::from_secs(3600) } else { FLUSH }) {
@@ -209,9 +210,9 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.out.finish(),
             }
-            if !is_flushed && flushed.elapsed() >= FLUSH {
+            if !is_flushed && self.last.is_some() && flushed.is_none_or(|at| at.elapsed() >= FLUSH) {
                 self.out.flush()?;
-                (flushed, is_flushed) = (Instant::now(), true);
+                (flushed, is_flushed) = (Some(Instant::now()), true);
             }
         }
     }
