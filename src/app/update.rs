@@ -23,6 +23,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     map::settle(state);
+    effects.extend(map::ask(state));
     effects.extend(rewards::ask(state));
     effects
 }
@@ -425,6 +426,7 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
             effects
         }
         Event::History(page) => rewards::take_page(state, &page),
+        Event::Sample(detail) => map::told(state, detail),
         Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],

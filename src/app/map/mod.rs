@@ -8,11 +8,11 @@ mod window;
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Pane, Screen, State,
+    Effect, Pane, Screen, State,
     layout::{Area, inner},
 };
 use crate::{
-    api::{MapColour, MapPart, MapTarget, MapView, Snapshot, TargetStage},
+    api::{Command, MapColour, MapPart, MapTarget, MapView, SampleDetail, Snapshot, TargetStage},
     primitives::ObjectId,
 };
 use near::nearest;
@@ -47,6 +47,9 @@ pub struct MapWindow {
     jumped: Option<((f32, f32), Option<(f32, f32)>)>,
     raster: Option<Raster>,
     near: Option<Found>,
+    /// The sample that the engine was last asked about, and what it told.
+    asked: Option<u64>,
+    sample: Option<Arc<SampleDetail>>,
 }
 
 /// What is nearest to a place.
@@ -113,7 +116,32 @@ pub(super) fn settle(state: &mut State) {
     }
 }
 
+/// Asks about the sample under the cursor: a snapshot says of a hundred thousand only what is drawn.
+pub(super) fn ask(state: &mut State) -> Option<Effect> {
+    if state.screen != Screen::Pane(Pane::Map) {
+        return None;
+    }
+    let Near::Sample(at) = state.map.near()? else { return None };
+    let sample = state.snapshot.map.samples.get(at)?.sample;
+    // 0: what a recording from before says.
+    let is_new = sample != 0 && state.map.asked != Some(sample);
+    is_new.then(|| {
+        state.map.asked = Some(sample);
+        Effect::Send(Command::LookAtSample(sample))
+    })
+}
+
+pub(super) fn told(state: &mut State, detail: Arc<SampleDetail>) -> Vec<Effect> {
+    state.map.sample = Some(detail);
+    vec![Effect::Redraw]
+}
+
 impl MapWindow {
+    /// What the engine told of a sample; `None`: nothing yet, or of another one.
+    pub fn sample(&self, sample: u64) -> Option<&SampleDetail> {
+        self.sample.as_deref().filter(|detail| detail.sample == sample)
+    }
+
     pub(super) fn follow(&mut self, map: &MapView) {
         if self.window.follow(map) {
             (self.anchor, self.pressed, self.region) = (None, None, None);

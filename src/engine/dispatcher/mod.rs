@@ -314,6 +314,10 @@ impl Dispatcher {
             Command::Pin { targets, on } => self.pin(targets, on).await,
             Command::PinModel { model, on } => self.pin_model(model, on).await,
             Command::OnlyPinned(only) => self.only_pinned(only).await,
+            Command::LookAtSample(sample) => {
+                self.matcher.ask(Ask::Sample(sample));
+                Ok(())
+            }
             Command::Look(target) => {
                 self.look_at(target);
                 Ok(())
@@ -536,6 +540,7 @@ impl Dispatcher {
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Looked { target, sight, sought } => self.looked(target, sight, sought),
+            Reply::Sampled(sight) => self.looked_at_sample(sight),
             Reply::Trouble(text) => self.log_about(LogKind::Corpus, Level::Warning, text).await?,
         }
         Ok(())
