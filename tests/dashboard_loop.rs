@@ -22,7 +22,7 @@ use futures::stream;
 use pty::{Pty, Signal};
 use somascope::{
     api::{Command, EngineHandle, Event, Level, LogLine, Mode, Snapshot, SubmissionId},
-    app::Look,
+    app::{Look, Saved},
     terminal::{Exit, Occurrence, Options, TerminalError, drive, run_with},
 };
 use tokio::sync::{mpsc, watch};
@@ -136,6 +136,20 @@ fn a_hit_is_approved_by_key_and_quitting_waits_for_the_engine() {
         player.keys("q");
         assert_eq!(player.command().await, Command::Shutdown);
         player.wait_for("settling").await;
+        player.engine.events.send(Event::Stopped).expect("the loop runs");
+    });
+    assert!(matches!(end, Ok(Exit::Settled)), "{end:?}");
+}
+
+#[test]
+fn a_screen_that_is_shown_again_asks_for_what_it_shows() {
+    let saved = Saved { screen: Some("rewards".to_owned()), ..Saved::default() };
+    let end = play_with(Options { saved, ..options() }, still(), async |mut player| {
+        player.wait_for("5 Rewards").await;
+        // The first picture is drawn before anything happens: the journal is asked for all the same.
+        assert_eq!(player.command().await, Command::History { before: Some(SubmissionId(0)) });
+        player.keys("q");
+        assert_eq!(player.command().await, Command::Shutdown);
         player.engine.events.send(Event::Stopped).expect("the loop runs");
     });
     assert!(matches!(end, Ok(Exit::Settled)), "{end:?}");

@@ -143,7 +143,7 @@ impl Player {
     /// An open target that the data hits, and the data's score for it.
     async fn find_hit(&self, data: &'static [u8]) -> (TargetInfo, Scored) {
         let targets = self.open_targets().await;
-        // The score does not depend on the target (design.md §2): one is enough to know them all.
+        // The score does not depend on the target (`model.md §3`): one is enough to know them all.
         let scored = self.score(data, &targets[0]).await;
         let hit = targets
             .into_iter()

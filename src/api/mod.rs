@@ -45,8 +45,6 @@ pub enum Mode {
 pub enum Command {
     Approve(SubmissionId),
     Reject(SubmissionId),
-    /// Approve everything that waits, within the policy's limits.
-    ApproveAll,
     /// Approve these: a person has chosen them, so limits do not count. What no longer waits is passed over.
     ApproveMany(Vec<SubmissionId>),
     RejectMany(Vec<SubmissionId>),
@@ -125,7 +123,7 @@ impl ExportFormat {
     }
 }
 
-/// The states of `design.md §4`, in their order.
+/// What a submission goes through, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SubmissionState {
@@ -245,7 +243,7 @@ pub struct EngineHandle {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
 }
 
-/// One candidate or submission, with every number that a person needs to decide (`design.md §6`).
+/// One candidate or submission, with every number that a person needs to decide.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SubmissionRow {
     pub id: SubmissionId,

@@ -34,8 +34,6 @@ pub struct PolicyView {
     pub at_start: PolicyLimits,
     /// When the limits were last changed in this run.
     pub edited_at_ms: Option<u64>,
-    /// Rewards are claimed without another question.
-    pub auto_claim: bool,
     /// Bonds of this epoch that are approved or on the chain, whoever approved them.
     pub used: Shannons,
     pub auto: AutoView,

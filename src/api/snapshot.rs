@@ -77,11 +77,6 @@ impl NetworkView {
     pub fn is_heard(&self) -> bool {
         self.upstreams.first().is_some_and(|node| node.last_heard_ms.is_some())
     }
-
-    /// Of the servers that are heard all the time, the one that was heard longest ago.
-    pub fn quietest(&self) -> Option<&Upstream> {
-        self.upstreams.iter().filter(|upstream| upstream.name.is_steady()).min_by_key(|upstream| upstream.last_heard_ms)
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -403,6 +398,9 @@ pub struct RewardsView {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EpochRewards {
     pub epoch: u64,
+    /// When the first of its submissions was found (unix ms).
+    #[serde(default)]
+    pub began_ms: Option<u64>,
     /// Submissions filled in this epoch.
     pub filled: u64,
     /// Of those, lost or refused.

@@ -1,5 +1,7 @@
 //! The board's screen: which section is looked at, which row of it, and which epoch's review.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Effect, Screen, State,
     actions::Action,
@@ -8,7 +10,8 @@ use super::{
 use crate::api::{BoardView, Inspect};
 
 /// The questions that the board answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Section {
     #[default]
     Models,

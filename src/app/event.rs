@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::layout::Size;
+use super::{Touch, layout::Size};
 use crate::{
     api::{Command, Event, Snapshot},
     primitives::clean,
@@ -14,13 +14,16 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum AppEvent {
     Key(Key),
+    /// Where nothing is that a click could mean, or moved with the button held.
     Mouse(Mouse),
+    /// The mouse, on something that the picture showed.
+    Touch(Mouse, Touch),
     /// Text pasted into the terminal; only an open text field takes it.
     Paste(String),
     Resize(Size),
     Snapshot(Arc<Snapshot>),
     Engine(Event),
-    /// The wall clock: once a second, and before every key.
+    /// The wall clock: once a second, and before every key and click.
     Clock {
         now_ms: u64,
     },

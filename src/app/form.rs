@@ -56,6 +56,7 @@ pub(super) fn open(state: &mut State, mut form: Form) {
     form.check();
     state.form = Some(form);
     state.dialog = Some(Dialog::Form);
+    approvals::look_under(state);
 }
 
 /// A key in an open form.
@@ -87,6 +88,7 @@ pub(super) fn key(state: &mut State, key: Key) -> Vec<Effect> {
         key => {
             if form.fields.get_mut(form.at).is_some_and(|field| field.key(key)) {
                 form.check();
+                approvals::look_under(state);
             }
         }
     }
@@ -97,6 +99,7 @@ pub(super) fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     let Some(form) = &mut state.form else { return Vec::new() };
     if form.fields.get_mut(form.at).is_some_and(|field| field.paste(text)) {
         form.check();
+        approvals::look_under(state);
     }
     vec![Effect::Redraw]
 }
@@ -124,7 +127,7 @@ pub(super) fn amount(text: &str) -> Result<crate::primitives::Shannons, String> 
 }
 
 /// For people, as it can be typed again.
-pub(super) fn margin_text(millionths: u32) -> String {
+pub fn margin_text(millionths: u32) -> String {
     let mut text = format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000);
     while text.ends_with('0') && !text.ends_with(".00") && text.len() > 4 {
         text.pop();

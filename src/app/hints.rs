@@ -1,4 +1,4 @@
-//! The keys that matter here, laid out: the footer draws them, and a click on one does it.
+//! The keys that matter here, and where in the footer they stand.
 
 use super::{
     Key, Place, State,

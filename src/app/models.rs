@@ -2,13 +2,16 @@
 
 use std::{cmp::Ordering, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Effect, Screen, State, actions::Action};
 use crate::{
     api::{Command, ModelRow},
     primitives::ObjectId,
 };
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ModelSort {
     /// In the order of their letters.
     #[default]

@@ -1,4 +1,4 @@
-//! What the terminal is asked to ring or tell: hits, fills, claims, trouble. Merged, so that a burst rings once.
+//! What the terminal is asked to ring or tell: hits, fills, claims, losses, trouble. Merged, so that a burst rings once.
 
 use super::Effect;
 use crate::api::{Level, Mode, SubmissionRow, SubmissionState};
@@ -81,6 +81,9 @@ pub(super) fn of(row: &SubmissionRow, mode: Mode) -> Option<String> {
         SubmissionState::Failed | SubmissionState::Forfeited => {
             format!("submission for {target} is {}", row.state.word())
         }
+        // Money may have moved.
+        SubmissionState::Unknown => format!("nobody can say yet what became of the submission for {target}"),
+        SubmissionState::Lost => format!("target {target} went to somebody else"),
         _ => return None,
     })
 }

@@ -2,16 +2,18 @@
 //!
 //! Filters and selections are not kept: a list that hides rows for a reason of yesterday misleads.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ModelSort, Pane, Screen, SortKey, State,
+    Bounds, Effect, ModelSort, Pane, Screen, SortKey, State,
     board::Section,
     map,
     rewards::SubmissionSort,
     throughput::{Measure, Span},
 };
-use crate::api::MapColour;
+use crate::api::{Command, MapColour, MapLayout};
 
 /// Words, so that a file of another version is read as far as it is understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,12 +32,60 @@ pub struct Saved {
     pub map_colour: Option<String>,
     pub map_coverage: bool,
     pub map_hides_open: bool,
+    pub map_layout: Option<String>,
+    /// Doublings, and the middle of what was seen: `2 0.125 -0.5`.
+    pub map_view: Option<String>,
     pub board_section: Option<String>,
     pub mouse: bool,
 }
 
 const COLOURS: [(MapColour, &str); 3] =
     [(MapColour::Model, "model"), (MapColour::Source, "source"), (MapColour::Margin, "margin")];
+
+const LAYOUTS: [(MapLayout, &str); 2] = [(MapLayout::Principal, "principal"), (MapLayout::Neighbours, "neighbours")];
+
+/// How the map is to be shown once there is one: its layout is the engine's to make, and what was zoomed into lies in that layout.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct MapKept {
+    layout: MapLayout,
+    view: Option<(u8, (f32, f32))>,
+    is_asked: bool,
+}
+
+impl MapKept {
+    /// Of words; those that mean nothing are passed over.
+    fn of(saved: &Saved) -> Option<Self> {
+        let layout = LAYOUTS.iter().find(|(_, word)| saved.map_layout.as_deref() == Some(*word));
+        let layout = layout.map_or_else(MapLayout::default, |(layout, _)| *layout);
+        let view = saved.map_view.as_deref().and_then(view_of);
+        (layout != MapLayout::default() || view.is_some()).then_some(Self { layout, view, is_asked: false })
+    }
+}
+
+fn view_of(words: &str) -> Option<(u8, (f32, f32))> {
+    let mut words = words.split(' ');
+    let zoom = words.next()?.parse().ok().filter(|zoom| (1..=16).contains(zoom))?;
+    let mut coordinate = || words.next()?.parse().ok().filter(|at: &f32| at.is_finite());
+    Some((zoom, (coordinate()?, coordinate()?)))
+}
+
+/// Shows the map as it was left, as soon as there is one; what to ask the engine for that.
+pub(super) fn settle_map(state: &mut State) -> Option<Effect> {
+    let kept = state.kept_map?;
+    let map = Arc::clone(&state.snapshot.map);
+    if map.basis == 0 || state.map.visible().is_none() {
+        return None;
+    }
+    if map.layout == kept.layout {
+        state.kept_map = None;
+        if let Some((zoom, centre)) = kept.view {
+            map::look_at(state, zoom, centre);
+        }
+        return None;
+    }
+    state.kept_map = Some(MapKept { is_asked: true, ..kept });
+    (!kept.is_asked).then_some(Effect::Send(Command::LayMapOut(kept.layout)))
+}
 
 /// Screens that are opened again.
 fn screens() -> impl Iterator<Item = Screen> {
@@ -49,6 +99,16 @@ fn word(screen: Screen) -> &'static str {
 
 impl State {
     pub fn saved(&self) -> Saved {
+        let (layout, view) = match self.kept_map {
+            Some(kept) => (kept.layout, kept.view),
+            None => {
+                let seen = self.map.visible().filter(|_| self.map.zoom() > 0);
+                let middle =
+                    |seen: Bounds| (f32::midpoint(seen.min.0, seen.max.0), f32::midpoint(seen.min.1, seen.max.1));
+                (self.snapshot.map.layout, seen.map(|seen| (self.map.zoom(), middle(seen))))
+            }
+        };
+        let layout = LAYOUTS.iter().find(|(of, _)| *of == layout);
         let colour = COLOURS.iter().find(|(colour, _)| *colour == self.map.colour);
         Saved {
             screen: screens().find(|screen| *screen == self.screen).map(|screen| word(screen).to_owned()),
@@ -63,6 +123,8 @@ impl State {
             map_colour: colour.map(|(_, word)| (*word).to_owned()),
             map_coverage: self.map.coverage,
             map_hides_open: self.map.hides_open,
+            map_layout: layout.map(|(_, word)| (*word).to_owned()),
+            map_view: view.map(|(zoom, (x, y))| format!("{zoom} {x} {y}")),
             board_section: Some(self.board.section.title().to_owned()),
             mouse: self.mouse,
         }
@@ -98,6 +160,7 @@ impl State {
             self.map.colour = *colour;
         }
         (self.map.coverage, self.map.hides_open) = (saved.map_coverage, saved.map_hides_open);
+        self.kept_map = MapKept::of(saved);
         if let Some(section) = Section::ALL.into_iter().find(|section| is(&saved.board_section, section.title())) {
             self.board.section = section;
         }

@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
     TextField,
     actions::{Action, Keymap, Palette},
+    approvals,
     layout::{Frame, Panes, Size},
     map,
+    saved::MapKept,
 };
 use crate::{
     api::{Level, MapView, Snapshot, SubmissionRow},
     primitives::Shannons,
 };
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pane {
     Wallet,
     Targets,
@@ -83,6 +88,8 @@ pub enum Dialog {
     Typing(Purpose),
     /// What of the rewards is to be written, and how.
     Export,
+    /// Which part of a submission is to be copied.
+    Copying,
     /// Several lines are: [`State::form`].
     Form,
 }
@@ -119,7 +126,8 @@ impl Purpose {
 }
 
 /// Where a key lands: what the registry's actions are bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Place {
     Dashboard,
     Pane(Pane),
@@ -133,6 +141,7 @@ pub enum Place {
     Inspector,
     Confirm,
     Export,
+    Copying,
     /// A text field has the keys; the registry has none.
     Typing,
     Settling,
@@ -157,6 +166,7 @@ impl Place {
             Self::Help => "help",
             Self::Confirm => "question",
             Self::Export => "export",
+            Self::Copying => "copy",
             Self::Typing => "text",
             Self::Settling => "leaving",
         }
@@ -203,9 +213,15 @@ pub struct State {
     /// The pane that Enter zooms.
     pub focus: Pane,
     pub dialog: Option<Dialog>,
+    /// Questions that were asked so far: an answer counts for the one that was seen.
+    pub(super) questions: u64,
+    /// The protocol that the open question is about.
+    pub asked_protocol: Option<u64>,
     pub targets: TargetList,
     pub map: MapWindow,
     pub approvals: Approvals,
+    /// How the map was left, until there is one.
+    pub(super) kept_map: Option<MapKept>,
     /// What the map has followed.
     map_seen: Option<Arc<MapView>>,
     pub rewards: Submissions,
@@ -243,9 +259,12 @@ impl State {
             screen: Screen::Dashboard,
             focus: Pane::Targets,
             dialog: None,
+            questions: 0,
+            asked_protocol: None,
             targets: TargetList::default(),
             map: MapWindow::default(),
             approvals: Approvals::default(),
+            kept_map: None,
             map_seen: None,
             rewards: Submissions::default(),
             chart: Chart::default(),
@@ -285,13 +304,14 @@ impl State {
             self.map.follow(&self.snapshot.map);
             self.map_seen = Some(Arc::clone(&self.snapshot.map));
         }
-        self.rewards.follow(&self.snapshot.submissions);
+        self.rewards.follow(&self.snapshot);
         self.models.follow(&self.snapshot.models);
         if !Arc::ptr_eq(&before.log, &self.snapshot.log) {
             self.log.follow(&self.snapshot);
         }
         let is_watched = self.screen == Screen::Approvals;
-        let gone = self.approvals.follow(&before.approvals, &self.snapshot, self.now_ms, is_watched);
+        let gone = self.approvals.follow(&self.snapshot, self.now_ms, is_watched);
+        approvals::look_under(self);
         if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
             // Nothing is left to ask about.
             self.approvals.batch = None;
@@ -312,6 +332,7 @@ impl State {
             (_, Some(Dialog::Confirm(_))) => Place::Confirm,
             (_, Some(Dialog::Typing(_) | Dialog::Form)) => Place::Typing,
             (_, Some(Dialog::Export)) => Place::Export,
+            (_, Some(Dialog::Copying)) => Place::Copying,
             (_, None) => self.below(),
         }
     }
@@ -322,6 +343,13 @@ impl State {
             Screen::Pane(Pane::Targets) if self.targets.detail.is_some() => Place::Target,
             screen => screen.place(),
         }
+    }
+
+    /// Whether what is typed filters the list above it.
+    pub fn is_filtering(&self) -> bool {
+        let Some(Dialog::Typing(purpose)) = self.dialog else { return false };
+        self.life == Life::Running
+            && matches!(purpose, Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter)
     }
 
     pub fn frame(&self) -> Frame {
@@ -339,6 +367,6 @@ impl State {
 
     /// Candidates that still wait for an answer of the user.
     pub fn undecided(&self) -> usize {
-        self.snapshot.approvals.iter().filter(|row| self.approvals.verdict(row.id).is_none()).count()
+        self.approvals.undecided()
     }
 }

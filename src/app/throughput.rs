@@ -1,9 +1,12 @@
 //! Which chart of the throughput is looked at.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Effect, State, actions::Action};
 use crate::api::{RateSeries, Rates, ThroughputView};
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Span {
     #[default]
     Minute,

@@ -3,25 +3,27 @@
 use std::sync::Arc;
 
 use super::{
-    AppEvent, Dialog, Effect, Hint, Key, Leave, Life, Mouse, Notice, Pane, Place, Purpose, Screen, State, TextField,
-    Verdict,
+    AppEvent, Dialog, Effect, Key, Leave, Life, List, Notice, Pane, Place, Purpose, Screen, State, TextField, Verdict,
     actions::{self, Action, ActionInfo, Asks, Palette},
-    approvals, board, form, hints, inspect, log, map, models, notify, policy, rewards, targets, throughput,
+    approvals, board, copying, form, inspect, log, map, models, notify, pointer, policy, rewards, saved, targets,
+    throughput,
 };
-use crate::{
-    api::{Command, Event, Level, LogLine, Mode, SubmissionRow, SubmissionState},
-    primitives::clean,
-};
+use crate::api::{Command, Event, Level, LogLine, Mode, PREVIEW_BYTES, SubmissionRow, SubmissionState};
 
 const NOTICE_MS: u64 = 6_000;
-/// Lines that a page key and three that the wheel moves.
+/// Lines that a page key moves.
 const PAGE: isize = 10;
 
 /// Takes one event. No I/O, no drawing; what must be done outside is returned.
 pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
+    let before = state.dialog;
     let mut effects = take(state, event);
+    if state.dialog != before && matches!(state.dialog, Some(Dialog::Confirm(_))) {
+        state.questions += 1;
+    }
     let is_shown = state.screen == Screen::Pane(Pane::Targets) && state.life == Life::Running;
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
+    effects.extend(saved::settle_map(state));
     map::settle(state);
     effects.extend(map::ask(state));
     effects.extend(rewards::ask(state));
@@ -31,7 +33,8 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
 fn take(state: &mut State, event: AppEvent) -> Vec<Effect> {
     match event {
         AppEvent::Key(key) => on_key(state, key),
-        AppEvent::Mouse(mouse) => on_mouse(state, mouse),
+        AppEvent::Mouse(mouse) => pointer::on_mouse(state, mouse, None),
+        AppEvent::Touch(mouse, touch) => pointer::on_mouse(state, mouse, Some(touch)),
         AppEvent::Paste(text) => {
             if state.dialog == Some(Dialog::Form) {
                 return form::paste(state, &text);
@@ -95,7 +98,7 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
 }
 
 /// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
-fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
+pub(super) fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
     let answer = match info.action {
         Action::Approve => Some(Verdict::Approved),
         Action::Reject => Some(Verdict::Rejected),
@@ -115,6 +118,7 @@ fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
         Asks::BeforeAutoWidens => state.snapshot.mode == Mode::Auto && state.snapshot.only_pinned,
     };
     if asks {
+        state.asked_protocol = state.snapshot.network.unaccepted_protocol;
         state.dialog = Some(Dialog::Confirm(info.action));
         return vec![Effect::Redraw];
     }
@@ -171,7 +175,7 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             match state.dialog.take() {
                 Some(_) => {}
                 None if is_open => state.targets.detail = None,
-                None if std::mem::take(&mut state.rewards.detail) => {}
+                None if rewards::back(state) => {}
                 None => state.screen = Screen::Dashboard,
             }
         }
@@ -193,29 +197,45 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::PageDown => scroll(state, PAGE),
         Action::Top => scroll(state, isize::MIN),
         Action::Bottom => scroll(state, isize::MAX),
-        Action::AcceptProtocol => {
-            let version = state.snapshot.network.unaccepted_protocol;
-            effects.extend(version.map(|version| Effect::Send(Command::AcceptProtocol(version))));
-        }
+        // The answer is for the version that was asked about; another one is another question.
+        Action::AcceptProtocol => match (state.asked_protocol, state.snapshot.network.unaccepted_protocol) {
+            (Some(asked), Some(spoken)) if asked == spoken => {
+                effects.push(Effect::Send(Command::AcceptProtocol(asked)));
+            }
+            (_, Some(spoken)) => {
+                state.asked_protocol = Some(spoken);
+                state.dialog = Some(Dialog::Confirm(action));
+                let text = format!("nothing is accepted: the network speaks protocol {spoken} now");
+                effects = note(state, Level::Warning, text);
+            }
+            (_, None) => {}
+        },
         Action::Mode => {
             let to = if state.snapshot.mode == Mode::Auto { Mode::Manual } else { Mode::Auto };
             effects.push(Effect::Send(Command::SetMode(to)));
         }
         Action::Pause => effects.push(Effect::Send(Command::PauseScoring(!state.snapshot.scoring_paused))),
         Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
-        Action::Copy => effects.extend(copy(state)),
         Action::Mouse => {
             state.mouse = !state.mouse;
             effects.push(Effect::CaptureMouse(state.mouse));
         }
         Action::Confirm => {
+            // Spent: whatever is asked next is another question.
+            state.questions += 1;
             if let Some(Dialog::Confirm(confirmed)) = state.dialog.take() {
                 effects = act(state, confirmed);
             }
         }
+        Action::Layout | Action::WholeMap => {
+            // Chosen anew.
+            state.kept_map = None;
+            effects.extend(map::act(state, action).unwrap_or_default());
+        }
         // What belongs to one screen, its module does.
         action => {
             let done = approvals::act(state, action)
+                .or_else(|| copying::act(state, action))
                 .or_else(|| targets::act(state, action))
                 .or_else(|| models::act(state, action))
                 .or_else(|| map::act(state, action))
@@ -237,7 +257,7 @@ pub(super) fn type_for(state: &mut State, purpose: Purpose, text: impl Into<Stri
     state.dialog = Some(Dialog::Typing(purpose));
 }
 
-fn palette(state: &State, words: &str) -> Palette {
+pub(super) fn palette(state: &State, words: &str) -> Palette {
     let read_only = state.snapshot.mode == Mode::ReadOnly;
     let mut palette = Palette::of(state.below(), words, |action| state.offers(action));
     palette.found.retain(|info| !(read_only && info.mutates));
@@ -266,57 +286,35 @@ fn step(state: &mut State, dx: i32, dy: i32) {
 }
 
 fn scroll(state: &mut State, by: isize) {
-    let snapshot = Arc::clone(&state.snapshot);
-    let moved = |from: usize, last: usize| from.saturating_add_signed(by).min(last);
-    match (state.dialog, state.screen) {
-        (None, Screen::Pane(Pane::Targets)) if state.targets.detail.is_some() => {
-            let scroll = &mut state.targets.detail_scroll;
-            // The drawing clamps it; nothing has more lines than this.
-            *scroll = u16::try_from(moved((*scroll).into(), targets::DETAIL_LINES)).unwrap_or(u16::MAX);
-        }
-        (Some(Dialog::Typing(Purpose::TargetFilter)) | None, Screen::Dashboard | Screen::Pane(Pane::Targets)) => {
-            state.targets.step(by)
-        }
-        (None, Screen::Pane(Pane::Map)) => map::page(state, by),
-        (Some(Dialog::Typing(Purpose::SubmissionFilter)) | None, Screen::Pane(Pane::Rewards)) => {
-            state.rewards.step(by);
-        }
-        (None, Screen::Approvals) => state.approvals.step(&snapshot.approvals, by),
-        (None, Screen::Board) => state.board.step(state.board.section, &snapshot.board, by),
-        (Some(Dialog::Inspector), _) => state.inspector.step(&snapshot, by),
-        (None, Screen::Models) => state.models.step(by),
-        (Some(Dialog::Typing(Purpose::LogFilter)) | None, Screen::Log) => state.log.step(&snapshot, by),
-        _ => {
-            let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
-            state.scroll = u16::try_from(moved(state.scroll.into(), rows)).unwrap_or(u16::MAX);
-        }
-    }
+    move_in(state, List::here(state), by);
 }
 
-fn copy(state: &mut State) -> Option<Effect> {
-    let snapshot = &state.snapshot;
-    let text = match state.screen {
-        Screen::Pane(Pane::Targets) => state.targets.selected.map(|id| id.to_hex_prefixed()),
-        // The transaction if there is one, else what it is for.
-        Screen::Pane(Pane::Rewards) => state.rewards.chosen().map(|row| {
-            row.claim_digest.or(row.digest).map_or_else(|| row.target.to_hex_prefixed(), |digest| digest.to_string())
-        }),
-        Screen::Models => state.models.selected.map(|id| id.to_hex_prefixed()),
-        Screen::Approvals => state
-            .approvals
-            .position(&snapshot.approvals)
-            .map(|index| snapshot.approvals[index].target.to_hex_prefixed()),
-        Screen::Log => {
-            let line = state.log.line(snapshot)?;
-            Some(line.kind.as_ref().and_then(log::key).unwrap_or_else(|| line.text.clone()))
+/// Moves the selection of a list, or its lines.
+pub(super) fn move_in(state: &mut State, list: List, by: isize) {
+    let snapshot = Arc::clone(&state.snapshot);
+    let moved = |from: u16, last: usize| {
+        u16::try_from(usize::from(from).saturating_add_signed(by).min(last)).unwrap_or(u16::MAX)
+    };
+    match list {
+        List::Targets => state.targets.step(by),
+        // The drawing clamps it; nothing has more lines than this.
+        List::Target => {
+            state.targets.detail_scroll = moved(state.targets.detail_scroll, targets::DETAIL_LINES);
         }
-        _ => snapshot.wallet.address.map(|address| address.to_hex_prefixed()),
-    }?;
-    // It will be pasted somewhere: a server's words could hold a line feed, and a shell would run what is before it.
-    let text = clean(&text);
-    // Whether the terminal takes it cannot be known: say what was done, not what was hoped.
-    note(state, Level::Info, format!("sent to the terminal's clipboard: {text}"));
-    Some(Effect::Copy(text))
+        List::Map => map::page(state, by),
+        List::Submissions => state.rewards.step(by),
+        List::Approvals => state.approvals.step(by),
+        List::Preview => state.approvals.preview_top = moved(state.approvals.preview_top, PREVIEW_BYTES),
+        List::Board(section) => state.board.step(section, &snapshot.board, by),
+        List::Inspector => state.inspector.step(&snapshot, by),
+        List::Models => state.models.step(by),
+        List::Log => state.log.step(&snapshot, by),
+        List::Palette => state.palette.step(by),
+        List::Text => {
+            let rows = actions::ACTIONS.len() + snapshot.submissions.len() + snapshot.rewards.epochs.len();
+            state.scroll = moved(state.scroll, rows);
+        }
+    }
 }
 
 fn typed(state: &mut State, purpose: Purpose, key: Key) -> Vec<Effect> {
@@ -370,38 +368,6 @@ fn typed_into(state: &mut State, purpose: Purpose) {
     }
 }
 
-fn on_mouse(state: &mut State, mouse: Mouse) -> Vec<Effect> {
-    if matches!(state.place(), Place::Settling | Place::Confirm | Place::Export | Place::Typing) {
-        return Vec::new();
-    }
-    if let Some(effects) = map::mouse(state, mouse) {
-        return effects;
-    }
-    match mouse {
-        Mouse::WheelUp { .. } => scroll(state, -3),
-        Mouse::WheelDown { .. } => scroll(state, 3),
-        Mouse::Down { column, row } => {
-            let footer = state.frame().footer;
-            if footer.contains(column, row) {
-                let hit = |hint: &Hint| (hint.x..hint.x + hint.width() - 2).contains(&(column - footer.x));
-                let action = hints(state, footer.width).iter().find(|hint| hit(hint)).and_then(|hint| hint.action);
-                let info = action.and_then(|action| actions::at(state.place()).find(|info| info.action == action));
-                return info.map_or_else(Vec::new, |info| choose(state, info));
-            }
-            if (state.dialog, state.screen) != (None, Screen::Dashboard) {
-                return Vec::new();
-            }
-            match state.panes().at(column, row) {
-                Some(pane) if pane == state.focus => open(state, Screen::Pane(pane)),
-                Some(pane) => state.focus = pane,
-                None => return Vec::new(),
-            }
-        }
-        Mouse::Drag { .. } | Mouse::Up { .. } => return Vec::new(),
-    }
-    vec![Effect::Redraw]
-}
-
 fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
     match event {
         // The header tells the epoch, the snapshot brings it.
@@ -427,7 +393,11 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         }
         Event::History(page) => rewards::take_page(state, &page),
         Event::Sample(detail) => map::told(state, detail),
-        Event::Exported(Ok(path)) => note(state, Level::Info, format!("wrote {path}")),
+        Event::Exported(Ok(path)) => {
+            let effects = note(state, Level::Info, format!("wrote {path}"));
+            rewards::wrote(state, path);
+            effects
+        }
         Event::Exported(Err(why)) => note(state, Level::Error, format!("nothing was written: {why}")),
         Event::Stopped => vec![Effect::Leave(Leave::Settled)],
     }

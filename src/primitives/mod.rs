@@ -9,7 +9,7 @@ mod units;
 
 pub use ids::{Address, Digest, IdError, ObjectId};
 pub use text::{clean, is_unsafe};
-pub use time::{compact_utc, utc};
+pub use time::{compact_utc, day, readable_utc, utc};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
 
 use blake2::digest::{Digest as _, consts::U32};

@@ -1,10 +1,24 @@
-//! Unix time as a date, without a calendar library.
+//! Unix time as a date: the one calendar, without a library.
 
 /// `2026-11-22T13:40:28Z`
 pub fn utc(unix_ms: u64) -> String {
-    let (year, month, day) = date(unix_ms);
     let (hour, minute, second) = clock(unix_ms);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{}T{hour:02}:{minute:02}:{second:02}Z", day(unix_ms))
+}
+
+/// `2026-11-22`, of UTC.
+pub fn day(unix_ms: u64) -> String {
+    let (year, month, day) = date(unix_ms);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// `2026-11-22 13:40:28 UTC`, for people. A node's time may be anything: beyond year 9999 it is shown as a number.
+pub fn readable_utc(unix_ms: u64) -> String {
+    if date(unix_ms).0 > 9999 {
+        return format!("{unix_ms} ms");
+    }
+    let (hour, minute, second) = clock(unix_ms);
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", day(unix_ms))
 }
 
 /// `20261122-134028`, for names of files.
@@ -44,5 +58,16 @@ mod tests {
         assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
         assert_eq!(utc(1_795_354_828_000), "2026-11-22T13:40:28Z");
         assert_eq!(compact_utc(1_767_225_599_999), "20251231-235959");
+        assert_eq!(day(1_795_354_828_000), "2026-11-22");
+        assert_eq!(readable_utc(0), "1970-01-01 00:00:00 UTC");
+        assert_eq!(readable_utc(1_798_761_599_999), "2026-12-31 23:59:59 UTC");
+    }
+
+    #[test]
+    fn a_time_that_no_clock_shows_is_a_number_and_no_panic() {
+        assert_eq!(readable_utc(253_402_300_799_999), "9999-12-31 23:59:59 UTC");
+        assert_eq!(readable_utc(253_402_300_800_000), "253402300800000 ms");
+        assert_eq!(readable_utc(u64::MAX), "18446744073709551615 ms");
+        assert!(day(u64::MAX).is_ascii() && day(u64::MAX).len() > 10);
     }
 }

@@ -14,10 +14,14 @@ use tokio::{
     time::{self, Instant, MissedTickBehavior},
 };
 
-use super::{Exit, Memory, Options, Recorder, TerminalError, input, pictures::Pictures, settle::settle};
+use super::{
+    Exit, Memory, Options, Recorder, TerminalError, input,
+    pictures::Pictures,
+    settle::{settle, still_sent},
+};
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
-    app::{self, AppEvent, Effect, Leave, Notice, Saved, State, update},
+    app::{self, AppEvent, Effect, Hits, Leave, Notice, Saved, State, update},
     views::{self, Palette},
 };
 
@@ -87,25 +91,29 @@ pub async fn drive(
     mut handle: EngineHandle,
     options: Options,
 ) -> Result<Exit, TerminalError> {
-    let cut = match show(screen, &mut inputs, &mut handle, options).await {
+    let mut outbox = VecDeque::new();
+    let cut = match show(screen, &mut inputs, &mut handle, &mut outbox, options).await {
         Ok(exit) => return Ok(exit),
         Err(cut) => cut,
     };
-    let EngineHandle { commands, mut events, .. } = handle;
+    let EngineHandle { commands, mut events, snapshot } = handle;
+    let left = still_sent(outbox, &snapshot.borrow());
     match cut {
         Cut::Failed(error) => {
             // Best effort: the owner of the engine shuts it down when we return.
-            let _ = commands.try_send(Command::Shutdown);
+            for command in left.into_iter().chain([Command::Shutdown]) {
+                let _ = commands.try_send(command);
+            }
             Err(error)
         }
         Cut::Signal(signal) => {
             screen.farewell("settling what is in flight; a second signal ends it at once");
-            settle(&commands, &mut events, &mut inputs).await;
+            settle(&commands, left, &mut events, &mut inputs).await;
             Ok(Exit::Signal(signal))
         }
         Cut::Lost { what, source } => {
             screen.farewell("");
-            settle(&commands, &mut events, &mut inputs).await;
+            settle(&commands, left, &mut events, &mut inputs).await;
             Err(TerminalError::Lost { what, source })
         }
     }
@@ -116,12 +124,12 @@ async fn show(
     screen: &mut impl Screen,
     inputs: &mut (impl Stream<Item = Occurrence> + Unpin),
     handle: &mut EngineHandle,
+    outbox: &mut VecDeque<Command>,
     options: Options,
 ) -> Result<Exit, Cut> {
     let EngineHandle { commands, events, snapshot } = handle;
     let size = app_size(screen.size().map_err(Cut::lost("measuring"))?);
     let mut core = Core::new(size, Arc::clone(&snapshot.borrow_and_update()), options);
-    let mut outbox: VecDeque<Command> = VecDeque::new();
     let mut clock = time::interval_at(Instant::now() + Duration::from_secs(1), Duration::from_secs(1));
     clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut inputs = inputs.fuse();
@@ -166,7 +174,7 @@ async fn show(
                     None
                 }
             },
-            () = forward(commands, &mut outbox), if !outbox.is_empty() => None,
+            () = forward(commands, outbox), if !outbox.is_empty() => None,
             _ = clock.tick() => {
                 core.watch_recorder();
                 core.keep();
@@ -180,8 +188,8 @@ async fn show(
         let Some(event) = event else { continue };
         let mut effects = Vec::new();
         match event {
-            // What a key means may depend on how long ago the list changed. A key that does nothing asks for no picture.
-            AppEvent::Key(_) => {
+            // What a key or a click means may depend on how long ago the list changed. What does nothing asks for no picture.
+            AppEvent::Key(_) | AppEvent::Mouse(_) => {
                 effects = core.take(AppEvent::Clock { now_ms: unix_ms() });
                 effects.retain(|effect| *effect != Effect::Redraw);
             }
@@ -236,10 +244,14 @@ struct Core {
     state: State,
     palette: Palette,
     pictures: Pictures,
+    /// What lies where on the screen.
+    hits: Hits,
     recorder: Option<Recorder>,
     /// How it was when it was kept last.
     kept: Saved,
     memory: Option<Box<dyn Memory>>,
+    /// What was asked for while a picture was drawn; the next event's effects bring it.
+    owed: Vec<Effect>,
 }
 
 /// However it ends.
@@ -263,8 +275,9 @@ impl Core {
             recorder.begin(&state);
         }
         let pictures = Pictures::new(options.low_bandwidth);
-        let kept = state.saved();
-        Self { state, palette: options.palette, pictures, recorder, kept, memory: options.memory }
+        let (kept, hits) = (state.saved(), Hits::of(&state));
+        let (palette, memory) = (options.palette, options.memory);
+        Self { state, palette, pictures, hits, recorder, kept, memory, owed: Vec::new() }
     }
 
     /// If the interface is shown otherwise than when it was kept last. What cannot be kept is told once.
@@ -283,23 +296,26 @@ impl Core {
     }
 
     fn take(&mut self, event: AppEvent) -> Vec<Effect> {
+        let event = self.hits.touch(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.note(&self.state, &event);
         }
-        update(&mut self.state, event)
+        let mut effects = std::mem::take(&mut self.owed);
+        effects.extend(update(&mut self.state, event));
+        effects
     }
 
     fn draw(&mut self, screen: &mut impl Screen) -> io::Result<()> {
-        let Self { state, palette, pictures, recorder, .. } = self;
+        let Self { state, palette, pictures, hits, recorder, owed, .. } = self;
         pictures.draw(screen, |size, picture| {
-            let resized = AppEvent::Resize(app_size(size));
-            if state.size != app_size(size)
-                && let Some(recorder) = recorder
-            {
-                recorder.note(state, &resized);
+            if state.size != app_size(size) {
+                let resized = AppEvent::Resize(app_size(size));
+                if let Some(recorder) = recorder {
+                    recorder.note(state, &resized);
+                }
+                owed.extend(update(state, resized).into_iter().filter(|effect| *effect != Effect::Redraw));
             }
-            update(state, resized);
-            views::draw_with(state, *palette, picture);
+            *hits = views::draw_with(state, *palette, picture);
         })
     }
 

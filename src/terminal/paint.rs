@@ -35,25 +35,26 @@ impl Painter {
 
     /// The bytes that bring `picture` to the terminal; none if it is there already. They are to be sent whole and in order.
     pub fn paint(&mut self, picture: &Buffer) -> Vec<u8> {
-        let before = self.shown.take().filter(|shown| shown.area == picture.area);
         let mut strokes = Strokes { out: Vec::new(), pen: Pen::PLAIN, cursor: None, width: picture.area.width };
-        if before.is_none() {
-            // Whoever wrote before us may have left any colour.
-            strokes.out.extend_from_slice(b"\x1b[m");
-        }
         let width = usize::from(picture.area.width).max(1);
-        for (y, row) in (0..picture.area.height).zip(picture.content.chunks_exact(width)) {
-            let old = before.as_ref().and_then(|before| before.content.chunks_exact(width).nth(usize::from(y)));
-            strokes.row(y, old, row);
-        }
-        self.shown = Some(match before {
-            // The cells are in place already, and most are the same.
-            Some(mut shown) => {
-                shown.content.clone_from(&picture.content);
-                shown
+        let rows = (0..picture.area.height).zip(picture.content.chunks_exact(width));
+        match self.shown.as_mut().filter(|shown| shown.area == picture.area) {
+            Some(shown) => {
+                for ((y, row), old) in rows.zip(shown.content.chunks_exact_mut(width)) {
+                    if strokes.row(y, Some(old), row) {
+                        old.clone_from_slice(row);
+                    }
+                }
             }
-            None => picture.clone(),
-        });
+            None => {
+                // Whoever wrote before us may have left any colour.
+                strokes.out.extend_from_slice(b"\x1b[m");
+                for (y, row) in rows {
+                    strokes.row(y, None, row);
+                }
+                self.shown = Some(picture.clone());
+            }
+        }
         strokes.pen.change(Pen::PLAIN, &mut strokes.out);
         let out = strokes.out;
         if self.sync && out.len() > SMALL { [BEGIN, &out, END].concat() } else { out }
@@ -70,13 +71,14 @@ struct Strokes {
 }
 
 impl Strokes {
-    /// `old`: what the terminal shows in this row; `None` where nobody knows.
-    fn row(&mut self, y: u16, old: Option<&[Cell]>, new: &[Cell]) {
+    /// `old`: what the terminal shows in this row; `None` where nobody knows. Whether anything is to be seen of the change.
+    fn row(&mut self, y: u16, old: Option<&[Cell]>, new: &[Cell]) -> bool {
         let changed = |x: usize| old.is_none_or(|old| !same(&old[x], &new[x]));
-        let Some(first) = (0..new.len()).find(|x| changed(*x)) else { return };
+        let Some(first) = (0..new.len()).find(|x| changed(*x)) else { return false };
         let is_odd = |cells: &[Cell]| cells.iter().any(|cell| cell.cell_width() != 1);
         if is_odd(new) || old.is_some_and(is_odd) {
-            return self.odd_row(y, old, new, first);
+            self.odd_row(y, old, new, first);
+            return true;
         }
         // From here on the line is empty.
         let is_empty = |cell: &Cell| is_blank(cell) && Pen::of(cell) == Pen::PLAIN;
@@ -100,6 +102,7 @@ impl Strokes {
             }
             self.out.extend_from_slice(b"\x1b[K");
         }
+        true
     }
 
     /// A row with wide letters, now or before: from the first change on it is written again.

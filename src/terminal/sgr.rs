@@ -97,7 +97,8 @@ pub fn is_blank(cell: &Cell) -> bool {
 
 /// Whether two cells look the same.
 pub fn same(a: &Cell, b: &Cell) -> bool {
-    a.symbol() == b.symbol() && Pen::of(a) == Pen::of(b)
+    let alike = a.bg == b.bg && a.fg == b.fg && a.modifier == b.modifier;
+    a.symbol() == b.symbol() && (alike || Pen::of(a) == Pen::of(b))
 }
 
 /// Modifier, the number that begins it, the number that ends it.

@@ -6,7 +6,7 @@ use ratatui::{
 };
 
 use super::{panes::Ink, text};
-use crate::app::{self, Dialog, Place, Purpose, State};
+use crate::app::{self, Dialog, Hit, Place, Purpose, State};
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if let (Place::Typing, Some(Dialog::Typing(purpose))) = (state.place(), state.dialog) {
@@ -32,7 +32,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             Span::styled(hint.key.clone(), ink.theme.accent().patch(ink.theme.strong())),
             Span::styled(format!(" {}", hint.name), ink.theme.dim()),
         ]);
-        ink.line(Rect { x: area.x + hint.x, width: area.width - hint.x, ..area }, 0, &line);
+        let at = Rect { x: area.x + hint.x, width: area.width - hint.x, ..area };
+        ink.line(at, 0, &line);
+        if let Some(action) = hint.action {
+            ink.hit_row(Rect { width: hint.width().saturating_sub(2).min(at.width), ..at }, 0, Hit::Act(action));
+        }
     }
 }
 

@@ -8,22 +8,51 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, ago, clean, countdown, fit, soma},
+    text::{ago, clean, countdown, fit, soma},
 };
 use crate::{
-    api::Mode,
-    app::{Life, Screen, State},
+    api::{Mode, Upstream},
+    app::{
+        Hit, Life, Screen, State,
+        actions::{self, Action},
+    },
 };
 
 /// Two light looks missed: not broken yet, but worth a look.
 const QUIET_MS: u64 = 35_000;
 
-/// A piece of a line and how long it holds out: the highest rank goes first when there is no room.
-type Piece = (u8, Vec<Span<'static>>);
+/// From here on every server is named.
+const ALL_SERVERS: u16 = 120;
+
+/// A piece of a line and how long it holds out: the highest rank goes first when there is no room. What a click on it does.
+struct Piece {
+    rank: u8,
+    spans: Vec<Span<'static>>,
+    action: Option<Action>,
+}
+
+impl Piece {
+    fn new(rank: u8, spans: Vec<Span<'static>>) -> Self {
+        Self { rank, spans, action: None }
+    }
+
+    fn doing(self, action: Action) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    fn width(&self) -> usize {
+        self.spans.iter().map(Span::width).sum()
+    }
+}
+
+/// Columns of pieces beside each other, with the gap behind each.
+fn total(pieces: &[Piece]) -> usize {
+    pieces.iter().map(|piece| piece.width() + 2).sum()
+}
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
-    let mut where_we_are = vec![(6, vec![Span::styled("somascope", ink.theme.strong())])];
-    where_we_are.extend([network(state), epoch(state, ink), connection(state, ink)]);
+    let name = Piece::new(6, vec![Span::styled("somascope", ink.theme.strong())]);
+    let mut where_we_are = vec![name, network(state), epoch(state, ink)];
     let mut what_waits = vec![mode(state, ink)];
     what_waits.extend(only_pinned(state, ink));
     what_waits.extend(protocol(state, ink));
@@ -33,61 +62,128 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if area.height == 1 {
         // One line for everything: the decision and the clock hold out longest.
         what_waits.extend(where_we_are);
+        what_waits.push(worst(state, ink));
         pieces(what_waits, None, area, 0, ink);
     } else {
-        pieces(where_we_are, wallet(state), area, 0, ink);
-        let notice = notice(state, ink).map(|spans| (1, spans));
-        pieces(what_waits, notice, area, 1, ink);
+        let wallet = wallet(state);
+        let servers = each(state, ink);
+        let room = usize::from(area.width).saturating_sub(wallet.as_ref().map_or(0, Piece::width));
+        // What every screen says gives way to what changes.
+        if area.width >= ALL_SERVERS && total(&where_we_are) + total(&servers) > room {
+            where_we_are.remove(0);
+        }
+        if area.width >= ALL_SERVERS && !servers.is_empty() && total(&where_we_are) + total(&servers) <= room {
+            where_we_are.extend(servers);
+        } else {
+            where_we_are.push(worst(state, ink));
+        }
+        pieces(where_we_are, wallet, area, 0, ink);
+        pieces(what_waits, notice(state, ink).map(|spans| Piece::new(1, spans)), area, 1, ink);
     }
 }
 
 fn network(state: &State) -> Piece {
     let network = &state.snapshot.network;
     let chain: String = clean(&network.chain_id).chars().take(8).collect();
-    (4, vec![Span::raw(format!("{} {chain}", clean(&network.name)))])
+    Piece::new(4, vec![Span::raw(format!("{} {chain}", clean(&network.name)))])
 }
 
 fn epoch(state: &State, ink: &Ink<'_>) -> Piece {
     let network = &state.snapshot.network;
     if !network.is_heard() {
-        return (3, vec![Span::styled(format!("epoch {}", ink.theme.glyphs.ellipsis), ink.theme.dim())]);
+        return Piece::new(3, vec![Span::styled(format!("epoch {}", ink.theme.glyphs.ellipsis), ink.theme.dim())]);
     }
     let left = network.epoch_ends_at_ms.saturating_sub(state.now_ms);
     let left = if left == 0 { "ending".to_owned() } else { format!("{} left", countdown(left)) };
-    (1, vec![Span::styled(format!("epoch {}", network.epoch), ink.theme.strong()), Span::raw(format!(" {left}"))])
+    let epoch = Span::styled(format!("epoch {}", network.epoch), ink.theme.strong());
+    Piece::new(1, vec![epoch, Span::raw(format!(" {left}"))])
 }
 
-/// Of the servers that should be heard all the time, the one that has been quiet longest; its name, if that is too long.
-fn connection(state: &State, ink: &Ink<'_>) -> Piece {
+/// How a server is: the worse, the greater.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Health {
+    /// Heard when it is needed, and it was not needed yet.
+    Idle,
+    Live,
+    /// It should have been heard again.
+    Quiet,
+    /// It should have been heard at all.
+    Silent,
+    Trouble,
+}
+
+fn health(upstream: &Upstream, now_ms: u64) -> Health {
+    let heard = upstream.last_heard_ms.map(|at| now_ms.saturating_sub(at));
+    match (&upstream.trouble, heard, upstream.name.is_steady()) {
+        (Some(_), _, _) => Health::Trouble,
+        (None, None, true) => Health::Silent,
+        (None, None, false) => Health::Idle,
+        (None, Some(QUIET_MS..), true) => Health::Quiet,
+        (None, Some(_), _) => Health::Live,
+    }
+}
+
+/// Its sign, its name and when it was last heard.
+fn server(upstream: &Upstream, state: &State, ink: &Ink<'_>) -> Vec<Span<'static>> {
+    let (theme, glyphs) = (ink.theme, ink.theme.glyphs);
+    let health = health(upstream, state.now_ms);
+    let (glyph, style) = match health {
+        Health::Trouble => (glyphs.bad, theme.bad()),
+        Health::Silent => (glyphs.quiet, theme.attention()),
+        Health::Quiet => (glyphs.warning, theme.attention()),
+        Health::Live => (glyphs.live, theme.good()),
+        Health::Idle => (glyphs.quiet, theme.dim()),
+    };
+    let heard = match upstream.last_heard_ms {
+        // What is recent is all the same, so an idle screen stays as it is.
+        Some(at) => ago(state.now_ms.saturating_sub(at)),
+        None if health == Health::Idle => "not needed".to_owned(),
+        None => "not heard".to_owned(),
+    };
+    vec![Span::styled(glyph, style), Span::raw(format!(" {} {heard}", upstream.name.word()))]
+}
+
+/// Every server; none before the first one was heard.
+fn each(state: &State, ink: &Ink<'_>) -> Vec<Piece> {
     let network = &state.snapshot.network;
-    let quietest = network.quietest();
-    let heard = quietest.and_then(|upstream| upstream.last_heard_ms).map(|at| state.now_ms.saturating_sub(at));
-    let (glyph, style) = match (heard, &network.trouble) {
-        (_, Some(_)) => (ink.theme.glyphs.bad, ink.theme.bad()),
-        (None, None) => (ink.theme.glyphs.quiet, ink.theme.attention()),
-        (Some(QUIET_MS..), None) => (ink.theme.glyphs.warning, ink.theme.attention()),
-        (Some(_), None) => (ink.theme.glyphs.live, ink.theme.good()),
+    let shown = network.upstreams.iter().filter(|_| network.is_heard());
+    shown.map(|upstream| Piece::new(3, server(upstream, state, ink))).collect()
+}
+
+/// The server that is worst off or was heard longest ago, and how many others there are.
+fn worst(state: &State, ink: &Ink<'_>) -> Piece {
+    let network = &state.snapshot.network;
+    let (glyphs, attention) = (ink.theme.glyphs, ink.theme.attention());
+    let now_ms = state.now_ms;
+    let age = |upstream: &Upstream| now_ms.saturating_sub(upstream.last_heard_ms.unwrap_or(now_ms));
+    let rank = |upstream: &&Upstream| (health(upstream, now_ms), upstream.name.is_steady(), age(upstream));
+    let worst = network.upstreams.iter().max_by_key(rank);
+    let is_known = network.is_heard() || worst.is_some_and(|upstream| upstream.trouble.is_some());
+    let Some(worst) = worst.filter(|_| is_known) else {
+        let (glyph, style) =
+            if network.trouble.is_some() { (glyphs.bad, ink.theme.bad()) } else { (glyphs.quiet, attention) };
+        return Piece::new(3, vec![Span::styled(glyph, style), Span::raw(format!(" connecting{}", glyphs.ellipsis))]);
     };
-    let words = match (heard, quietest) {
-        (Some(ms @ QUIET_MS..), Some(quietest)) => format!("{} {} ago", quietest.name.word(), age(ms)),
-        (Some(ms), _) => format!("heard {}", ago(ms)),
-        (None, Some(quietest)) if network.is_heard() => format!("no {} yet", quietest.name.word()),
-        (None, _) => format!("connecting{}", ink.theme.glyphs.ellipsis),
-    };
-    (3, vec![Span::styled(glyph, style), Span::raw(format!(" {words}"))])
+    let mut spans = server(worst, state, ink);
+    let others = network.upstreams.len() - 1;
+    if others > 0 {
+        spans.push(Span::styled(format!(" +{others}"), ink.theme.dim()));
+    }
+    Piece::new(3, spans)
 }
 
 /// Nothing is signed until somebody answers this.
 fn protocol(state: &State, ink: &Ink<'_>) -> Option<Piece> {
     let version = state.snapshot.network.unaccepted_protocol?;
-    let how = if state.snapshot.mode == Mode::ReadOnly { "" } else { ": press v" };
+    let how = if state.snapshot.mode == Mode::ReadOnly { String::new() } else { press(state, Action::AcceptProtocol) };
     let badge = ink.theme.badge(ink.theme.attention());
-    Some((0, vec![Span::styled(format!(" NEW PROTOCOL {version}{how} "), badge)]))
+    let spans = vec![Span::styled(format!(" NEW PROTOCOL {version}{how} "), badge)];
+    Some(Piece::new(0, spans).doing(Action::AcceptProtocol))
 }
 
 fn wallet(state: &State) -> Option<Piece> {
     let address = state.snapshot.wallet.address?.to_hex_prefixed();
-    Some((5, vec![Span::raw(format!("{}..{}", &address[..8], &address[address.len() - 4..]))]))
+    Some(Piece::new(5, vec![Span::raw(format!("{}..{}", &address[..8], &address[address.len() - 4..]))]))
 }
 
 fn mode(state: &State, ink: &Ink<'_>) -> Piece {
@@ -96,13 +192,14 @@ fn mode(state: &State, ink: &Ink<'_>) -> Piece {
         Mode::Auto => (" AUTO ", ink.theme.attention()),
         Mode::ReadOnly => (" READ-ONLY ", Style::new()),
     };
-    (1, vec![Span::styled(word, ink.theme.badge(style))])
+    Piece::new(1, vec![Span::styled(word, ink.theme.badge(style))]).doing(Action::Mode)
 }
 
 /// What is not offered should not be wondered at.
 fn only_pinned(state: &State, ink: &Ink<'_>) -> Option<Piece> {
     let badge = ink.theme.badge(ink.theme.accent());
-    state.snapshot.only_pinned.then(|| (1, vec![Span::styled(" ONLY PINNED ", badge)]))
+    let piece = || Piece::new(1, vec![Span::styled(" ONLY PINNED ", badge)]).doing(Action::OnlyPinned);
+    state.snapshot.only_pinned.then(piece)
 }
 
 /// What automatic approval did in this epoch, and what of its limit is used.
@@ -114,28 +211,37 @@ fn auto(state: &State, ink: &Ink<'_>) -> Option<Piece> {
         soma(policy.used, 6),
         soma(policy.limits.max_bond_per_epoch, 6)
     );
-    (state.snapshot.mode == Mode::Auto).then(|| (6, vec![Span::styled(words, ink.theme.dim())]))
+    (state.snapshot.mode == Mode::Auto).then(|| Piece::new(6, vec![Span::styled(words, ink.theme.dim())]))
 }
 
 fn approvals(state: &State, ink: &Ink<'_>) -> Option<Piece> {
     let waiting = state.undecided();
-    let how = if state.screen == Screen::Approvals { "" } else { ": press a" };
+    let how = if state.screen == Screen::Approvals { String::new() } else { press(state, Action::Approvals) };
     let badge = ink.theme.badge(ink.theme.attention());
     let running = state.life == Life::Running;
-    (waiting > 0 && running).then(|| (0, vec![Span::styled(format!(" {waiting} to approve{how} "), badge)]))
+    let piece = || Piece::new(0, vec![Span::styled(format!(" {waiting} to approve{how} "), badge)]);
+    (waiting > 0 && running).then(|| piece().doing(Action::Approvals))
 }
 
 fn scoring(state: &State, ink: &Ink<'_>) -> Piece {
     let throughput = &state.snapshot.throughput;
     if state.snapshot.scoring_paused {
-        return (2, vec![Span::styled("scoring paused", ink.theme.attention())]);
+        let spans = vec![Span::styled("scoring paused", ink.theme.attention())];
+        return Piece::new(2, spans).doing(Action::Pause);
     }
     let words = match throughput.remaining {
         None => format!("listing the corpus{}", ink.theme.glyphs.ellipsis),
         Some(0) if throughput.queue == 0 => "corpus scored".to_owned(),
         Some(_) => "scoring".to_owned(),
     };
-    (5, vec![Span::styled(words, ink.theme.dim())])
+    Piece::new(5, vec![Span::styled(words, ink.theme.dim())])
+}
+
+/// The key that does something on the screen below, as it is bound now.
+fn press(state: &State, action: Action) -> String {
+    let info = actions::at(state.below()).find(|info| info.action == action);
+    let key = info.and_then(|info| state.keymap.keys(info).first());
+    key.map_or_else(String::new, |key| format!(": press {}", key.name(state.look.ascii)))
 }
 
 /// Trouble with the connection stays; notices come and go before it.
@@ -154,33 +260,31 @@ fn notice(state: &State, ink: &Ink<'_>) -> Option<Vec<Span<'static>>> {
 /// Draws what fits: `left` from the left edge, `right` at the right edge, shortened if need be.
 fn pieces(mut left: Vec<Piece>, right: Option<Piece>, area: Rect, row: u16, ink: &mut Ink<'_>) {
     let columns = usize::from(area.width);
-    let width_of = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
-    let total = |pieces: &[Piece]| pieces.iter().map(|(_, spans)| width_of(spans) + 2).sum::<usize>();
     while left.len() > 1 && total(&left) > columns + 2 {
-        if let Some(victim) = (0..left.len()).max_by_key(|&at| left[at].0) {
+        if let Some(victim) = (0..left.len()).max_by_key(|&at| left[at].rank) {
             left.remove(victim);
         }
     }
     let used = total(&left);
     let mut x = area.x;
-    for (_, spans) in left {
-        let line = Line::from(spans);
-        let width = line.width() as u16;
-        ink.line(Rect { x, width: area.right().saturating_sub(x), ..area }, row, &line);
+    for piece in left {
+        let width = piece.width() as u16;
+        let place = Rect { x, width: area.right().saturating_sub(x), ..area };
+        if let Some(action) = piece.action {
+            ink.hit_row(Rect { width: width.min(place.width), ..place }, row, Hit::Act(action));
+        }
+        ink.line(place, row, &Line::from(piece.spans));
         x = x.saturating_add(width + 2);
     }
     let room = columns.saturating_sub(used);
-    if let Some((rank, spans)) = right {
+    if let Some(piece) = right {
         // A shortened address is no use; a shortened notice still is.
-        if width_of(&spans) > room && rank > 1 {
+        if piece.width() > room && piece.rank > 1 {
             return;
         }
-        let line = Line::from(
-            spans
-                .into_iter()
-                .map(|piece| Span::styled(fit(&piece.content, room, ink.theme.glyphs.ellipsis), piece.style))
-                .collect::<Vec<_>>(),
-        );
+        let cut =
+            |piece: Span<'static>| Span::styled(fit(&piece.content, room, ink.theme.glyphs.ellipsis), piece.style);
+        let line = Line::from(piece.spans.into_iter().map(cut).collect::<Vec<_>>());
         let width = line.width() as u16;
         ink.line(Rect { x: area.right().saturating_sub(width), width, ..area }, row, &line);
     }

@@ -11,7 +11,7 @@ use super::{panes::Ink, text::clean};
 use crate::{
     api::TargetStage,
     app::{
-        Place, State,
+        Hit, List, Place, State,
         actions::{self, ACTIONS, ActionInfo},
         targets::{LANGUAGE, stage_word},
     },
@@ -48,33 +48,40 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if here.is_empty() && elsewhere.is_empty() && language.is_empty() {
         return ink.empty(inner, &["No action has that in its name, its keys or its description.".to_owned()]);
     }
+    let plain = |line: Line<'static>| (line, None);
     let mut lines = Vec::new();
-    for (title, infos) in [("On this screen", here), ("On other screens", elsewhere)] {
+    for (title, infos, is_here) in [("On this screen", here, true), ("On other screens", elsewhere, false)] {
         if !infos.is_empty() {
-            lines.push(heading(title, ink));
-            lines.extend(infos.into_iter().map(|info| entry(info, state, ink)));
-            lines.push(Line::default());
+            lines.push(plain(heading(title, ink)));
+            let find = |info: &ActionInfo| (is_here && info.is_chosen()).then_some(Hit::Find(info.action));
+            lines.extend(infos.into_iter().map(|info| (entry(info, state, ink), find(info))));
+            lines.push(plain(Line::default()));
         }
     }
     if !language.is_empty() {
-        lines.push(heading("Words of the targets' filter", ink));
+        lines.push(plain(heading("Words of the targets' filter", ink)));
         lines.extend(language.into_iter().map(|(word, about)| {
-            Line::from(vec![Span::styled(format!("  {word:<14} "), ink.theme.accent()), Span::raw(*about)])
+            plain(Line::from(vec![Span::styled(format!("  {word:<14} "), ink.theme.accent()), Span::raw(*about)]))
         }));
-        lines.push(Line::default());
+        lines.push(plain(Line::default()));
     }
     if search.is_empty() {
-        lines.extend([heading("Signs", ink), signs(ink)]);
+        lines.extend([heading("Signs", ink), signs(ink)].map(plain));
     }
+    ink.hit(inner, Hit::List(List::Text));
 
     let height = usize::from(inner.height);
     let columns = usize::from((inner.width / 78).max(1));
     let first = usize::from(state.scroll).min(lines.len().saturating_sub(height * columns));
-    for (at, line) in lines.iter().skip(first).take(height * columns).enumerate() {
+    for (at, (line, hit)) in lines.iter().skip(first).take(height * columns).enumerate() {
         let column = (at / height.max(1)) as u16;
         let width = inner.width / columns as u16;
         let cell = Rect { x: inner.x + column * width, width: width.saturating_sub(2), ..inner };
-        ink.line(cell, (at % height.max(1)) as u16, line);
+        let row = (at % height.max(1)) as u16;
+        ink.line(cell, row, line);
+        if let Some(hit) = hit {
+            ink.hit_row(cell, row, *hit);
+        }
     }
 }
 

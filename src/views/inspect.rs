@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{Content, Inspect, InspectStage, Inspection, Landed},
-    app::State,
+    app::{Hit, Row, State},
 };
 
 const COLUMNS: &[Column] = &[
@@ -142,6 +142,7 @@ fn draw_list(state: &State, answer: &Inspection, selected: usize, area: Rect, in
             _ => (item.epoch.to_string(), theme.dim()),
         });
         ink.line(area, line, &cells);
+        ink.hit_row(area, line, Hit::Row(Row::Landed(at)));
     }
 }
 

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     api::{LogKind, LogLine},
-    app::{LogView, State, log::key},
+    app::{Hit, List, LogView, Row, State, log::key},
+    primitives::day,
 };
 
 /// Milliseconds of a day.
@@ -60,6 +61,7 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         };
         return ink.empty(inner, &[next.to_owned()]);
     };
+    ink.hit(inner, Hit::List(List::Log));
     let rows = usize::from(inner.height);
     let first =
         if log.follows() { log.rows.len().saturating_sub(rows) } else { first_row(position, log.rows.len(), rows) };
@@ -71,6 +73,10 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         let selected = first + at == position && (log.detail || !log.follows());
         let line = entry(line, Some(log), selected, time, inner.width, ink);
         ink.line(inner, row, &line);
+        let number = log.rows.get(first + at).map(|line| snapshot.log_first + *line as u64);
+        if let Some(number) = number {
+            ink.hit_row(inner, row, Hit::Row(Row::Log(number)));
+        }
     }
     if let Some(lines) = detail.filter(|_| height >= 3) {
         let inner = ink.pane("", "Line", "c copies the digest, URL or id".to_owned(), false, below);
@@ -90,7 +96,7 @@ fn entry(
     let (glyph, style) = ink.theme.level(line.level);
     let clock = match time {
         8 => time_of_day(line.at_ms),
-        _ => format!("{} {}", &date(line.at_ms)[5..], time_of_day(line.at_ms)),
+        _ => format!("{} {}", &day(line.at_ms)[5..], time_of_day(line.at_ms)),
     };
     let mut spans = vec![Span::styled(clock, ink.theme.dim()), Span::styled(format!(" {glyph} "), style)];
     let mut room = usize::from(columns).saturating_sub(time + 3);
@@ -150,7 +156,7 @@ fn parts(line: &LogLine, columns: u16, ink: &Ink<'_>) -> Vec<Line<'static>> {
             lines.push(Line::from(vec![Span::styled(format!("{label:<10}"), dim), Span::raw(piece)]));
         }
     };
-    part("When", format!("{} {} UTC", date(line.at_ms), time_of_day(line.at_ms)));
+    part("When", format!("{} {} UTC", day(line.at_ms), time_of_day(line.at_ms)));
     match &line.kind {
         Some(LogKind::Transaction { what, fee, .. }) => {
             let fee = fee.map_or("not known yet".to_owned(), |fee| format!("{fee} SOMA"));
@@ -171,32 +177,9 @@ fn parts(line: &LogLine, columns: u16, ink: &Ink<'_>) -> Vec<Line<'static>> {
     lines
 }
 
-/// `2026-11-22`, of UTC: days since 1970 to year, month and day.
-fn date(unix_ms: u64) -> String {
-    let days = unix_ms / DAY;
-    // Years that begin in March, in cycles of 400 of them.
-    let shifted = days + 719_468;
-    let (cycle, day) = (shifted / 146_097, shifted % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day_of_month = day_of_year - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    format!("{:04}-{month:02}-{day_of_month:02}", cycle * 400 + year + carry)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        let dates = [(0, "1970-01-01"), (951_782_400_000, "2000-02-29"), (1_795_354_828_000, "2026-11-22")];
-        for (ms, expected) in dates {
-            assert_eq!(date(ms), expected);
-        }
-        assert_eq!(date(u64::MAX).get(4..5).map(str::len), Some(1));
-    }
 
     #[test]
     fn what_is_found_is_set_off_and_nothing_is_lost() {

@@ -5,11 +5,13 @@
 
 mod approvals;
 mod board;
+mod copying;
 mod export;
 mod footer;
 mod header;
 mod help;
 mod inspect;
+mod letters;
 mod log;
 mod map;
 mod models;
@@ -34,24 +36,28 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use crate::app::{Dialog, Life, Pane, Purpose, Screen, State, layout::Area};
+use crate::app::{
+    Dialog, Hit, Hits, Life, Pane, Purpose, Screen, State,
+    actions::{self, Action},
+    layout::Area,
+};
 use panes::Ink;
 pub use wizard::draw_wizard;
 
 pub use replay::{ReplayBar, replay_bar};
 pub use theme::{BUILT_IN, Palette, ThemeError, built_in, parse as parse_theme};
 
-/// Draws the whole screen into `buffer`, in the terminal's own colours.
-pub fn draw(state: &State, buffer: &mut Buffer) {
-    draw_with(state, Palette::default(), buffer);
+/// Draws the whole screen into `buffer`, in the terminal's own colours; tells what lies where.
+pub fn draw(state: &State, buffer: &mut Buffer) -> Hits {
+    draw_with(state, Palette::default(), buffer)
 }
 
-/// Draws the whole screen into `buffer`.
-pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
+/// Draws the whole screen into `buffer`; tells what lies where.
+pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) -> Hits {
     let frame = state.frame();
     let ink = &mut Ink::with(state.look, palette, buffer);
+    ink.hits = Some(Hits::of(state));
     header::draw(state, rect(frame.header), ink);
-    footer::draw(state, rect(frame.footer), ink);
     let body = rect(frame.body);
     match state.screen {
         Screen::Dashboard => dashboard(state, ink),
@@ -61,25 +67,34 @@ pub fn draw_with(state: &State, palette: Palette, buffer: &mut Buffer) {
         Screen::Log => log::draw(state, body, true, ink),
         Screen::Board => board::draw(state, body, ink),
     }
+    // Nothing below a dialog answers; what is filtered does.
+    if state.place() != state.below() && !state.is_filtering() {
+        ink.cover();
+    }
+    footer::draw(state, rect(frame.footer), ink);
     match state.dialog {
         _ if state.life != Life::Running => settling(state, body, ink),
         Some(Dialog::Help) => help::draw(state, body, ink),
         Some(Dialog::Inspector) => inspect::draw(state, body, ink),
         Some(Dialog::Confirm(action)) => approvals::confirm(state, action, body, ink),
         Some(Dialog::Export) => export::draw(state, body, ink),
+        Some(Dialog::Copying) => copying::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::HelpSearch)) => help::draw(state, body, ink),
         Some(Dialog::Typing(Purpose::Palette)) => palette::draw(state, body, ink),
         Some(Dialog::Form) => policy::form(state, body, ink),
         Some(Dialog::Typing(Purpose::TargetFilter | Purpose::SubmissionFilter | Purpose::LogFilter)) | None => {}
     }
+    ink.hits.take().unwrap_or_else(|| Hits::of(state))
 }
 
 fn dashboard(state: &State, ink: &mut Ink<'_>) {
     let panes = state.panes();
     for &(pane, area) in &panes.panes {
+        ink.hit(rect(area), Hit::Pane(pane));
         draw_pane(state, pane, rect(area), false, ink);
     }
     if let Some(area) = panes.log {
+        ink.hit(rect(area), Hit::Act(Action::Log));
         log::draw(state, rect(area), false, ink);
     }
 }
@@ -117,9 +132,18 @@ fn settling(state: &State, body: Rect, ink: &mut Ink<'_>) {
         Line::from(doing),
         Line::from("Whatever is not settled now is settled at the next start."),
         Line::default(),
-        Line::from(Span::styled("q leaves at once", ink.theme.dim())),
+        Line::from(Span::styled(format!("{} leaves at once", key_of(state, Action::LeaveNow)), ink.theme.dim())),
     ];
-    ink.popup("Leaving", lines, body);
+    let last = lines.len() as u16 - 1;
+    let inner = ink.popup("Leaving", lines, body);
+    ink.hit_row(inner, last, Hit::Act(Action::LeaveNow));
+}
+
+/// The key that does this here, as it is bound now.
+fn key_of(state: &State, action: Action) -> String {
+    let info = actions::at(state.place()).find(|info| info.action == action);
+    let key = info.and_then(|info| state.keymap.keys(info).first());
+    key.map_or_else(String::new, |key| key.name(state.look.ascii))
 }
 
 fn rect(area: Area) -> Rect {

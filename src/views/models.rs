@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{CROWD_DISTANCE, ModelRow},
-    app::{ModelSort, State, targets::model_letter},
+    app::{Hit, List, ModelSort, Row, Sorting, State, targets::model_letter},
 };
 
 const COLUMNS: &[Column] = &[
@@ -76,6 +76,10 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let heading =
         table.row(|column| (COLUMNS[column].title.to_owned(), if column == by { theme.strong() } else { theme.dim() }));
     ink.line(inner, 0, &heading);
+    ink.hit(inner, Hit::List(List::Models));
+    ink.heads(inner, &table, |column| {
+        ModelSort::ALL.into_iter().find(|sort| column_of(*sort) == column).map(Sorting::Models)
+    });
     let about = match (inner.height, list.selected_index().and_then(|index| Some((index, models.get(index)?)))) {
         (9.., Some((index, model))) => about(state, index, model, width, ink),
         _ => Vec::new(),
@@ -114,6 +118,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             _ => (model.trouble.as_deref().map(clean).unwrap_or_default(), theme.bad()),
         });
         ink.line(inner, (at - first + 1) as u16, &line);
+        ink.hit_row(inner, (at - first + 1) as u16, Hit::Row(Row::Model(model.id)));
     }
     let below = Rect { y: inner.bottom().saturating_sub(detail_rows as u16), height: detail_rows as u16, ..inner };
     ink.lines(below, &about);

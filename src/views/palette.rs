@@ -11,7 +11,7 @@ use super::{
     table::first_row,
     text::{fit, width},
 };
-use crate::app::State;
+use crate::app::{Hit, State};
 
 const MOST_ROWS: u16 = 14;
 
@@ -44,5 +44,6 @@ pub fn draw(state: &State, body: Rect, ink: &mut Ink<'_>) {
             Span::styled(keys, ink.theme.dim()),
         ]);
         ink.line(inner, row, &line);
+        ink.hit_row(inner, row, Hit::Run(info.action));
     }
 }

@@ -2,26 +2,76 @@
 
 use ratatui::{
     buffer::Buffer,
-    layout::Rect,
+    layout::{Position, Rect},
     style::Style,
     text::{Line, Span},
     widgets::{Block, Clear, Widget},
 };
 
 use super::{
+    letters,
+    table::Table,
     text,
     theme::{Palette, Theme},
 };
-use crate::app::Look;
+use crate::app::{Hit, Hits, Look, Sorting, layout::Area};
 
 pub struct Ink<'a> {
     pub theme: Theme,
     pub buffer: &'a mut Buffer,
+    /// What lies where, where somebody asks.
+    pub hits: Option<Hits>,
 }
 
 impl<'a> Ink<'a> {
     pub fn with(look: Look, palette: Palette, buffer: &'a mut Buffer) -> Self {
-        Self { theme: Theme::new(look, palette), buffer }
+        Self { theme: Theme::new(look, palette), buffer, hits: None }
+    }
+
+    /// What a click or the wheel means there; what is told later lies above.
+    pub fn hit(&mut self, area: Rect, hit: Hit) {
+        let area = area.intersection(self.buffer.area);
+        if let Some(hits) = &mut self.hits {
+            hits.push(Area { x: area.x, y: area.y, width: area.width, height: area.height }, hit);
+        }
+    }
+
+    /// [`Self::hit`] of one row of an area.
+    pub fn hit_row(&mut self, area: Rect, row: u16, hit: Hit) {
+        if row < area.height {
+            self.hit(Rect { y: area.y.saturating_add(row), height: 1, ..area }, hit);
+        }
+    }
+
+    /// Whatever was told to lie somewhere lies below something else now.
+    pub fn cover(&mut self) {
+        if let Some(hits) = &mut self.hits {
+            hits.cover();
+        }
+    }
+
+    /// The heads of a table's columns: what each of them sorts by.
+    pub fn heads(&mut self, area: Rect, table: &Table<'_>, sorting: impl Fn(usize) -> Option<Sorting>) {
+        for (column, x, width) in table.places() {
+            if let Some(sorting) = sorting(column) {
+                let x = area.x.saturating_add(x);
+                let width = width.min(area.right().saturating_sub(x));
+                self.hit(Rect { x, width, height: area.height.min(1), ..area }, Hit::Sort(sorting));
+            }
+        }
+    }
+
+    /// Pieces of one line, beside each other, some of which mean something.
+    pub fn pieces(&mut self, area: Rect, row: u16, pieces: Vec<(Span<'static>, Option<Hit>)>) {
+        let mut x = area.x;
+        for (piece, hit) in &pieces {
+            let width = (piece.width() as u16).min(area.right().saturating_sub(x));
+            if let Some(hit) = hit {
+                self.hit_row(Rect { x, width, ..area }, row, *hit);
+            }
+            x = x.saturating_add(width);
+        }
+        self.line(area, row, &Line::from(pieces.into_iter().map(|(piece, _)| piece).collect::<Vec<_>>()));
     }
 
     /// A box with a title; returns its inside. Too small for a box: the whole area, without one.
@@ -35,13 +85,16 @@ impl<'a> Ink<'a> {
         } else {
             (self.theme.glyphs.border, self.theme.border())
         };
-        let title_width = title.width();
-        let mut block = Block::bordered().border_set(set).border_style(style).title(title);
-        if title_width + right.width() + 4 <= usize::from(area.width) {
-            block = block.title(right.right_aligned());
-        }
+        let block = Block::bordered().border_set(set).border_style(style);
         let inner = block.inner(area);
         block.render(area, self.buffer);
+        let edge = Rect { x: area.x + 1, width: area.width - 2, ..area };
+        let (title_width, right_width) = (title.width(), right.width());
+        self.line(edge, 0, &title);
+        if title_width + right_width + 4 <= usize::from(area.width) {
+            let room = right_width as u16;
+            self.line(Rect { x: edge.right() - room, width: room, ..edge }, 0, &right);
+        }
         // A column of air on both sides.
         if inner.width > 12 { Rect { x: inner.x + 1, width: inner.width - 2, ..inner } } else { inner }
     }
@@ -60,7 +113,7 @@ impl<'a> Ink<'a> {
     pub fn line(&mut self, area: Rect, row: u16, line: &Line<'_>) {
         let area = area.intersection(self.buffer.area);
         if row < area.height && area.width > 0 {
-            self.buffer.set_line(area.x, area.y + row, line, area.width);
+            letters::write(self.buffer, Position { x: area.x, y: area.y + row }, area.width, line);
         }
     }
 
@@ -104,8 +157,8 @@ impl<'a> Ink<'a> {
         }
     }
 
-    /// A box in the middle of `body`, over whatever is there.
-    pub fn popup(&mut self, title: &str, lines: Vec<Line<'static>>, body: Rect) {
+    /// A box in the middle of `body`, over whatever is there. Gives its inside, where the lines are.
+    pub fn popup(&mut self, title: &str, lines: Vec<Line<'static>>, body: Rect) -> Rect {
         let widest = lines.iter().map(Line::width).max().unwrap_or(0).max(text::width(title) + 4);
         let width = u16::try_from(widest + 6).unwrap_or(u16::MAX).min(body.width);
         let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(body.height);
@@ -114,6 +167,7 @@ impl<'a> Ink<'a> {
         Clear.render(area, self.buffer);
         let inner = self.pane("", title, String::new(), true, area);
         self.lines(inner, &lines);
+        inner
     }
 
     /// What to say while there is nothing to show: what is happening, and what comes next.

@@ -8,36 +8,32 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, ago, clean, fit, width, wrap},
+    text::{age, ago, clean, fit, group, width, wrap},
 };
 use crate::{
     api::{PolicyLimits, PolicyView},
-    app::{self, Form, FormKind, State, Sums},
-    primitives::Shannons,
+    app::{self, Form, FormKind, Hit, State, margin_text},
 };
-
-/// A part of a whole in percent, with as many decimals as it takes to be seen.
-pub fn share(part: Shannons, whole: Shannons) -> String {
-    let hundredths = u128::from(part.0) * 10_000 / u128::from(whole.0.max(1));
-    match hundredths {
-        _ if whole == Shannons::ZERO && part > Shannons::ZERO => "all".to_owned(),
-        0 if part > Shannons::ZERO => "<0.01 %".to_owned(),
-        0..1_000 => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
-        _ => format!("{} %", hundredths / 100),
-    }
-}
-
-fn margin(limits: &PolicyLimits) -> String {
-    format!("{}.{:06}", limits.min_margin_millionths / 1_000_000, limits.min_margin_millionths % 1_000_000)
-}
 
 /// The limits as a sentence each.
 pub fn in_words(policy: &PolicyView) -> Vec<String> {
     let limits = &policy.limits;
     vec![
         format!("Limits: {} SOMA a submission, {} an epoch", limits.max_bond_per_submission, limits.max_bond_per_epoch),
-        format!("({} used in this one), margin {}, gain {}.", policy.used, margin(limits), limits.min_gain),
+        format!(
+            "({} used in this one), margin {}, gain {}.",
+            policy.used,
+            margin_text(limits.min_margin_millionths),
+            limits.min_gain
+        ),
     ]
+}
+
+/// In the order of the form's lines.
+fn short(limits: &PolicyLimits) -> String {
+    let margin = margin_text(limits.min_margin_millionths);
+    let (each, epoch, gain) = (limits.max_bond_per_submission, limits.max_bond_per_epoch, limits.min_gain);
+    format!("{each}, {epoch}, margin {margin}, gain {gain}")
 }
 
 /// Old and new, before it is taken over.
@@ -53,14 +49,13 @@ pub fn change(state: &State) -> (&'static str, Vec<String>) {
     let labels = FormKind::Policy.labels();
     line(labels[0], old.max_bond_per_submission.to_string(), new.max_bond_per_submission.to_string());
     line(labels[1], old.max_bond_per_epoch.to_string(), new.max_bond_per_epoch.to_string());
-    line(labels[2], margin(&old), margin(&new));
+    line(labels[2], margin_text(old.min_margin_millionths), margin_text(new.min_margin_millionths));
     line(labels[3], old.min_gain.to_string(), new.min_gain.to_string());
     if new.max_bond_per_epoch < policy.used {
         sentences.push(format!("{} SOMA of this epoch are used: nothing more is approved in it.", policy.used));
     }
     sentences.push("What the policy approved beyond them goes back to you unless it is signed.".to_owned());
-    sentences
-        .push("They last until the program ends; the configuration says what the next run begins with.".to_owned());
+    sentences.push(format!("They last until the program ends; the next run begins with {}.", short(&policy.at_start)));
     ("Limits", sentences)
 }
 
@@ -73,27 +68,49 @@ pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.pair(inner, 0, "bonds of this epoch", format!("{} of {} SOMA", policy.used, limits.max_bond_per_epoch), strong);
     let plain = Style::new();
     ink.pair(inner, 1, "bond of a submission", format!("at most {} SOMA", limits.max_bond_per_submission), plain);
-    let least = format!("margin {}, gain {} SOMA", margin(limits), limits.min_gain);
+    let least = format!("margin {}, gain {} SOMA", margin_text(limits.min_margin_millionths), limits.min_gain);
     ink.pair(inner, 2, "at least", least, plain);
     let did = format!("{} approved with bonds of {} SOMA", policy.auto.approved, policy.auto.bonds);
     ink.pair(inner, 3, "it did", did, ink.theme.good());
     ink.pair(inner, 4, "it left alone", format!("{} targets", policy.auto.refused), plain);
-    let edited = policy.edited_at_ms.map(|at| {
-        let ago = ago(state.now_ms.saturating_sub(at));
-        format!("limits changed {ago}, for this run")
-    });
     let mut row = 5;
-    if let Some(edited) = edited {
+    if let Some(at_ms) = policy.edited_at_ms {
+        let edited = format!("limits changed {}, for this run", ago(state.now_ms.saturating_sub(at_ms)));
         ink.line(inner, row, &Line::styled(edited, ink.theme.accent()));
         row += 1;
     }
     for refusal in &policy.auto.refusals {
-        let ago = age(state.now_ms.saturating_sub(refusal.at_ms));
-        let text = format!("{ago:>3} {} {}: {}", refusal.target.short(), clean(&refusal.source), clean(&refusal.why));
+        let said = |source: &str| {
+            let ago = age(state.now_ms.saturating_sub(refusal.at_ms));
+            format!("{ago:>3} {}{source}: {}", refusal.target.short(), clean(&refusal.why))
+        };
+        // Why is worth more than what it was.
+        let whole = said(&format!(" {}", clean(&refusal.source)));
+        let text = if width(&whole) <= inner.width.into() { whole } else { said("") };
         let cut = fit(&text, inner.width.into(), ink.theme.glyphs.ellipsis);
         ink.line(inner, row, &Line::styled(cut, ink.theme.dim()));
         row = row.saturating_add(1);
     }
+}
+
+/// The panel in two lines, where there is no room for it: what the policy may do, and what it did last.
+pub fn lines(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
+    let policy = &state.snapshot.policy;
+    let (limits, auto) = (&policy.limits, &policy.auto);
+    let may = format!(
+        "Policy: {} a bond, {} of {} an epoch; margin {}, gain {}",
+        limits.max_bond_per_submission,
+        policy.used,
+        limits.max_bond_per_epoch,
+        margin_text(limits.min_margin_millionths),
+        limits.min_gain
+    );
+    let mut did = format!("Approved {}, left alone {}", group(auto.approved), group(auto.refused));
+    if let Some(last) = auto.refusals.first() {
+        let ago = age(state.now_ms.saturating_sub(last.at_ms));
+        did.push_str(&format!("; {ago} {}: {}", last.target.short(), clean(&last.why)));
+    }
+    vec![Line::styled(may, ink.theme.accent()), Line::styled(did, ink.theme.dim())]
 }
 
 /// The form that is being filled in.
@@ -105,7 +122,9 @@ pub fn form(state: &State, body: Rect, ink: &mut Ink<'_>) {
         FormKind::Limit => "Approve all under a limit",
     };
     let mut lines = Vec::new();
+    let mut rows = Vec::new();
     for (at, label) in form.kind.labels().iter().enumerate() {
+        rows.push(lines.len() as u16);
         lines.push(field(form, at, label, columns, ink));
         if let Some(Some(error)) = form.errors.get(at) {
             let style = ink.theme.bad();
@@ -120,11 +139,12 @@ pub fn form(state: &State, body: Rect, ink: &mut Ink<'_>) {
             let policy = &state.snapshot.policy;
             format!(
                 "Amounts in SOMA, or whole shannons as 250000sh. {} SOMA of bonds are used in this epoch. What is changed here lasts until \
-                 the program ends.",
-                policy.used
+                 the program ends; the next run begins with {}.",
+                policy.used,
+                short(&policy.at_start)
             )
         }
-        FormKind::Limit => under(state, form),
+        FormKind::Limit => under(state),
     };
     lines.extend(wrap(&below, columns).into_iter().map(|line| Line::styled(line, ink.theme.dim())));
     // The keys are seen at any height.
@@ -132,7 +152,10 @@ pub fn form(state: &State, body: Rect, ink: &mut Ink<'_>) {
     let keys = [("Enter", " goes on  "), ("Tab", " next line  "), ("Esc", " leaves it")];
     let spans = keys.iter().flat_map(|(key, does)| [Span::styled(*key, ink.theme.focus()), Span::raw(*does)]);
     lines.push(Line::from(spans.collect::<Vec<_>>()));
-    ink.popup(title, lines, body);
+    let inner = ink.popup(title, lines, body);
+    for (at, row) in rows.into_iter().enumerate() {
+        ink.hit_row(inner, row, Hit::Field(at));
+    }
 }
 
 fn field(form: &Form, at: usize, label: &str, columns: usize, ink: &Ink<'_>) -> Line<'static> {
@@ -154,15 +177,15 @@ fn field(form: &Form, at: usize, label: &str, columns: usize, ink: &Ink<'_>) -> 
         spans.push(Span::styled(under, ink.theme.cursor_row()));
     }
     spans.push(Span::raw(clean(after.as_str())));
+    // As wide whatever is typed, so that the box around it stands still.
+    let used: usize = spans.iter().map(Span::width).sum();
+    spans.push(Span::raw(" ".repeat(columns.saturating_sub(used))));
     Line::from(spans)
 }
 
 /// How many fall under what is typed, before anything is asked.
-fn under(state: &State, form: &Form) -> String {
-    let rows = &state.snapshot.approvals;
-    let Some(limit) = app::limit(form).0 else { return String::new() };
-    let ids = app::under_limit(&state.approvals, rows, &limit);
-    let sums = Sums::of(rows.iter().filter(|row| ids.contains(&row.id)));
+fn under(state: &State) -> String {
+    let Some(sums) = state.approvals.under else { return String::new() };
     format!(
         "{} of {} that wait fall under it: bonds {} SOMA, rewards {} SOMA expected.",
         sums.count,
@@ -170,16 +193,4 @@ fn under(state: &State, form: &Form) -> String {
         sums.bonds,
         sums.rewards
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_seen_however_small() {
-        let of = |part, whole| share(Shannons(part), Shannons(whole));
-        assert_eq!([of(0, 9), of(1, 1_000_000), of(66, 100_000)], ["0.00 %", "<0.01 %", "0.06 %"]);
-        assert_eq!([of(1, 4), of(5, 4), of(1, 0)], ["25 %", "125 %", "all"]);
-    }
 }

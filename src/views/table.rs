@@ -58,6 +58,16 @@ impl<'a> Table<'a> {
         self.columns[index].width + extra
     }
 
+    /// The columns that are shown: which, from where, how wide.
+    pub fn places(&self) -> impl Iterator<Item = (usize, u16, u16)> {
+        let mut x = 0;
+        self.shown.iter().map(move |&index| {
+            let (from, width) = (x, self.width_of(index) as u16);
+            x += width + 1;
+            (index, from, width)
+        })
+    }
+
     pub fn heading(&self, style: Style) -> Line<'static> {
         self.row(|index| (self.columns[index].title.to_owned(), style))
     }

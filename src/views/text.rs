@@ -34,6 +34,22 @@ pub fn fit(text: &str, columns: usize, ellipsis: &str) -> String {
     kept
 }
 
+/// At most `columns` columns of the end, which says more of a path than its start.
+pub fn fit_end(text: &str, columns: usize, ellipsis: &str) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let room = columns.saturating_sub(ellipsis.width());
+    let mut used = 0;
+    let kept = text.char_indices().rev().take_while(|(_, c)| {
+        used += c.width().unwrap_or(0);
+        used <= room
+    });
+    let start = kept.last().map_or(text.len(), |(at, _)| at);
+    let ellipsis = if columns >= ellipsis.width() { ellipsis } else { "" };
+    format!("{ellipsis}{}", &text[start..])
+}
+
 /// Breaks at spaces, and inside words that are longer than a line.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
@@ -225,6 +241,11 @@ mod tests {
     fn wide_characters_are_cut_by_columns() {
         assert_eq!(fit("日本語テキスト", 7, "…"), "日本語…");
         assert_eq!(fit("abc", 3, "…"), "abc");
+        assert_eq!(fit_end("日本語テキスト", 6, "…"), "…スト");
+        assert_eq!(
+            [fit_end("/a/b.csv", 8, "…"), fit_end("/a/b.csv", 6, ".."), fit_end("/a", 0, "…")],
+            ["/a/b.csv", "...csv", ""]
+        );
         assert_eq!(fit("abcd", 0, "…"), "");
         assert_eq!(wrap("one two three", 8), ["one two ", "three"]);
     }

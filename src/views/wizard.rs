@@ -17,10 +17,8 @@ use crate::app::{
     wizard::{Choice, Field, Finding, Row, Step, Verdict, Wizard},
 };
 
-/// Columns of a choice's name.
-const CHOICE: usize = 18;
-/// Columns of a field's label.
-const LABEL: usize = 22;
+/// Columns of a name, at least.
+const NAME: usize = 18;
 
 /// Draws the whole screen into `buffer`.
 pub fn draw_wizard(wizard: &Wizard, palette: Palette, buffer: &mut Buffer) {
@@ -42,11 +40,13 @@ pub fn draw_wizard(wizard: &Wizard, palette: Palette, buffer: &mut Buffer) {
     lines.push(Line::default());
     let first_row = lines.len();
     let mut cursor_line = first_row;
-    for (at, row) in wizard.rows().into_iter().enumerate() {
+    let rows = wizard.rows();
+    let name = rows.iter().map(|row| name_width(wizard, *row)).fold(NAME, usize::max);
+    for (at, row) in rows.into_iter().enumerate() {
         if at == wizard.row {
             cursor_line = lines.len();
         }
-        lines.push(row_line(wizard, row, at == wizard.row, columns, ink));
+        lines.push(row_line(wizard, row, at == wizard.row, (name, columns), ink));
     }
     lines.push(Line::default());
     if let Some(busy) = wizard.busy {
@@ -208,23 +208,31 @@ fn review(wizard: &Wizard) -> Vec<String> {
     lines
 }
 
-fn row_line(wizard: &Wizard, row: Row, here: bool, columns: usize, ink: &Ink<'_>) -> Line<'static> {
+fn name_width(wizard: &Wizard, row: Row) -> usize {
+    match row {
+        Row::Choice(choice) => width(&choice_words(wizard, choice).0),
+        Row::Field(field) => width(field.label()),
+    }
+}
+
+/// `name`: the columns of all names of this step, so that what follows them stands in line.
+fn row_line(wizard: &Wizard, row: Row, here: bool, (name, columns): (usize, usize), ink: &Ink<'_>) -> Line<'static> {
     let theme = ink.theme;
     let pointer = Span::styled(if here { theme.glyphs.selected } else { " " }, theme.focus());
     let style = if here { theme.strong() } else { theme.accent() };
+    let room = columns.saturating_sub(name + 4);
+    let label = |text: &str| {
+        let gap = " ".repeat(name.saturating_sub(width(text)) + 2);
+        Span::styled(format!(" {text}{gap}"), style)
+    };
     match row {
         Row::Choice(choice) => {
-            let (name, what) = choice_words(wizard, choice);
-            let room = columns.saturating_sub(width(&name).max(CHOICE) + 4);
-            Line::from(vec![
-                pointer,
-                Span::styled(format!(" {name:<CHOICE$}  "), style),
-                Span::styled(fit(what, room, theme.glyphs.ellipsis), theme.dim()),
-            ])
+            let (words, what) = choice_words(wizard, choice);
+            let what = Span::styled(fit(what, room, theme.glyphs.ellipsis), theme.dim());
+            Line::from(vec![pointer, label(&words), what])
         }
         Row::Field(field) => {
-            let mut spans = vec![pointer, Span::styled(format!(" {:<LABEL$} ", field.label()), style)];
-            let room = columns.saturating_sub(LABEL + 4);
+            let mut spans = vec![pointer, label(field.label())];
             spans.extend(value(wizard, field, here, room, ink));
             Line::from(spans)
         }
@@ -255,8 +263,10 @@ fn value(wizard: &Wizard, field: Field, here: bool, room: usize, ink: &Ink<'_>) 
     };
     let (before, after) = halves.unwrap_or_default();
     if before.is_empty() && after.is_empty() {
-        let cursor = Span::styled(if here { " " } else { "" }, theme.cursor_row());
-        return vec![cursor, Span::styled(fit(field.hint(), room, theme.glyphs.ellipsis), theme.dim())];
+        let hint = fit(field.hint(), room, theme.glyphs.ellipsis);
+        let under = if here { hint.chars().next().map_or(0, char::len_utf8) } else { 0 };
+        let (under, rest) = hint.split_at(under);
+        return vec![Span::styled(under.to_owned(), theme.cursor_row()), Span::styled(rest.to_owned(), theme.dim())];
     }
     if !here {
         return vec![Span::raw(fit(&format!("{before}{after}"), room, theme.glyphs.ellipsis))];

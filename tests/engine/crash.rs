@@ -1,7 +1,9 @@
 //! The engine dies right after each state has reached the disk; the next start settles what it left.
 
+use std::sync::Arc;
+
 use somascope::{
-    api::{Command, Mode, SubmissionId, SubmissionState as State},
+    api::{Command, Mode, SubmissionId, SubmissionRow, SubmissionState as State},
     chain::{
         client::Client,
         types::{Manifest, SomaTensor, SubmitData, TransactionData, TransactionKind},
@@ -135,7 +137,8 @@ async fn dies_and_loses(network: &Network, seed: u8, state: State) -> (State, Sh
     let last = second.shut_down().await;
     network.assert_no_target_twice(orders.address());
     network.assert_books_balance(&orders, &last, start);
-    let row = last.submissions.iter().find(|row| row.digest.is_some()).expect("a signed row");
+    let is_signed = |row: &&Arc<SubmissionRow>| row.steps.iter().any(|(state, _)| *state == State::Signed);
+    let row = last.submissions.iter().find(is_signed).expect("a signed row");
     (row.state, last.rewards.total.fees)
 }
 
@@ -143,7 +146,7 @@ async fn dies_and_loses(network: &Network, seed: u8, state: State) -> (State, Sh
 async fn what_a_rival_filled_while_the_engine_was_dead_is_lost_and_costs_at_most_the_base_fee() {
     let network = Network::start(2).await;
     // Signed and certainly never sent: not sent any more.
-    assert_eq!(dies_and_loses(&network, 50, State::Signed).await, (State::Lost, Shannons::ZERO));
+    assert_eq!(dies_and_loses(&network, 50, State::Signed).await, (State::Expired, Shannons::ZERO));
     // Perhaps sent: the same bytes are sent until the chain says what became of them.
     assert_eq!(dies_and_loses(&network, 60, State::Sent).await, (State::Lost, Shannons(1000)));
 }

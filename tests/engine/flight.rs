@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use somascope::{
-    api::{Command, Event, Mode, Snapshot, SubmissionState as State},
+    api::{Command, Event, Mode, Snapshot, SubmissionId, SubmissionState as State},
     chain::{
         client::{Client, Execution},
         types::{TransactionData, TransactionKind},
@@ -59,7 +59,7 @@ async fn a_crash_with_several_in_flight_settles_all_and_uses_no_coin_and_no_targ
         let relay = Relay::start(&network.devnet.rpc_url).await;
         orders.die_at = Some(Crash { at, times });
         let mut first = ready(&network, &relay, &orders).await;
-        first.command(&Command::ApproveAll);
+        first.command(&Command::ApproveMany((1..=TARGETS as i64).map(SubmissionId).collect()));
         assert!(!first.wait(async || {}).await.success(), "{at:?}: the engine was to die");
         if at == CrashAt::Row(State::Sent) {
             // The answers are still on the slow wire: three are in flight.
@@ -89,7 +89,8 @@ async fn most_at_once(targets: usize, coins_ahead: usize) -> usize {
     network.next_epoch().await;
     let mut engine = Running::start(orders.config()).await;
     until("all targets wait", async || engine.0.snapshot.borrow().approvals.len() == targets).await;
-    engine.command(Command::ApproveAll).await;
+    let all = engine.0.snapshot.borrow().approvals.iter().map(|row| row.id).collect();
+    engine.command(Command::ApproveMany(all)).await;
     let (mut sent, mut most, mut filled) = (BTreeSet::new(), 0, 0);
     while filled < targets {
         let event = tokio::time::timeout(PATIENCE, engine.0.events.recv()).await.expect("something happens");

@@ -69,7 +69,7 @@ async fn a_node_that_serves_another_chain_stops_all_work_until_it_serves_ours_ag
         engine.0.snapshot.borrow().network.trouble.as_ref().is_some_and(|trouble| trouble.contains("another chain"))
     })
     .await;
-    engine.command(Command::ApproveAll).await;
+    engine.command(Command::ApproveMany(before.approvals.iter().map(|row| row.id).collect())).await;
     until("they are approved", async || engine.0.snapshot.borrow().approvals.is_empty()).await;
     let heard = || relay.heard.load(Ordering::Relaxed);
     let before_it = heard();

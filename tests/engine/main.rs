@@ -18,6 +18,7 @@ mod relay;
 #[path = "../support/serve.rs"]
 #[expect(dead_code, reason = "how it refuses is looked at elsewhere")]
 mod serve;
+mod unsent;
 
 /// Not a test: the process of an engine that a test lets die (see `process`).
 #[test]

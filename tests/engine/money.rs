@@ -141,7 +141,6 @@ async fn a_person_approves_beyond_the_limits_and_the_policy_does_not() {
     let mut engine = Running::start(config).await;
     let waiting = engine.row(State::AwaitingApproval).await;
     engine.command(Command::SetMode(Mode::Auto)).await;
-    engine.command(Command::ApproveAll).await;
     until("the limit is noted on the row", async || {
         let snapshot = engine.0.snapshot.borrow().clone();
         let row = snapshot.approvals.iter().find(|row| row.id == waiting.id).cloned();
@@ -169,7 +168,6 @@ async fn approving_everything_that_waits_stops_at_the_limit_of_the_epoch() {
     config.policy.max_bond_per_epoch = Shannons(bonds[0] + bonds[1] - 1);
     let mut engine = Running::start(config).await;
     until("they wait again", async || engine.0.snapshot.borrow().approvals.len() == 3).await;
-    engine.command(Command::ApproveAll).await;
     engine.command(Command::SetMode(Mode::Auto)).await;
     engine.row(State::Filled).await;
     let last = engine.shut_down().await;

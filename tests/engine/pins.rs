@@ -46,7 +46,8 @@ async fn with_only_pinned_the_policy_approves_nothing_else_until_it_is_told_to()
     engine.command(Command::SetMode(Mode::Auto)).await;
     until("the pinned ones are filled", async || network.filled(orders.address()).len() == pinned.len()).await;
     // A person's word does not get past it either.
-    engine.command(Command::ApproveAll).await;
+    let all = engine.0.snapshot.borrow().submissions.iter().map(|row| row.id).collect();
+    engine.command(Command::ApproveMany(all)).await;
     engine.command(Command::Look(Some(shown.targets[0].id))).await;
     let shown =
         engine.shows("the others still wait", |shown| shown.looked_at.is_some() && shown.targets.len() >= 4).await;

@@ -124,20 +124,24 @@ pub fn text(screen: &vt100::Screen) -> String {
     lines.join("\n")
 }
 
-/// Colours and weights: one line for each run of cells with attributes, `row:from-to what`.
+/// Colours and weights: a line for each row with any, `row: from-to what, …`.
 pub fn attributes(screen: &vt100::Screen) -> String {
     let (rows, columns) = screen.size();
     let mut listing = String::new();
     for row in 0..rows.get() {
         let mut run: Option<(u16, String)> = None;
+        let mut runs = Vec::new();
         for column in 0..=columns.get() {
             let words = screen.cell(row, column).map(words).unwrap_or_default();
             if run.as_ref().is_some_and(|(_, running)| *running == words) {
                 continue;
             }
             if let Some((from, running)) = run.replace((column, words)).filter(|(_, running)| !running.is_empty()) {
-                writeln!(listing, "{row}:{from}-{} {running}", column - 1).expect("strings take everything");
+                runs.push(format!("{from}-{} {running}", column - 1));
             }
+        }
+        if !runs.is_empty() {
+            writeln!(listing, "{row}: {}", runs.join(", ")).expect("strings take everything");
         }
     }
     listing

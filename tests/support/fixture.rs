@@ -237,7 +237,6 @@ fn policy() -> PolicyView {
         limits,
         at_start: limits,
         edited_at_ms: None,
-        auto_claim: true,
         used: Shannons(399_360),
         auto: AutoView {
             approved: 4,
@@ -421,6 +420,7 @@ pub fn busy() -> Snapshot {
     let rest = states.into_iter().zip(3..).map(|(state, n)| Arc::new(submission(n, state)));
     let epochs = (0..6_u64).map(|n| EpochRewards {
         epoch: 12 - n,
+        began_ms: Some(NOW_MS - 60_000 - n * 8 * 3_600_000),
         filled: [2, 3, 4, 2, 5, 1][n as usize],
         lost: u64::from(n == 1),
         earned: Shannons(if n < 2 { 0 } else { 6_365_420 * (2 + n % 3) }),

@@ -1,6 +1,6 @@
 //! Which few windows, put one after the other, lie within a target that no single window reaches.
 //!
-//! Loss and embedding of a concatenation of full windows, up to sixteen, are the means of the windows' own (`design.md §2.4`).
+//! Loss and embedding of a concatenation of full windows, up to sixteen, are the means of the windows' own (ARCHITECTURE.md, "Compositions").
 //! So a composition is judged by the sums of its windows: the model with the lowest summed loss wins, and the cosine is that of
 //! the winner's summed embedding. The search is a heuristic; what it gives is measured again from the rows before it is given.
 

@@ -82,7 +82,8 @@ impl Keymap {
                 || info.places == [Place::Confirm]
                 || info.places == [Place::Help]
                 || info.id == "close-inspector"
-                || info.id == "no-export";
+                || info.id == "no-export"
+                || info.id == "no-copy";
             if essential && keys.is_empty() {
                 errors.push(KeymapError::Unbound { id: info.id });
             }

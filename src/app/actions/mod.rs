@@ -7,12 +7,15 @@
 mod keymap;
 mod palette;
 
-use super::{Key, Pane, Place};
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Pane, Part, Place};
 
 pub use keymap::{Keymap, KeymapError};
 pub use palette::Palette;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Action {
     Quit,
     LeaveNow,
@@ -80,6 +83,9 @@ pub enum Action {
     NextTarget,
     SortSubmissions,
     FilterSubmissions,
+    OlderPeriod,
+    NewerPeriod,
+    ByDay,
     Submission,
     Export,
     ExportSubmissions,
@@ -100,6 +106,8 @@ pub enum Action {
     Refit,
     ExportMap,
     Copy,
+    CopyMenu,
+    CopyPart(Part),
     Mouse,
     Confirm,
 }
@@ -162,6 +170,13 @@ pub struct ActionInfo {
     pub asks: Asks,
     /// Important enough for the footer.
     pub hint: bool,
+}
+
+impl ActionInfo {
+    /// It is chosen by name: no motion, and not the list of names.
+    pub fn is_chosen(&self) -> bool {
+        !self.action.is_motion() && self.action != Action::Palette
+    }
 }
 
 use Key::{BackTab, Char, Ctrl, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
@@ -243,6 +258,8 @@ const INSPECTOR: &[Place] = &[Place::Inspector];
 /// Where a target or a model lies under the cursor.
 const SUBJECTS: &[Place] =
     &[Place::Pane(Pane::Targets), Place::Target, Place::Pane(Pane::Map), Place::Models, Place::Board];
+/// Where Enter has nothing else to open.
+const INSPECTING: &[Place] = &[Place::Models, Place::Board];
 const DASHBOARD: &[Place] = &[Place::Dashboard];
 const SIDEWAYS: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Map), Place::Target];
 const TARGETS: &[Place] = &[Place::Pane(Pane::Targets)];
@@ -253,6 +270,8 @@ const APPROVALS: &[Place] = &[Place::Approvals];
 const THROUGHPUT: &[Place] = &[Place::Pane(Pane::Throughput)];
 const REWARDS: &[Place] = &[Place::Pane(Pane::Rewards)];
 const EXPORT: &[Place] = &[Place::Export];
+const SUBMISSIONS: &[Place] = &[Place::Pane(Pane::Rewards), Place::Approvals];
+const PARTS: &[Place] = &[Place::Copying];
 const LOG: &[Place] = &[Place::Log];
 /// Where limits are looked at.
 const POLICY: &[Place] = &[Place::Dashboard, Place::Pane(Pane::Wallet), Place::Log];
@@ -435,6 +454,23 @@ pub const ACTIONS: &[ActionInfo] = &[
     ),
     plain(Action::Export, "export", "export", &[Char('e')], "write rewards and submissions to a file", REWARDS),
     plain(
+        Action::OlderPeriod,
+        "older-period",
+        "epoch",
+        &[Char('[')],
+        "list only the newest epoch or day, then the one before it",
+        REWARDS,
+    ),
+    quiet(
+        Action::NewerPeriod,
+        "newer-period",
+        "newer",
+        &[Char(']')],
+        "list the epoch or day after it, then all",
+        REWARDS,
+    ),
+    plain(Action::ByDay, "by-day", "days", &[Char('d')], "sums by day instead of by epoch, or back", REWARDS),
+    plain(
         Action::ExportSubmissions,
         "export-submissions",
         "submissions (CSV)",
@@ -483,6 +519,14 @@ pub const ACTIONS: &[ActionInfo] = &[
         &[Char('i')],
         "fetch and show public submissions near this target, model, or place on the map (its box)",
         SUBJECTS,
+    ),
+    quiet(
+        Action::Inspect,
+        "inspect-selected",
+        "what lands here",
+        &[Enter],
+        "fetch and show public submissions near the selected one",
+        INSPECTING,
     ),
     plain(
         Action::InspectorHex,
@@ -584,7 +628,7 @@ pub const ACTIONS: &[ActionInfo] = &[
         "quit",
         &[Ctrl('c')],
         "settle what is in flight, then leave",
-        &[Place::Help, Place::Inspector, Place::Confirm, Place::Export],
+        &[Place::Help, Place::Inspector, Place::Confirm, Place::Export, Place::Copying],
     ),
     quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
     quiet(
@@ -595,6 +639,21 @@ pub const ACTIONS: &[ActionInfo] = &[
         "send the address, id, digest or URL to the terminal's clipboard",
         COPYING,
     ),
+    quiet(
+        Action::CopyMenu,
+        "copy-part",
+        "copy part",
+        &[Char('C')],
+        "choose what of a submission to copy: URL, digest, target, checksum, file",
+        SUBMISSIONS,
+    ),
+    plain(Action::CopyPart(Part::Url), "copy-url", "URL", &[Char('u')], "where its bytes lie", PARTS),
+    plain(Action::CopyPart(Part::Digest), "copy-digest", "digest", &[Char('d')], "the transaction that sent it", PARTS),
+    plain(Action::CopyPart(Part::Claim), "copy-claim", "claim", &[Char('l')], "the transaction that claimed it", PARTS),
+    plain(Action::CopyPart(Part::Target), "copy-target", "target", &[Char('t')], "the id of its target", PARTS),
+    plain(Action::CopyPart(Part::Checksum), "copy-checksum", "checksum", &[Char('s')], "the hash of its bytes", PARTS),
+    plain(Action::CopyPart(Part::Source), "copy-file", "file", &[Char('f')], "where the data came from", PARTS),
+    plain(Action::Back, "no-copy", "leave", &[Esc, Key::Backspace, Char('q')], "copy nothing", PARTS),
     // Screens.
     quiet(Action::Jump(Pane::Wallet), "wallet", "wallet", &[Char('1')], "wallet, full screen", SCREENS),
     quiet(Action::Jump(Pane::Targets), "targets", "targets", &[Char('2')], "open targets, full screen", SCREENS),
@@ -661,9 +720,14 @@ mod tests {
 
     #[test]
     fn no_key_means_two_things_at_one_place() {
-        for place in
-            SCREENS.iter().chain(&[Place::Help, Place::Inspector, Place::Confirm, Place::Export, Place::Settling])
-        {
+        for place in SCREENS.iter().chain(&[
+            Place::Help,
+            Place::Inspector,
+            Place::Confirm,
+            Place::Export,
+            Place::Copying,
+            Place::Settling,
+        ]) {
             let keys: Vec<_> = at(*place).flat_map(|info| info.keys).collect();
             for (i, key) in keys.iter().enumerate() {
                 assert!(!keys[..i].contains(key), "{key:?} twice at {place:?}");

@@ -18,8 +18,7 @@ pub struct Palette {
 impl Palette {
     /// What `offers` of what can be done at `place`, ranked by how well its name, id and help fit `words`.
     pub fn of(place: Place, words: &str, offers: impl Fn(Action) -> bool) -> Self {
-        let here =
-            at(place).filter(|info| !info.action.is_motion() && info.action != Action::Palette && offers(info.action));
+        let here = at(place).filter(|info| info.is_chosen() && offers(info.action));
         let pattern = Pattern::new(words, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Approvals, Verdict};
 use crate::{
-    api::{Snapshot, SubmissionId, SubmissionRow},
+    api::{SubmissionId, SubmissionRow},
     app::{
         Dialog, Effect, State,
         actions::Action,
@@ -18,6 +18,8 @@ use crate::{
 pub struct Batch {
     pub verdict: Verdict,
     pub ids: Vec<SubmissionId>,
+    /// Of those that still wait.
+    pub sums: Sums,
 }
 
 /// What several candidates come to.
@@ -43,23 +45,16 @@ impl Sums {
     }
 }
 
-impl Batch {
-    /// Those of its candidates that still wait.
-    pub fn rows<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = &'a Arc<SubmissionRow>> {
-        snapshot.approvals.iter().filter(|row| self.ids.contains(&row.id))
-    }
-}
-
 /// What is approved at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    pub bond: Shannons,
-    pub bonds: Shannons,
-    pub margin_millionths: u32,
+pub(in crate::app) struct Limit {
+    bond: Shannons,
+    bonds: Shannons,
+    margin_millionths: u32,
 }
 
 /// What the form says, and what is wrong with each of its lines.
-pub fn limit(form: &Form) -> (Option<Limit>, Vec<Option<String>>) {
+pub(in crate::app) fn limit(form: &Form) -> (Option<Limit>, Vec<Option<String>>) {
     let (bond, bonds, margin) = (amount(form.text(0)), amount(form.text(1)), margin(form.text(2)));
     let errors = vec![bond.clone().err(), bonds.clone().err(), margin.clone().err()];
     let limit = match (bond, bonds, margin) {
@@ -70,19 +65,26 @@ pub fn limit(form: &Form) -> (Option<Limit>, Vec<Option<String>>) {
 }
 
 /// The candidates that nobody has answered and that fall under the limit, best first as long as all bonds do.
-pub fn under_limit(approvals: &Approvals, rows: &[Arc<SubmissionRow>], limit: &Limit) -> Vec<SubmissionId> {
+fn under_limit(approvals: &Approvals, limit: &Limit) -> Vec<Arc<SubmissionRow>> {
     let least = (f64::from(limit.margin_millionths) / 1e6) as f32;
     let mut left = limit.bonds;
-    let mut ids = Vec::new();
-    for row in rows.iter().filter(|row| approvals.verdict(row.id).is_none()) {
+    let mut rows = Vec::new();
+    for row in approvals.unanswered() {
         // What is no number is below every limit.
         let fits = row.bond <= limit.bond && row.margin() >= least;
         if let Some(rest) = left.checked_sub(row.bond).filter(|_| fits) {
             left = rest;
-            ids.push(row.id);
+            rows.push(Arc::clone(row));
         }
     }
-    ids
+    rows
+}
+
+/// What is typed, or what waits, has changed: what falls under it now?
+pub(in crate::app) fn look_under(state: &mut State) {
+    let form = state.form.as_ref().filter(|form| form.kind == FormKind::Limit);
+    let limit = form.and_then(|form| limit(form).0);
+    state.approvals.under = limit.map(|limit| Sums::of(&under_limit(&state.approvals, &limit)));
 }
 
 /// Opens the form, filled in with the policy's limits as far as this epoch has not used them.
@@ -100,11 +102,12 @@ pub(super) fn ask_for_limit(state: &mut State) {
 /// The limit holds: the question, with the sums of what falls under it.
 pub(in crate::app) fn ask_under_limit(state: &mut State) -> Vec<Effect> {
     let limit = state.form.as_ref().and_then(|form| limit(form).0);
-    let ids = limit.map(|limit| under_limit(&state.approvals, &state.snapshot.approvals, &limit)).unwrap_or_default();
+    let rows = limit.map(|limit| under_limit(&state.approvals, &limit)).unwrap_or_default();
     // With none, the form stays and says so.
-    if !ids.is_empty() {
+    if !rows.is_empty() {
         state.form = None;
-        state.approvals.batch = Some(Batch { verdict: Verdict::Approved, ids });
+        let ids = rows.iter().map(|row| row.id).collect();
+        state.approvals.batch = Some(Batch { verdict: Verdict::Approved, ids, sums: Sums::of(&rows) });
         state.dialog = Some(Dialog::Confirm(Action::AnswerBatch));
     }
     vec![Effect::Redraw]

@@ -6,8 +6,8 @@
 
 mod batch;
 
-pub(super) use batch::ask_under_limit;
-pub use batch::{Batch, Limit, Sums, limit, under_limit};
+pub use batch::{Batch, Sums};
+pub(super) use batch::{ask_under_limit, limit, look_under};
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -48,12 +48,19 @@ pub struct Approvals {
     /// Lines of the preview above its visible part; the drawing clamps it.
     pub preview_top: u16,
     pub marks: HashSet<SubmissionId>,
+    /// What the marked ones come to.
+    pub marked: Sums,
     /// What is being asked about.
     pub batch: Option<Batch>,
+    /// What falls under the limit that is being typed, if that can be read.
+    pub under: Option<Sums>,
     /// Newest first.
     pub gone: VecDeque<Gone>,
     /// Answers on their way to the engine.
     verdicts: HashMap<SubmissionId, Verdict>,
+    /// Those that wait, as the last snapshot had them, and each one's place.
+    rows: Arc<Vec<Arc<SubmissionRow>>>,
+    places: HashMap<SubmissionId, usize>,
     /// When the engine, not the user, last moved the selection.
     moved_at_ms: Option<u64>,
     /// When a key of an answer was pressed last, taken or not.
@@ -61,32 +68,31 @@ pub struct Approvals {
 }
 
 impl Approvals {
-    /// Takes over the candidates of `now`. Gives what has gone since `before` without an answer. `is_watched`: the candidates are on the
-    /// screen.
-    pub(super) fn follow(
-        &mut self,
-        before: &[Arc<SubmissionRow>],
-        now: &Snapshot,
-        now_ms: u64,
-        is_watched: bool,
-    ) -> Vec<Arc<SubmissionRow>> {
-        let rows: &[Arc<SubmissionRow>] = &now.approvals;
-        let waits = |id: &SubmissionId| rows.iter().any(|row| row.id == *id);
-        let gone = self.gone_since(before, now);
+    /// Takes over the candidates of `now`. Gives what has gone without an answer. `is_watched`: the candidates are on the screen.
+    pub(super) fn follow(&mut self, now: &Snapshot, now_ms: u64, is_watched: bool) -> Vec<Arc<SubmissionRow>> {
+        self.gone.retain(|gone| now_ms < gone.at_ms.saturating_add(GONE_MS));
+        if Arc::ptr_eq(&self.rows, &now.approvals) {
+            return Vec::new();
+        }
+        let gone = self.gone_since(now);
         for row in &gone {
             self.gone.push_front(Gone { row: Arc::clone(row), at_ms: now_ms });
         }
         self.gone.truncate(GONE);
-        self.gone.retain(|gone| now_ms < gone.at_ms.saturating_add(GONE_MS));
-        self.verdicts.retain(|id, _| waits(id));
-        self.marks.retain(|id| waits(id));
-        if let Some(batch) = &mut self.batch {
+        self.rows = Arc::clone(&now.approvals);
+        self.places = self.rows.iter().zip(0..).map(|(row, at)| (row.id, at)).collect();
+        self.verdicts.retain(|id, _| self.places.contains_key(id));
+        self.marks.retain(|id| self.places.contains_key(id));
+        self.sum_marks();
+        if let Some(mut batch) = self.batch.take() {
             // What has gone is not asked about any more; nothing ever joins.
-            batch.ids.retain(|id| waits(id));
+            batch.ids.retain(|id| self.places.contains_key(id));
+            self.batch = Some(self.question(batch.verdict, batch.ids));
         }
-        if !self.selected.is_some_and(|id| waits(&id)) {
+        if self.position().is_none() {
             let had = self.selected.take().is_some();
-            self.select(rows.iter().find(|row| self.verdict(row.id).is_none()).or(rows.first()).map(|row| row.id));
+            let first = self.rows.iter().find(|row| self.verdict(row.id).is_none()).or(self.rows.first());
+            self.select(first.map(|row| row.id));
             // Never taken back here: the list may have been empty for a moment.
             if had || is_watched {
                 self.settle(now_ms);
@@ -106,16 +112,14 @@ impl Approvals {
         before.is_some_and(|(same, at_ms)| same == verdict && now_ms < at_ms.saturating_add(REPEAT_MS))
     }
 
-    fn gone_since(&self, before: &[Arc<SubmissionRow>], now: &Snapshot) -> Vec<Arc<SubmissionRow>> {
-        let waited: HashSet<SubmissionId> = before.iter().map(|row| row.id).collect();
-        if waited.is_empty()
-            || now.approvals.len() == before.len() && now.approvals.iter().all(|row| waited.contains(&row.id))
-        {
+    fn gone_since(&self, now: &Snapshot) -> Vec<Arc<SubmissionRow>> {
+        let waited = |row: &SubmissionRow| self.places.contains_key(&row.id);
+        if now.approvals.len() == self.rows.len() && now.approvals.iter().all(|row| waited(row)) {
             return Vec::new();
         }
         let is_gone = |row: &&Arc<SubmissionRow>| {
             matches!(row.state, SubmissionState::Expired | SubmissionState::Failed)
-                && waited.contains(&row.id)
+                && waited(row)
                 && !self.verdicts.contains_key(&row.id)
         };
         now.submissions.iter().filter(is_gone).cloned().collect()
@@ -131,8 +135,14 @@ impl Approvals {
         self.moved_at_ms.is_some_and(|moved| now_ms < moved + SETTLE_MS)
     }
 
-    pub fn position(&self, rows: &[Arc<SubmissionRow>]) -> Option<usize> {
-        rows.iter().position(|row| Some(row.id) == self.selected)
+    /// Candidates that still wait for an answer of the user.
+    pub fn undecided(&self) -> usize {
+        // Whatever was answered waits: it is forgotten as soon as it does not.
+        self.rows.len() - self.verdicts.len()
+    }
+
+    pub fn position(&self) -> Option<usize> {
+        self.places.get(&self.selected?).copied()
     }
 
     fn select(&mut self, id: Option<SubmissionId>) {
@@ -142,69 +152,87 @@ impl Approvals {
         self.selected = id;
     }
 
-    pub(super) fn step(&mut self, rows: &[Arc<SubmissionRow>], by: isize) {
-        if let Some(last) = rows.len().checked_sub(1) {
-            let to = self.position(rows).unwrap_or(0).saturating_add_signed(by).min(last);
-            self.select(Some(rows[to].id));
+    pub(super) fn step(&mut self, by: isize) {
+        if let Some(last) = self.rows.len().checked_sub(1) {
+            let to = self.position().unwrap_or(0).saturating_add_signed(by).min(last);
+            self.select(Some(self.rows[to].id));
             self.moved_at_ms = None;
         }
     }
 
     /// Notes the answer to the selected candidate and moves on to the next one that waits.
-    fn answer(&mut self, rows: &[Arc<SubmissionRow>], verdict: Verdict) -> Option<SubmissionId> {
-        let at = self.position(rows)?;
-        let id = rows[at].id;
+    fn answer(&mut self, verdict: Verdict) -> Option<SubmissionId> {
+        let at = self.position()?;
+        let id = self.rows[at].id;
         if self.verdicts.contains_key(&id) {
             return None;
         }
         self.verdicts.insert(id, verdict);
-        self.move_on(rows, at);
+        self.move_on(at);
         Some(id)
     }
 
-    fn move_on(&mut self, rows: &[Arc<SubmissionRow>], at: usize) {
+    fn move_on(&mut self, at: usize) {
         let waiting = |row: &&Arc<SubmissionRow>| !self.verdicts.contains_key(&row.id);
-        if let Some(next) = rows[at.min(rows.len())..].iter().find(waiting).or_else(|| rows.iter().find(waiting)) {
+        let below = self.rows.iter().skip(at).find(waiting);
+        if let Some(next) = below.or_else(|| self.rows.iter().find(waiting)) {
             self.select(Some(next.id));
         }
     }
 
-    /// Of these, those that nobody has answered yet, in the order of the list.
-    fn unanswered(&self, rows: &[Arc<SubmissionRow>], wanted: impl Fn(&SubmissionRow) -> bool) -> Vec<SubmissionId> {
-        let open = rows.iter().filter(|row| !self.verdicts.contains_key(&row.id) && wanted(row));
-        open.map(|row| row.id).collect()
+    /// Those that nobody has answered yet, best first.
+    fn unanswered(&self) -> impl Iterator<Item = &Arc<SubmissionRow>> {
+        self.rows.iter().filter(|row| !self.verdicts.contains_key(&row.id))
+    }
+
+    /// Those of `ids` that still wait.
+    fn waiting<'a>(
+        &'a self,
+        ids: impl IntoIterator<Item = &'a SubmissionId>,
+    ) -> impl Iterator<Item = &'a Arc<SubmissionRow>> {
+        ids.into_iter().filter_map(|id| self.rows.get(*self.places.get(id)?))
+    }
+
+    fn question(&self, verdict: Verdict, ids: Vec<SubmissionId>) -> Batch {
+        let sums = Sums::of(self.waiting(&ids));
+        Batch { verdict, ids, sums }
+    }
+
+    fn sum_marks(&mut self) {
+        self.marked = Sums::of(self.waiting(&self.marks));
     }
 }
 
 /// What the registry's actions do here; `None` for those of other screens.
 pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
-    let snapshot = Arc::clone(&state.snapshot);
-    let rows = &snapshot.approvals;
+    let approvals = &mut state.approvals;
     match action {
         Action::Approve => return Some(answer(state, Verdict::Approved)),
         Action::Reject => return Some(answer(state, Verdict::Rejected)),
         Action::ApproveAll => batch::ask_for_limit(state),
         Action::AnswerBatch => return Some(answer_batch(state)),
         Action::Mark => {
-            let approvals = &mut state.approvals;
-            let at = approvals.position(rows)?;
-            let id = rows[at].id;
+            let id = approvals.rows[approvals.position()?].id;
             if approvals.verdict(id).is_none() && !approvals.marks.remove(&id) {
                 approvals.marks.insert(id);
             }
-            approvals.step(rows, 1);
+            approvals.sum_marks();
+            approvals.step(1);
         }
         Action::MarkAll => {
-            let all = state.approvals.unanswered(rows, |_| true);
-            state.approvals.marks.extend(all);
+            approvals.marks = approvals.unanswered().map(|row| row.id).collect();
+            approvals.sum_marks();
         }
-        Action::ClearMarks => state.approvals.marks.clear(),
+        Action::ClearMarks => {
+            approvals.marks.clear();
+            approvals.sum_marks();
+        }
         Action::Hex => {
-            state.approvals.hex = !state.approvals.hex;
-            state.approvals.preview_top = 0;
+            approvals.hex = !approvals.hex;
+            approvals.preview_top = 0;
         }
-        Action::PreviewDown => state.approvals.preview_top = state.approvals.preview_top.saturating_add(PREVIEW_STEP),
-        Action::PreviewUp => state.approvals.preview_top = state.approvals.preview_top.saturating_sub(PREVIEW_STEP),
+        Action::PreviewDown => approvals.preview_top = approvals.preview_top.saturating_add(PREVIEW_STEP),
+        Action::PreviewUp => approvals.preview_top = approvals.preview_top.saturating_sub(PREVIEW_STEP),
         _ => return None,
     }
     Some(Vec::new())
@@ -212,15 +240,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
 
 /// The marked ones after a question, or the selected one at once.
 fn answer(state: &mut State, verdict: Verdict) -> Vec<Effect> {
-    let snapshot = Arc::clone(&state.snapshot);
     let approvals = &mut state.approvals;
-    let marked = approvals.unanswered(&snapshot.approvals, |row| approvals.marks.contains(&row.id));
+    // In the order of the list.
+    let marked = approvals.unanswered().map(|row| row.id).filter(|id| approvals.marks.contains(id));
+    let marked: Vec<_> = marked.collect();
     if !marked.is_empty() {
-        approvals.batch = Some(Batch { verdict, ids: marked });
+        approvals.batch = Some(approvals.question(verdict, marked));
         state.dialog = Some(Dialog::Confirm(Action::AnswerBatch));
         return Vec::new();
     }
-    let id = approvals.answer(&snapshot.approvals, verdict);
+    let id = approvals.answer(verdict);
     let command = |id| match verdict {
         Verdict::Approved => Command::Approve(id),
         Verdict::Rejected => Command::Reject(id),
@@ -230,19 +259,19 @@ fn answer(state: &mut State, verdict: Verdict) -> Vec<Effect> {
 
 /// What was asked about, and no more than that.
 fn answer_batch(state: &mut State) -> Vec<Effect> {
-    let snapshot = Arc::clone(&state.snapshot);
     let approvals = &mut state.approvals;
-    let Some(Batch { verdict, ids }) = approvals.batch.take() else { return Vec::new() };
-    let ids: Vec<SubmissionId> = ids.into_iter().filter(|id| !approvals.verdicts.contains_key(id)).collect();
-    if ids.is_empty() || snapshot.mode == Mode::ReadOnly {
+    let Some(Batch { verdict, ids, .. }) = approvals.batch.take() else { return Vec::new() };
+    let is_open = |id: &SubmissionId| approvals.places.contains_key(id) && !approvals.verdicts.contains_key(id);
+    let ids: Vec<SubmissionId> = ids.into_iter().filter(is_open).collect();
+    if ids.is_empty() || state.snapshot.mode == Mode::ReadOnly {
         return Vec::new();
     }
     for id in &ids {
         approvals.verdicts.insert(*id, verdict);
         approvals.marks.remove(id);
     }
-    let at = approvals.position(&snapshot.approvals).unwrap_or(0);
-    approvals.move_on(&snapshot.approvals, at);
+    approvals.sum_marks();
+    approvals.move_on(approvals.position().unwrap_or(0));
     vec![Effect::Send(match verdict {
         Verdict::Approved => Command::ApproveMany(ids),
         Verdict::Rejected => Command::RejectMany(ids),

@@ -74,6 +74,16 @@ pub(in crate::app) fn move_by(state: &mut State, dx: f32, dy: f32) {
     state.map.window.step(dx, dy);
 }
 
+/// Shows a part again that was seen before, if it is there and nobody has gone elsewhere.
+pub(in crate::app) fn look_at(state: &mut State, zoom: u8, centre: (f32, f32)) {
+    let map = &mut state.map;
+    if map.window.zoom > 0 || !map.visible().is_some_and(|all| all.holds(centre)) {
+        return;
+    }
+    (0..zoom).for_each(|_| map.window.zoom(true, centre));
+    map.window.centre_on(centre);
+}
+
 /// Page keys pan by a whole window; `isize::MIN` and `MAX` go to the edges.
 pub(in crate::app) fn page(state: &mut State, by: isize) {
     let pages = match by {

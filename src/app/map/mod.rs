@@ -19,7 +19,7 @@ use near::nearest;
 use raster::Made;
 use window::Window;
 
-pub(super) use acts::{act, leave, mouse, move_by, page};
+pub(super) use acts::{act, leave, look_at, mouse, move_by, page};
 pub use near::Near;
 pub use raster::{Cell, Raster, STAGES};
 pub use window::Bounds;
@@ -43,13 +43,19 @@ pub struct MapWindow {
     pressed: Option<(f32, f32)>,
     /// The region that was jumped to last.
     pub region: Option<usize>,
-    /// The target that was jumped to last, and where the cursor was then.
-    jumped: Option<((f32, f32), Option<(f32, f32)>)>,
+    jumped: Option<Jump>,
     raster: Option<Raster>,
     near: Option<Found>,
     /// The sample that the engine was last asked about, and what it told.
     asked: Option<u64>,
     sample: Option<Arc<SampleDetail>>,
+}
+
+/// Where the target lies that was jumped to last, and the cursor then.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    target: (f32, f32),
+    cursor: Option<(f32, f32)>,
 }
 
 /// What is nearest to a place.
@@ -217,12 +223,12 @@ impl MapWindow {
         // Several may lie at one sample.
         let mut known = HashSet::new();
         order.retain(|(x, y)| known.insert((x.to_bits(), y.to_bits())));
-        let stays = self.jumped.filter(|(_, cursor)| *cursor == self.cursor());
-        let here = stays.and_then(|(last, _)| order.iter().position(|point| *point == last));
+        let stays = self.jumped.filter(|jump| jump.cursor == self.cursor());
+        let here = stays.and_then(|jump| order.iter().position(|point| *point == jump.target));
         let next = here.map_or(0, |index| (index + 1) % order.len());
         if let Some(point) = order.get(next) {
             self.window.go(*point);
-            self.jumped = Some((*point, self.cursor()));
+            self.jumped = Some(Jump { target: *point, cursor: self.cursor() });
         }
     }
 

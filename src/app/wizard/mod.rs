@@ -186,7 +186,7 @@ impl Wizard {
             Told::Network(Err(why)) => {
                 self.findings = vec![Finding {
                     verdict: Verdict::Bad,
-                    what: why,
+                    what: format!("{}: {why}", self.answers.network),
                     remedy: Some(
                         "Correct the address, or go on without it: it is asked again when you start.".to_owned(),
                     ),

@@ -106,10 +106,7 @@ fn commitments_from_proto(commitments: &[rpc::CheckpointCommitment]) -> Result<V
 }
 
 pub fn timestamp_to_proto(ms: u64) -> Timestamp {
-    Timestamp {
-        seconds: i64::try_from(ms / 1000).expect("a thousandth of a u64 fits"),
-        nanos: i32::try_from(ms % 1000 * 1_000_000).expect("less than a second in nanoseconds fits"),
-    }
+    Timestamp { seconds: (ms / 1000).cast_signed(), nanos: (ms % 1000) as i32 * 1_000_000 }
 }
 
 /// Milliseconds since 1970; `field` names the error.

@@ -27,6 +27,8 @@ pub(super) const ATTEMPTS: u32 = 3;
 /// Rounds of only asking, before bytes whose target is closed are sent once more.
 const ASKING_ROUNDS: u32 = 3;
 
+const NEVER_SENT: &str = "it was signed and never sent";
+
 /// One attempt.
 pub(super) enum Attempt {
     Done(Settled),
@@ -331,8 +333,8 @@ impl Desk {
         }
     }
 
-    /// Orders and submissions of an earlier run whose outcome is not known. What was certainly never sent is dropped, but an
-    /// approved submission whose target is still open: that one is sent.
+    /// Orders and submissions of an earlier run whose outcome is not known. What was certainly never sent is dropped: nobody has
+    /// said that it is still wanted.
     pub(super) async fn settle_leftovers(&self) -> Result<Vec<Leftover>, DeskError> {
         let mut leftovers = Vec::new();
         for order in self.journal.open_orders().await? {
@@ -343,14 +345,14 @@ impl Desk {
             let attempt = self.book_order(&order, for_a_person(verdict)).await?;
             leftovers.push(Leftover { what: order.what, digest: order.digest, settled: ended(attempt) });
         }
+        for (submission, kind, digest) in self.journal.drop_unsent().await? {
+            let settled = Settled::Refused { why: NEVER_SENT.into() };
+            leftovers.push(Leftover { what: what_of(&submission, kind), digest, settled });
+        }
         for submission in self.journal.unfinished().await? {
             let Some(record) = self.journal.in_flight(submission.row.id).await? else { continue };
             let open = record.kind == TransactionKind::Claim || self.is_open(submission.row.target).await?;
-            let verdict = match (record.sends, record.kind) {
-                (0, TransactionKind::Claim) => never_sent(),
-                (0, TransactionKind::Submit) if !open => never_sent(),
-                _ => self.send_row(&submission, &record, if open { 0 } else { ASKING_ROUNDS }).await?,
-            };
+            let verdict = self.send_row(&submission, &record, if open { 0 } else { ASKING_ROUNDS }).await?;
             let attempt = self.book_row(&submission, &record, for_a_person(verdict)).await?;
             let what = what_of(&submission, record.kind);
             leftovers.push(Leftover { what, digest: record.digest, settled: ended(attempt) });
@@ -366,7 +368,7 @@ impl Desk {
 }
 
 fn never_sent() -> Verdict {
-    Verdict::Dead { why: "it was signed and never sent".into(), again: false, coins: Vec::new() }
+    Verdict::Dead { why: NEVER_SENT.into(), again: false, coins: Vec::new() }
 }
 
 /// What was not refused at its first sending is not built again by itself, now or by the next run: whoever wants it gives

@@ -44,6 +44,10 @@ impl Refusals {
         true
     }
 
+    pub fn has(&self, target: &ObjectId) -> bool {
+        self.why.contains_key(target)
+    }
+
     fn forget(&mut self, target: &ObjectId) {
         if self.why.remove(target).is_some() {
             self.newest.retain(|refusal| refusal.target != *target);
@@ -66,7 +70,7 @@ impl Dispatcher {
         }
         if self.mode == Mode::Auto && self.store.is_some() {
             for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |live| live.hit.is_some())) {
-                self.approve_within_limits(id).await?;
+                self.approve_within_limits(id, Some(BY_POLICY)).await?;
             }
         }
         Ok(())
@@ -105,7 +109,8 @@ impl Dispatcher {
         Some(self.odds.prospect(&self.costs_of(row, reward_pool)?, self.age_ms(&row.target)))
     }
 
-    async fn approve_within_limits(&mut self, id: SubmissionId) -> Result<(), Halt> {
+    /// `by`: what the step says, if no person gave the approval.
+    async fn approve_within_limits(&mut self, id: SubmissionId, by: Option<&str>) -> Result<(), Halt> {
         if !self.admits_id(id) {
             return Ok(());
         }
@@ -117,7 +122,7 @@ impl Dispatcher {
                 if let Some(live) = self.rows.live.get(&id) {
                     self.refusals.forget(&live.submission.row.target);
                 }
-                let step = Step::new(State::AwaitingApproval, State::Approved).noting(BY_POLICY);
+                let step = Step { note: by.map(str::to_owned), ..Step::new(State::AwaitingApproval, State::Approved) };
                 return self.advance(id, step).await;
             }
             Worth::Beyond(why) => why,
@@ -162,16 +167,6 @@ impl Dispatcher {
     pub(super) async fn reject_many(&mut self, ids: Vec<SubmissionId>) -> Result<(), Halt> {
         for id in ids {
             self.reject(id).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn approve_all(&mut self) -> Result<(), Halt> {
-        if let Some(why) = self.why_not_sign() {
-            return self.log(Level::Warning, format!("nothing is approved: {why}")).await;
-        }
-        for id in self.pinned_first(self.rows.ids(&[State::AwaitingApproval], |_| true)) {
-            self.approve_within_limits(id).await?;
         }
         Ok(())
     }
@@ -261,8 +256,8 @@ impl Dispatcher {
         self.log_about(LogKind::Policy, Level::Info, text).await
     }
 
-    /// After the limits or the pins changed, and at the start: what the policy approved is judged by the limits of now. What is beyond goes back before a
-    /// person; what is signed stays, and counts.
+    /// After the limits, the mode or the pins changed, at the start, and when a signature has died: what the policy approved is judged by the mode and
+    /// the limits of now. What they do not cover goes back before a person; what is signed and may have been sent stays, and counts.
     pub(super) async fn review_approved(&mut self) -> Result<(), Halt> {
         // Without the network's parameters nobody can say what it costs; nothing is signed before.
         if !self.review_due || self.chain.state.is_none() || self.mode == Mode::ReadOnly {
@@ -279,6 +274,7 @@ impl Dispatcher {
             let (state, row) = (live.state(), &live.submission.row);
             let why = match self.policy.judge(&claimant, committed) {
                 _ if self.disarmed => "AUTO was switched off".to_owned(),
+                _ if self.mode != Mode::Auto => "AUTO is off".to_owned(),
                 _ if !self.admits(&row.target) => ONLY_PINNED.to_owned(),
                 Worth::Yes => {
                     committed = committed.saturating_add(row.bond);
@@ -302,7 +298,6 @@ impl Dispatcher {
             limits: self.policy.limits(),
             at_start: self.limits_at_start,
             edited_at_ms: self.policy_edited_ms,
-            auto_claim: self.policy.auto_claim,
             used: self.committed.bonds,
             auto: AutoView {
                 approved: self.committed.by_policy,

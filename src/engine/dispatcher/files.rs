@@ -1,9 +1,9 @@
 //! What is asked for beside the snapshot: older pages of the journal, and files for other programs.
 
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, File},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,11 @@ use crate::{
         EpochRewards, Event, Export, ExportFormat, HistoryPage, Level, MapColour, SubmissionId, SubmissionRow,
         SubmissionState as State,
     },
-    engine::{now_ms, snapshot::figure},
+    engine::{
+        journal::{JournalError, Pages},
+        now_ms,
+        snapshot::figure,
+    },
     export::{EpochRecord, Format, PictureSize, StepRecord, SubmissionRecord, chart::RewardsChart, csv, render},
     primitives::compact_utc,
 };
@@ -27,68 +31,86 @@ const EXPORTS: &str = "exports";
 const AUDITED_AFTER: u64 = 2;
 
 impl Dispatcher {
-    pub(super) async fn tell_history(&mut self, before: Option<SubmissionId>) -> Result<(), Halt> {
-        let mut rows = self.journal.older(before, PAGE + 1).await?;
-        let more = rows.len() > PAGE;
-        rows.truncate(PAGE);
-        // Previews are for decisions, and these are made.
-        let bare = |mut row: SubmissionRow| {
-            row.preview = Vec::new();
-            Arc::new(row)
-        };
-        let rows = rows.into_iter().map(|submission| bare(submission.row)).collect();
-        let _ = self.events.send(Event::History(Arc::new(HistoryPage { before, rows, more })));
-        Ok(())
+    /// Answers with a page from the past; who asks waits, and nobody else.
+    pub(super) fn tell_history(&self, before: Option<SubmissionId>) {
+        let (journal, done) = (self.journal.path().to_owned(), self.done.clone());
+        tokio::task::spawn_blocking(move || {
+            let page = Pages::open(&journal).and_then(|pages| pages.older(before, PAGE + 1)).map(|mut rows| {
+                let more = rows.len() > PAGE;
+                rows.truncate(PAGE);
+                HistoryPage { before, rows: rows.into_iter().map(Arc::new).collect(), more }
+            });
+            // The engine may have ended meanwhile.
+            let _ = done.send(Done::History(page.map_err(|error| error.to_string())));
+        });
+    }
+
+    pub(super) async fn history_told(&mut self, page: Result<HistoryPage, String>) -> Result<(), Halt> {
+        match page {
+            Ok(page) => {
+                let _ = self.events.send(Event::History(Arc::new(page)));
+                Ok(())
+            }
+            Err(why) => self.log(Level::Warning, format!("older submissions cannot be shown: {why}")).await,
+        }
     }
 
     pub(super) async fn export(&mut self, what: Export, format: ExportFormat) -> Result<(), Halt> {
-        let epochs: Vec<_> = self.journal.rewards().await?.epochs.iter().map(epoch_record).collect();
-        let rows = match what {
-            Export::Epochs => Vec::new(),
-            Export::Submissions => self.journal.older(None, usize::MAX >> 1).await?,
-        };
         let owner = self.address.map_or_else(String::new, |address| format!(" of {}", address.to_hex_prefixed()));
         let title = format!("Rewards{owner} on {}", self.network_name);
-        let (dir, done) = (self.dir.join(EXPORTS), self.done.clone());
+        let (journal, dir) = (self.journal.path().to_owned(), self.dir.join(EXPORTS));
+        self.write_out(move || {
+            let (rows, epochs) = gather(&journal, what).map_err(|error| error.to_string())?;
+            let bytes = file(what, format, &rows, epochs, title)?;
+            let stem = match what {
+                Export::Submissions => "submissions",
+                Export::Epochs => "rewards",
+            };
+            write_new(&dir, &format!("{stem}-{}", compact_utc(now_ms())), format.word(), &bytes)
+                .map_err(|error| format!("{}: {error}", dir.display()))
+        })
+        .await
+    }
+
+    /// As the last snapshot shows it.
+    pub(super) async fn export_map(&mut self, colour: MapColour) -> Result<(), Halt> {
+        let snapshot = self.snapshot.borrow().clone();
+        let title = format!("Niches of {}, epoch {}", snapshot.network.name, snapshot.network.epoch);
+        let dir = self.dir.join(EXPORTS);
+        self.write_out(move || {
+            if snapshot.map.basis == 0 {
+                return Err("there is no map yet: it needs a few scored samples".to_owned());
+            }
+            let models: Vec<_> = snapshot.models.iter().map(|model| model.id).collect();
+            let dim = snapshot.network.embedding_dim;
+            let chart = figure(&snapshot.map, &models, &snapshot.targets, colour, dim, title);
+            let bytes = render(&chart, Format::Svg, PictureSize::default()).map_err(|error| error.to_string())?;
+            write_new(&dir, &format!("map-{}", compact_utc(now_ms())), "svg", &bytes)
+                .map_err(|error| format!("{}: {error}", dir.display()))
+        })
+        .await
+    }
+
+    /// Writes one file at a time, where it holds nobody up.
+    async fn write_out(&mut self, work: impl FnOnce() -> Result<PathBuf, String> + Send + 'static) -> Result<(), Halt> {
+        if std::mem::replace(&mut self.is_exporting, true) {
+            let why = "another file is being written; ask again when it is done";
+            return self.told_of_file(Err(why.to_owned())).await;
+        }
+        let done = self.done.clone();
         tokio::task::spawn_blocking(move || {
-            let rows: Vec<_> = rows.iter().map(|submission| record(&submission.row)).collect();
-            let written = file(what, format, &rows, epochs, title).and_then(|bytes| {
-                let stem = match what {
-                    Export::Submissions => "submissions",
-                    Export::Epochs => "rewards",
-                };
-                let stem = format!("{stem}-{}", compact_utc(now_ms()));
-                write_new(&dir, &stem, format.word(), &bytes).map_err(|error| format!("{}: {error}", dir.display()))
-            });
             // The engine may have ended meanwhile.
-            let _ = done.send(Done::Exported(written.map(|path| path.display().to_string())));
+            let _ = done.send(Done::Exported(work().map(|path| path.display().to_string())));
         });
         Ok(())
     }
 
-    /// As the last snapshot shows it.
-    pub(super) fn export_map(&self, colour: MapColour) {
-        let snapshot = self.snapshot.borrow().clone();
-        let title = format!("Niches of {}, epoch {}", snapshot.network.name, snapshot.network.epoch);
-        let (dir, done) = (self.dir.join(EXPORTS), self.done.clone());
-        tokio::task::spawn_blocking(move || {
-            let models: Vec<_> = snapshot.models.iter().map(|model| model.id).collect();
-            let dim = snapshot.network.embedding_dim;
-            let chart = figure(&snapshot.map, &models, &snapshot.targets, colour, dim, title);
-            let written = match snapshot.map.basis {
-                0 => Err("there is no map yet: it needs a few scored samples".to_owned()),
-                _ => render(&chart, Format::Svg, PictureSize::default()).map_err(|e| e.to_string()),
-            };
-            let written = written.and_then(|bytes| {
-                let stem = format!("map-{}", compact_utc(now_ms()));
-                write_new(&dir, &stem, "svg", &bytes).map_err(|error| format!("{}: {error}", dir.display()))
-            });
-            // The engine may have ended meanwhile.
-            let _ = done.send(Done::Exported(written.map(|path| path.display().to_string())));
-        });
+    pub(super) async fn exported(&mut self, result: Result<String, String>) -> Result<(), Halt> {
+        self.is_exporting = false;
+        self.told_of_file(result).await
     }
 
-    pub(super) async fn exported(&mut self, result: Result<String, String>) -> Result<(), Halt> {
+    async fn told_of_file(&mut self, result: Result<String, String>) -> Result<(), Halt> {
         match &result {
             Ok(path) => self.log(Level::Info, format!("wrote {path}")).await?,
             Err(why) => self.log(Level::Warning, format!("nothing was written: {why}")).await?,
@@ -96,6 +118,20 @@ impl Dispatcher {
         let _ = self.events.send(Event::Exported(result));
         Ok(())
     }
+}
+
+/// What a file is made of: rows newest first, a page at a time.
+fn gather(journal: &Path, what: Export) -> Result<(Vec<SubmissionRecord>, Vec<EpochRecord>), JournalError> {
+    let mut pages = Pages::open(journal)?;
+    let epochs = pages.sums()?.0.epochs.iter().map(epoch_record).collect();
+    let (mut rows, mut before) = (Vec::new(), None);
+    while what == Export::Submissions {
+        let page = pages.older(before, PAGE)?;
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        rows.extend(page.iter().map(record));
+    }
+    Ok((rows, epochs))
 }
 
 #[derive(serde::Serialize)]
@@ -128,22 +164,27 @@ fn file(
     }
 }
 
-/// Never over a file that is there. Names tell the second; a second file of that second is numbered.
+/// Whole or not at all, and never over a file that is there. Names tell the second; a second file of that second is numbered.
 fn write_new(dir: &Path, stem: &str, end: &str, bytes: &[u8]) -> io::Result<PathBuf> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let dir = std::path::absolute(dir)?;
+    // Nobody else may read it (0600) from its first byte on.
+    let mut file = tempfile::Builder::new().prefix(".").suffix(".part").tempfile_in(&dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
     let mut number = 1;
     loop {
         let name = if number == 1 { format!("{stem}.{end}") } else { format!("{stem}-{number}.{end}") };
         let path = dir.join(name);
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(mut file) => {
-                file.write_all(bytes)?;
-                file.sync_all()?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => {
+                File::open(&dir)?.sync_all()?;
                 return Ok(path);
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 1000 => number += 1,
-            Err(error) => return Err(error),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists && number < 1000 => {
+                (file, number) = (error.file, number + 1);
+            }
+            Err(error) => return Err(error.error),
         }
     }
 }
@@ -189,6 +230,8 @@ fn record(row: &SubmissionRow) -> SubmissionRecord {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -198,6 +241,9 @@ mod tests {
         let first = write_new(&place, "rewards-1", "csv", b"a").unwrap();
         let second = write_new(&place, "rewards-1", "csv", b"b").unwrap();
         assert!(first.is_absolute() && first != second);
-        assert_eq!((std::fs::read(first).unwrap(), std::fs::read(second).unwrap()), (b"a".to_vec(), b"b".to_vec()));
+        assert_eq!((std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap()), (b"a".to_vec(), b"b".to_vec()));
+        // Nothing half-written is left beside them, and nobody else may read them.
+        assert_eq!(std::fs::read_dir(&place).unwrap().count(), 2);
+        assert_eq!(std::fs::metadata(&first).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

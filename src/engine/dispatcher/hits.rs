@@ -78,7 +78,7 @@ impl Dispatcher {
         }
         self.candidates_due = false;
         let now = now_ms();
-        let mut choice: Vec<(bool, i128, Costs, ObjectId, Candidate)> = Vec::new();
+        let mut choice: Vec<(bool, i128, Costs, ObjectId, &Candidate)> = Vec::new();
         let mut refused: Vec<(ObjectId, String, String)> = Vec::new();
         for (id, standing) in &self.standings {
             let Some(target) = self.chain.open.get(id).filter(|target| target.epoch == state.epoch) else { continue };
@@ -99,16 +99,14 @@ impl Dispatcher {
                 }
                 Worth::No => continue,
             }
-            choice.push((self.is_pinned(id), gain, costs, *id, candidate.clone()));
-        }
-        for (target, source, why) in refused {
-            self.dirty |= self.refusals.note(target, source, why);
+            choice.push((self.is_pinned(id), gain, costs, *id, candidate));
         }
         // What is pinned first, then best expectation, then the smaller bond, then the nearer.
         choice.sort_by(|(pinned, gain, a, _, x), (too, other, b, _, y)| {
             let dearer = other.cmp(gain).then(a.bond.cmp(&b.bond)).then(x.distance.total_cmp(&y.distance));
             too.cmp(pinned).then(dearer)
         });
+        let mut chosen: Vec<(Costs, ObjectId, Candidate)> = Vec::new();
         for (pinned, _, costs, target, candidate) in choice {
             if pinned && pinned_room > 0 {
                 pinned_room -= 1;
@@ -116,6 +114,12 @@ impl Dispatcher {
                 continue;
             }
             room = room.saturating_sub(1);
+            chosen.push((costs, target, candidate.clone()));
+        }
+        for (target, source, why) in refused {
+            self.dirty |= self.refusals.note(target, source, why);
+        }
+        for (costs, target, candidate) in chosen {
             self.insert_row(costs, target, candidate).await?;
         }
         Ok(())
@@ -156,6 +160,7 @@ impl Dispatcher {
             // The journal knows better than we do: an earlier run filled it.
             Err(JournalError::Taken(target)) => {
                 self.standings.remove(&target);
+                self.targets_due = true;
             }
             Err(error) => return Err(error.into()),
         }

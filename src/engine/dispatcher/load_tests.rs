@@ -4,16 +4,20 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
+    api::{EngineHandle, SubmissionState as State},
     chain::{
-        client::{ActiveModelInfo, EpochState, ServiceInfo, TargetInfo},
+        client::{ActiveModelInfo, CheckpointInfo, EpochState, ServiceInfo, TargetInfo},
         types::{SomaTensor, TargetStatus},
     },
     devnet::GenesisOptions,
     engine::{
         EngineConfig,
         corpus::{Reading, Sample, Source},
-        matching::Candidate,
+        journal::{BY_POLICY, Step},
+        matching::{Candidate, Reply},
+        now_ms,
         scoring::{Fault, NotConfirmed, Scored},
+        watch::{News, Refresh},
     },
     model::Score,
 };
@@ -22,7 +26,7 @@ const DIM: usize = 64;
 const OPEN: u64 = 2_000;
 const MODEL: ObjectId = ObjectId([200; 32]);
 
-fn id(n: u64) -> ObjectId {
+pub(super) fn id(n: u64) -> ObjectId {
     let mut bytes = [1; 32];
     bytes[..8].copy_from_slice(&n.to_be_bytes());
     ObjectId(bytes)
@@ -32,7 +36,7 @@ fn embedding(n: u64) -> Vec<f32> {
     (0..DIM).map(|at| ((n as usize + at * 7) % 13) as f32 - 6.0).collect()
 }
 
-fn listed(n: u64) -> TargetInfo {
+pub(super) fn listed(n: u64) -> TargetInfo {
     TargetInfo {
         id: id(n),
         embedding: embedding(n),
@@ -46,7 +50,7 @@ fn listed(n: u64) -> TargetInfo {
     }
 }
 
-fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
+pub(super) fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
     let target = TargetV1 {
         status,
         ..TargetV1::open(SomaTensor::vector(&embedding(n)), vec![MODEL], SomaTensor::scalar(1.05), 12_685_185, 3)
@@ -54,7 +58,7 @@ fn on_chain(n: u64, status: TargetStatus) -> (ObjectId, TargetV1) {
     (id(n), target)
 }
 
-fn state() -> EpochState {
+pub(super) fn state() -> EpochState {
     let model = ActiveModelInfo {
         id: MODEL,
         owner: Address([1; 32]),
@@ -86,6 +90,10 @@ async fn dispatcher(dir: &std::path::Path) -> Dispatcher {
 }
 
 async fn dispatcher_with(dir: &std::path::Path, keypair: Option<Keypair>) -> Dispatcher {
+    built(dir, keypair).await.0
+}
+
+pub(super) async fn built(dir: &std::path::Path, keypair: Option<Keypair>) -> (Dispatcher, EngineHandle) {
     let config = EngineConfig {
         dir: dir.join("engine"),
         network_name: "devnet".into(),
@@ -109,8 +117,7 @@ async fn dispatcher_with(dir: &std::path::Path, keypair: Option<Keypair>) -> Dis
         die_at: None,
     };
     let journal = Journal::open(&config.dir, None).unwrap();
-    let (dispatcher, _handle) = start::build(config, journal).await.unwrap();
-    dispatcher
+    start::build(config, journal).await.unwrap()
 }
 
 /// A day of the network's pace is one fill a second; a burst is fifty.
@@ -147,7 +154,7 @@ async fn five_thousand_fills_by_others_are_kept_up_with_and_leave_nothing_behind
     assert!(dispatcher.standings.len() as u64 <= OPEN);
 }
 
-fn refresh(state: EpochState, open: Vec<TargetInfo>) -> Refresh {
+pub(super) fn refresh(state: EpochState, open: Vec<TargetInfo>) -> Refresh {
     let service = ServiceInfo { chain_id: "ours".into(), ..ServiceInfo::default() };
     Refresh { started_ms: now_ms(), service, state, open: Some(open), coins: None }
 }
@@ -317,4 +324,59 @@ async fn a_thread_that_has_died_stops_the_engine_with_a_word() {
     // What is in flight at the end is waited for nevertheless.
     dispatcher.stopping = Some(Instant::now());
     assert!(dispatcher.review_threads().is_ok());
+}
+
+/// Brings a new row of target 1 to where its bytes are on the way, as the policy has it.
+async fn sent_by_policy(dispatcher: &mut Dispatcher) -> SubmissionId {
+    let standing = Standing { best_distance: Some(0.1), candidates: vec![candidate(&sample(b"one"))], nearest: None };
+    dispatcher.matched(Reply::Standings(vec![(id(1), standing)])).await.unwrap();
+    dispatcher.find_hits().await.unwrap();
+    let row = dispatcher.rows.ids(&[State::Found], |_| true)[0];
+    let way = [State::Found, State::Confirmed, State::AwaitingApproval, State::Approved, State::Uploaded];
+    for pair in way.windows(2) {
+        let step = Step::new(pair[0], pair[1]);
+        let step = if pair[1] == State::Approved { step.noting(BY_POLICY) } else { step };
+        dispatcher.advance(row, step).await.unwrap();
+    }
+    let keypair = dispatcher.keypair.clone().unwrap();
+    let coin = crate::chain::types::ObjectRef { id: id(9), version: 1, digest: Digest([9; 32]) };
+    let kind = crate::chain::types::TransactionKind::ClaimRewards { target_id: id(1) };
+    let transaction = keypair.sign(crate::chain::types::TransactionData::new(kind, keypair.address(), vec![coin]));
+    let (submission, mut record) =
+        dispatcher.journal.sign(row, TransactionKind::Submit, &transaction, 0).await.unwrap();
+    dispatcher.note_row(submission);
+    let submission = dispatcher.journal.sending(row, record.digest).await.unwrap();
+    dispatcher.note_row(submission);
+    record.sends = 1;
+    dispatcher.rows.live.get_mut(&row).unwrap().record = Some(record);
+    row
+}
+
+#[tokio::test]
+async fn what_the_policy_had_sent_in_vain_is_not_signed_again_once_auto_is_off_or_the_limits_are_lower() {
+    for (mode, most, stays) in
+        [(Mode::Auto, u64::MAX >> 2, true), (Mode::Auto, 1, false), (Mode::Manual, u64::MAX >> 2, false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut dispatcher, _) = in_a_pass(dir.path(), state(), Some(Keypair::generate())).await;
+        dispatcher.mode = Mode::Auto;
+        let limits = PolicyLimits {
+            max_bond_per_submission: Shannons(most),
+            max_bond_per_epoch: Shannons(most),
+            min_margin_millionths: 0,
+            min_gain: Shannons::ZERO,
+        };
+        let row = sent_by_policy(&mut dispatcher).await;
+        dispatcher.review_approved().await.unwrap();
+        // On its way nothing can be taken back, and nothing is reviewed any more.
+        dispatcher.mode = mode;
+        dispatcher.policy.obey(&limits);
+        assert!(!dispatcher.review_due);
+        let dead = Verdict::Dead { why: "its coin was used".into(), again: true, coins: vec![] };
+        dispatcher.settled(row, dead).await.unwrap();
+        assert!(dispatcher.wallet().is_none(), "nothing is signed before the review");
+        dispatcher.review_approved().await.unwrap();
+        let state = dispatcher.rows.live[&row].state();
+        assert_eq!(state, if stays { State::Uploaded } else { State::AwaitingApproval }, "{mode:?} {most}");
+    }
 }

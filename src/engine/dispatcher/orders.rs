@@ -54,7 +54,11 @@ impl Dispatcher {
         let approved = self.rows.count(&[State::Approved, State::Uploaded]);
         let flying = self.rows.count(&[State::Signed, State::Sent, State::Unknown]);
         let demand = match self.mode {
-            Mode::Auto => flying + self.rows.count(&super::hits::UNSIGNED),
+            // What the policy refuses needs no coins until a person says otherwise.
+            Mode::Auto => {
+                let wanted = |live: &super::rows::Live| !self.refusals.has(&live.submission.row.target);
+                flying + self.rows.in_states(&super::hits::UNSIGNED).filter(|(_, live)| wanted(live)).count()
+            }
             _ if approved >= 2 => flying + approved,
             _ => 0,
         };

@@ -195,7 +195,7 @@ impl Dispatcher {
         let first = record.sends == 0;
         let open = record.kind == TransactionKind::Claim || self.chain.open.contains_key(&live.submission.row.target);
         if first && !open && self.chain.state.is_some() {
-            // Signed before a crash and certainly never sent.
+            // It was filled while we signed: certainly never sent.
             let why = "the target was gone before it was sent".into();
             let dead = Verdict::Dead { why, again: false, coins: Vec::new() };
             return self.settled(id, dead).await;
@@ -287,6 +287,8 @@ impl Dispatcher {
                 };
                 live.record = None;
                 live.delay();
+                // Mode and limits may have changed while it was on its way.
+                self.review_due |= to == State::Uploaded;
                 let step = Step::new(state, to).noting(format!("never executed, nothing was charged: {why}"));
                 return self.settle(id, &record, Outcome::Dead, Shannons::ZERO, 0, Some(step)).await;
             }

@@ -40,6 +40,7 @@ impl Dispatcher {
         // What the policy approved for others, and nobody has signed, is taken back.
         self.review_due |= self.pins.only();
         self.candidates_due = true;
+        self.targets_due = true;
         self.dirty = true;
         Ok(())
     }

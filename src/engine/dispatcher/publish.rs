@@ -27,7 +27,8 @@ pub(super) const LINES: usize = 4000;
 impl Dispatcher {
     /// Asks for another look at the library, and fits the map's basis on another thread, if the time of either has come.
     pub(super) fn review_map(&mut self) {
-        if self.survey_due && !self.is_surveying {
+        let waits = self.survey_again.is_some_and(|at| tokio::time::Instant::now() < at);
+        if self.survey_due && !self.is_surveying && !waits {
             self.survey_due = false;
             self.is_surveying = true;
             let models = self.chain.state.as_ref().map_or(&[][..], |state| &state.models);
@@ -40,6 +41,7 @@ impl Dispatcher {
         if let Some(job) = self.map.job(state.epoch, models) {
             let done = self.done.clone();
             self.dirty = true;
+            self.map_due = true;
             tokio::task::spawn_blocking(move || {
                 // Nobody listens after the end.
                 let _ = done.send(Done::Fitted(Box::new(job.run())));
@@ -50,10 +52,17 @@ impl Dispatcher {
     pub(super) fn publish(&mut self) {
         self.version += 1;
         let last = self.snapshot.borrow().clone();
+        // Thousands: made anew only when they may be others.
+        let targets = match std::mem::take(&mut self.targets_due) {
+            true => share(&last.targets, self.target_rows()),
+            false => last.targets.clone(),
+        };
         let models = self.model_rows();
-        let targets = self.target_rows();
         let looked_at = self.target_detail(&targets);
-        let map = self.map_view(&targets);
+        let map = match std::mem::take(&mut self.map_due) || !Arc::ptr_eq(&targets, &last.targets) {
+            true => Some(self.map_view(&targets)).filter(|map| !is_same(map, &last.map)).map(Arc::new),
+            false => None,
+        };
         let view = Snapshot {
             version: self.version,
             at_ms: now_ms(),
@@ -62,16 +71,16 @@ impl Dispatcher {
             only_pinned: self.pins.only(),
             network: self.network_view(),
             wallet: self.wallet_view(),
-            map: share(&last.map, map),
+            map: map.unwrap_or_else(|| last.map.clone()),
             board: self.board_view.clone(),
             inspection: self.inspection.clone(),
-            targets: share(&last.targets, targets),
+            targets,
             looked_at,
             models: share(&last.models, models),
             throughput: self.throughput_view(),
             policy: share(&last.policy, self.policy_view()),
             approvals: share(&last.approvals, self.approvals()),
-            submissions: share(&last.submissions, self.rows.recent().cloned().collect()),
+            submissions: share_rows(&last.submissions, self.rows.recent()),
             rewards: self.rewards.clone(),
             // Thousands: copied only when there are others.
             log: match std::mem::take(&mut self.lines_due) {
@@ -118,7 +127,11 @@ impl Dispatcher {
     }
 
     /// Open ones, best margin first; then those that we filled in this epoch.
-    fn target_rows(&self) -> Vec<TargetRow> {
+    fn target_rows(&mut self) -> Vec<TargetRow> {
+        self.listed.clear();
+        for model in self.chain.open.values().flat_map(|target| &target.models) {
+            *self.listed.entry(*model).or_default() += 1;
+        }
         let on_its_way = [State::Approved, State::Uploaded, State::Signed, State::Sent, State::Unknown];
         let in_flight: HashSet<ObjectId> =
             self.rows.in_states(&on_its_way).map(|(_, live)| live.submission.row.target).collect();
@@ -168,10 +181,6 @@ impl Dispatcher {
 
     fn model_rows(&self) -> Vec<ModelRow> {
         let Some(state) = &self.chain.state else { return Vec::new() };
-        let mut listed: HashMap<ObjectId, u64> = HashMap::new();
-        for model in self.chain.open.values().flat_map(|target| &target.models) {
-            *listed.entry(*model).or_default() += 1;
-        }
         let states = self.weights.watch().borrow().clone();
         let placed: HashMap<ObjectId, &BoardModel> =
             self.board_view.models.iter().map(|placed| (placed.id, placed)).collect();
@@ -195,7 +204,7 @@ impl Dispatcher {
                     _ => None,
                 },
                 wins: won.and_then(|index| self.map.picture.wins.get(index)).copied().unwrap_or(0),
-                targets: listed.get(&model.id).copied().unwrap_or(0),
+                targets: self.listed.get(&model.id).copied().unwrap_or(0),
                 pinned: self.pins.has_model(&model.id),
                 crowd: place.map_or(0, |place| place.crowd),
                 nearest: place.and_then(|place| place.nearest),
@@ -283,4 +292,22 @@ impl Dispatcher {
 /// What has not changed is not copied: the interface sees by the pointer that it has drawn it already.
 fn share<T: PartialEq>(last: &Arc<T>, now: T) -> Arc<T> {
     if **last == now { last.clone() } else { Arc::new(now) }
+}
+
+/// A new row is a new allocation; an old one is not looked into.
+fn share_rows<'a>(
+    last: &Arc<Vec<Arc<SubmissionRow>>>,
+    now: impl Iterator<Item = &'a Arc<SubmissionRow>> + Clone,
+) -> Arc<Vec<Arc<SubmissionRow>>> {
+    let is_same = last.len() == now.clone().count() && last.iter().zip(now.clone()).all(|(a, b)| Arc::ptr_eq(a, b));
+    if is_same { last.clone() } else { Arc::new(now.cloned().collect()) }
+}
+
+/// Whether a map shows the same. Its samples are shared between snapshots, so a hundred thousand are not compared one by one.
+fn is_same(a: &MapView, b: &MapView) -> bool {
+    Arc::ptr_eq(&a.samples, &b.samples)
+        && (a.basis, a.layout, a.fitting, a.explained, a.scored)
+            == (b.basis, b.layout, b.fitting, b.explained, b.scored)
+        && (&a.sources, &a.reached, &a.models, &a.targets) == (&b.sources, &b.reached, &b.models, &b.targets)
+        && a.coverage == b.coverage
 }

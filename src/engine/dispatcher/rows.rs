@@ -139,7 +139,7 @@ impl Rows {
         row
     }
 
-    pub fn recent(&self) -> impl Iterator<Item = &Arc<SubmissionRow>> {
+    pub fn recent(&self) -> impl Iterator<Item = &Arc<SubmissionRow>> + Clone {
         self.recent.values().rev()
     }
 

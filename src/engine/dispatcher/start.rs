@@ -193,6 +193,7 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         candidates_due: false,
         survey_due: false,
         is_surveying: false,
+        survey_again: None,
         map: Map::default(),
         meter: Meter::new(rollup),
         meter_file,
@@ -202,14 +203,20 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         finds: None,
         finds_due: None,
         inspection: None,
+        is_exporting: false,
         quiet: Quiet::default(),
         rewards_due: false,
+        is_summing: false,
+        sum_again: None,
         balances: Arc::new(past.balances),
         lines: past.log.into(),
         lines_first: 0,
         lines_due: true,
         version: 0,
         dirty: true,
+        targets_due: true,
+        map_due: true,
+        listed: HashMap::new(),
         published_at: None,
         stopping: None,
     };
@@ -270,8 +277,17 @@ fn is_here(url: &str) -> bool {
 }
 
 impl Dispatcher {
-    /// The rows of earlier runs, with the signed bytes of those whose outcome is not known.
+    /// The rows of earlier runs, with the signed bytes of those whose outcome is not known. What was signed and never sent is
+    /// signed again only if whoever approved it still does: a person, or the policy as it is now.
     async fn take_up_rows(&mut self) -> Result<(), Halt> {
+        for (submission, kind, _) in self.journal.drop_unsent().await? {
+            let (id, what) = (submission.row.id.0, kind.word());
+            self.log(
+                Level::Info,
+                format!("submission {id}: its {what} was signed and never sent; that signature is dropped"),
+            )
+            .await?;
+        }
         for submission in self.journal.newest(rows::RECENT).await?.into_iter().rev() {
             self.rows.note(submission);
         }

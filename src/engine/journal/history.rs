@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::{Journal, JournalError, Submission, submissions::amount};
+use super::{Journal, JournalError, Outcomes, Submission, submissions::amount};
 use crate::{engine::history::Past, primitives::Shannons};
 
 impl Journal {
@@ -43,19 +43,21 @@ impl Journal {
 
     /// Bonds that were put on the targets that we filled in each epoch, whatever became of them.
     pub async fn bonds_by_epoch(&self) -> Result<BTreeMap<u64, Shannons>, JournalError> {
-        self.call(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT epoch, sum(bond) FROM submissions
-                 WHERE state IN ('filled', 'claimable', 'claimed', 'forfeited') GROUP BY epoch",
-            )?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, amount(row, 1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.call(|connection| bonds_by_epoch(connection)).await
     }
 
     /// Submissions that were signed, oldest first.
     pub async fn signed_rows(&self) -> Result<Vec<Submission>, JournalError> {
         self.list_where("digest IS NOT NULL ORDER BY id").await
     }
+}
+
+pub(super) fn bonds_by_epoch(connection: &Connection) -> Outcomes<BTreeMap<u64, Shannons>> {
+    // The plus keeps to the index that has everything.
+    let mut statement = connection.prepare_cached(
+        "SELECT epoch, sum(bond) FROM submissions
+         WHERE +state IN ('filled', 'claimable', 'claimed', 'forfeited') GROUP BY epoch",
+    )?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, amount(row, 1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -7,6 +7,7 @@ mod activity;
 mod history;
 mod money;
 mod orders;
+mod pages;
 mod schema;
 mod submissions;
 
@@ -29,6 +30,7 @@ use crate::api::{SubmissionId, SubmissionState};
 
 pub(super) use money::{BY_POLICY, Committed, Outcome, SignedRecord, TransactionKind};
 pub(super) use orders::{OpenOrder, OrderId, OrderKind};
+pub(super) use pages::Pages;
 pub(super) use submissions::{Confirmation, NewSubmission, Step, Submission};
 
 pub(super) const FILE: &str = "journal.sqlite";

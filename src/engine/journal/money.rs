@@ -46,6 +46,10 @@ impl TransactionKind {
     }
 }
 
+fn kind_from(word: &str) -> TransactionKind {
+    if word == "claim" { TransactionKind::Claim } else { TransactionKind::Submit }
+}
+
 /// What became of a signed transaction, for certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::engine) enum Outcome {
@@ -203,6 +207,40 @@ impl Journal {
         .await
     }
 
+    /// Drops the signatures of rows that were certainly never sent, in one commit: whoever signed may have changed their mind
+    /// since, and so may the limits. A submission's row is `Uploaded` again, a claim's stays where it is. No node has seen the
+    /// bytes, so nothing that is signed in their place can conflict with them. Gives the rows, oldest first.
+    pub async fn drop_unsent(&self) -> Result<Vec<(Submission, TransactionKind, Digest)>, JournalError> {
+        self.call(|connection| {
+            let disk = connection.transaction()?;
+            let unsent: Vec<([u8; 32], i64, String)> = disk
+                .prepare(
+                    "SELECT digest, submission, kind FROM transactions
+                     WHERE outcome IS NULL AND sends = 0 ORDER BY submission",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<Result<_, _>>()?;
+            let mut dropped = Vec::with_capacity(unsent.len());
+            for (digest, id, kind) in unsent {
+                let (id, kind) = (SubmissionId(id), kind_from(&kind));
+                disk.execute(
+                    "UPDATE transactions SET outcome = 'dead', settled_at_ms = ?1 WHERE digest = ?2",
+                    params![now_ms(), digest],
+                )?;
+                if kind == TransactionKind::Submit {
+                    let step = Step::new(State::Signed, State::Uploaded)
+                        .noting("its signature was never sent, and is dropped");
+                    submissions::apply(&disk, id, &step)?;
+                    disk.execute("UPDATE submissions SET digest = NULL WHERE id = ?1", [id.0])?;
+                }
+                dropped.push((submissions::get(&disk, id)?, kind, Digest(digest)));
+            }
+            disk.commit()?;
+            Ok(dropped)
+        })
+        .await
+    }
+
     /// The signed transaction of a row whose outcome is not known.
     pub async fn in_flight(&self, id: SubmissionId) -> Result<Option<SignedRecord>, JournalError> {
         self.call(move |connection| {
@@ -216,8 +254,7 @@ impl Journal {
             let Some((kind, bytes, sends, height)) = found else { return Ok(None) };
             let transaction = SignedTransaction::from_bytes(&bytes)
                 .map_err(|e| JournalError::Damaged(format!("the signed bytes of submission {}: {e}", id.0)))?;
-            let kind = if kind == "claim" { TransactionKind::Claim } else { TransactionKind::Submit };
-            Ok(Some(SignedRecord { digest: transaction.digest(), kind, transaction, sends, height }))
+            Ok(Some(SignedRecord { digest: transaction.digest(), kind: kind_from(&kind), transaction, sends, height }))
         })
         .await
     }
@@ -264,19 +301,18 @@ impl Journal {
 
     /// Everything that was earned and spent, since the journal began.
     pub async fn rewards(&self) -> Result<RewardsView, JournalError> {
-        self.call(|connection| {
-            let disk = connection.transaction()?;
-            let paid_last_day = disk.query_row(
-                "SELECT coalesce(sum(paid), 0) FROM submissions WHERE paid IS NOT NULL AND changed_at_ms >= ?1",
-                [now_ms().saturating_sub(DAY_MS)],
-                |row| amount(row, 0),
-            )?;
-            let since_ms =
-                disk.query_row("SELECT at_ms FROM steps ORDER BY rowid LIMIT 1", [], |row| row.get(0)).optional()?;
-            Ok(RewardsView { epochs: epochs(&disk)?, total: totals(&disk)?, paid_last_day, since_ms })
-        })
-        .await
+        self.call(|connection| rewards(&connection.transaction()?)).await
     }
+}
+
+pub(super) fn rewards(disk: &rusqlite::Transaction<'_>) -> Outcomes<RewardsView> {
+    let paid_last_day = disk.query_row(
+        "SELECT coalesce(sum(paid), 0) FROM submissions WHERE paid IS NOT NULL AND changed_at_ms >= ?1",
+        [now_ms().saturating_sub(DAY_MS)],
+        |row| amount(row, 0),
+    )?;
+    let since_ms = disk.query_row("SELECT at_ms FROM steps ORDER BY rowid LIMIT 1", [], |row| row.get(0)).optional()?;
+    Ok(RewardsView { epochs: epochs(disk)?, total: totals(disk)?, paid_last_day, since_ms })
 }
 
 fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
@@ -320,18 +356,22 @@ fn totals(disk: &rusqlite::Transaction<'_>) -> Outcomes<Totals> {
 
 fn epochs(disk: &rusqlite::Transaction<'_>) -> Outcomes<Vec<EpochRewards>> {
     let mut statement = disk.prepare_cached(
-        "SELECT epoch,
-             sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')),
-             sum(state IN ('lost', 'failed')),
-             coalesce(sum(paid), 0),
-             coalesce(sum(expected_reward) FILTER (WHERE state IN ('filled', 'claimable')), 0),
-             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0)
+        "SELECT epoch, filled, lost, earned, pending, forfeited,
+             (SELECT at_ms FROM steps WHERE submission = first ORDER BY steps.rowid LIMIT 1)
+         FROM (SELECT epoch,
+             sum(state IN ('filled', 'claimable', 'claimed', 'forfeited')) AS filled,
+             sum(state IN ('lost', 'failed')) AS lost,
+             coalesce(sum(paid), 0) AS earned,
+             coalesce(sum(expected_reward) FILTER (WHERE state IN ('filled', 'claimable')), 0) AS pending,
+             coalesce(sum(bond) FILTER (WHERE state = 'forfeited'), 0) AS forfeited,
+             min(id) AS first
          FROM submissions WHERE state NOT IN ('found', 'confirmed', 'awaiting_approval', 'rejected', 'expired')
-         GROUP BY epoch ORDER BY epoch DESC LIMIT ?1",
+         GROUP BY epoch ORDER BY epoch DESC LIMIT ?1) ORDER BY epoch DESC",
     )?;
     let rows = statement.query_map([EPOCHS_SHOWN], |row| {
         Ok(EpochRewards {
             epoch: row.get(0)?,
+            began_ms: row.get(6)?,
             filled: row.get(1)?,
             lost: row.get(2)?,
             earned: amount(row, 3)?,

@@ -132,6 +132,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE log ADD COLUMN kind TEXT;
 ",
+    // Sums over years of submissions read these alone, not rows with their previews and signed bytes.
+    "
+    DROP INDEX submissions_by_epoch;
+    CREATE INDEX submissions_sums ON submissions (epoch, state, paid, expected_reward, bond, changed_at_ms);
+    DROP INDEX transactions_of_submission;
+    CREATE INDEX transactions_sums ON transactions (submission, kind, fee, sends, outcome);
+    CREATE INDEX steps_of_approval ON steps (submission, note) WHERE state = 'approved';
+",
 ];
 
 pub(super) fn open(path: &Path) -> Result<Connection, JournalError> {

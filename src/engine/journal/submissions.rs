@@ -1,4 +1,4 @@
-//! Submissions: rows, their states, and which state may follow which (`design.md §4`).
+//! Submissions: rows, their states, and which state may follow which.
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, named_params, params};
 
@@ -72,7 +72,7 @@ impl Step {
 
 /// Whether a row in `from` may enter `to`.
 ///
-/// Back to `Uploaded` leads only a transaction that was refused before execution and can never execute.
+/// Back to `Uploaded` leads only a transaction that was never sent, or was refused before execution and can never execute.
 pub(super) fn may_follow(from: State, to: State) -> bool {
     use State::*;
     match from {
@@ -83,7 +83,7 @@ pub(super) fn may_follow(from: State, to: State) -> bool {
         Approved => matches!(to, Uploaded | AwaitingApproval | Rejected | Failed | Expired),
         Uploaded => matches!(to, Signed | AwaitingApproval | Rejected | Failed | Expired),
         // What was taken for dead and signed again may be found executed before it is sent again.
-        Signed => matches!(to, Sent | Lost | Filled | Failed),
+        Signed => matches!(to, Sent | Uploaded | Lost | Filled | Failed),
         Sent => matches!(to, Filled | Lost | Failed | Unknown | Uploaded),
         Unknown => matches!(to, Filled | Lost | Failed | Uploaded),
         Filled => matches!(to, Claimable),
@@ -178,6 +178,20 @@ pub(super) fn get(connection: &Connection, id: SubmissionId) -> Outcomes<Submiss
         .query_row(&format!("SELECT {COLUMNS} FROM submissions WHERE id = ?1"), [id.0], read)
         .optional()?
         .ok_or_else(|| JournalError::NoSubmission(id).into())
+}
+
+/// So many rows older than `before`, or the newest, without their previews, which are for decisions; newest first.
+pub(super) fn bare(
+    connection: &Connection,
+    before: Option<SubmissionId>,
+    limit: usize,
+) -> Outcomes<Vec<SubmissionRow>> {
+    let columns = COLUMNS.replacen("preview", "x''", 1);
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {columns} FROM submissions WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
+    let before = before.map_or(i64::MAX, |id| id.0);
+    let rows = statement.query_map(params![before, limit], |row| Ok(read(row)?.row))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn note_step(connection: &Connection, id: SubmissionId, state: State, at_ms: u64, note: Option<&str>) -> Outcomes<()> {
@@ -289,12 +303,6 @@ impl Journal {
     /// The newest rows of any state, newest first.
     pub async fn newest(&self, limit: usize) -> Result<Vec<Submission>, JournalError> {
         self.list(format!("SELECT {COLUMNS} FROM submissions ORDER BY id DESC LIMIT {limit}")).await
-    }
-
-    /// So many rows older than `before`, or the newest; newest first.
-    pub async fn older(&self, before: Option<SubmissionId>, limit: usize) -> Result<Vec<Submission>, JournalError> {
-        let before = before.map_or(i64::MAX, |id| id.0);
-        self.list(format!("SELECT {COLUMNS} FROM submissions WHERE id < {before} ORDER BY id DESC LIMIT {limit}")).await
     }
 
     /// Rows of an epoch, oldest first.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::{
-    api::SubmissionState as State,
+    api::{SubmissionRow, SubmissionState as State},
     chain::{
         keys::Keypair,
         types::{ObjectRef, SignedTransaction, TransactionData, TransactionKind as Kind},
@@ -23,7 +23,7 @@ fn new(target: u8, bond: u64) -> NewSubmission {
             model: ObjectId([9; 32]),
             distance: 0.98,
             losses: vec![(ObjectId([9; 32]), 1.25), (ObjectId([8; 32]), f32::MIN_POSITIVE)],
-            preview: vec![],
+            preview: vec![7; 10],
         },
         threshold: 1.05,
         bond: Shannons(bond),
@@ -198,6 +198,39 @@ async fn nothing_is_signed_a_second_time_unless_the_first_is_dead() {
 }
 
 #[tokio::test]
+async fn what_was_never_sent_is_dropped_in_one_piece_and_what_may_have_been_sent_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path(), None).unwrap();
+    let unsent = row_in(&journal, 1, State::Signed).await;
+    let sent = row_in(&journal, 2, State::Sent).await;
+    let claimable = row_in(&journal, 3, State::Claimable).await;
+    let claim = signed(50);
+    journal.sign(claimable, TransactionKind::Claim, &claim, 0).await.unwrap();
+    // Taken for dead, and built again as it was: it may have been sent after all.
+    let revived = row_in(&journal, 4, State::Sent).await;
+    let back = Some(Step::new(State::Sent, State::Uploaded));
+    journal.settle(revived, signed(4).digest(), Outcome::Dead, Shannons::ZERO, 0, back).await.unwrap();
+    journal.sign(revived, TransactionKind::Submit, &signed(4), 0).await.unwrap();
+
+    let dropped = journal.drop_unsent().await.unwrap();
+    let told: Vec<_> = dropped.iter().map(|(row, kind, digest)| (row.row.id, row.row.state, *kind, *digest)).collect();
+    let (submit, claims) = (TransactionKind::Submit, TransactionKind::Claim);
+    let expected =
+        [(unsent, State::Uploaded, submit, signed(1).digest()), (claimable, State::Claimable, claims, claim.digest())];
+    assert_eq!(told, expected);
+    assert_eq!(dropped[0].0.row.digest, None, "no transaction is shown that nobody can find");
+    assert!(journal.drop_unsent().await.unwrap().is_empty());
+    for (id, in_flight) in [(unsent, false), (sent, true), (claimable, false), (revived, true)] {
+        assert_eq!(journal.in_flight(id).await.unwrap().is_some(), in_flight, "{id:?}");
+    }
+    // Signed anew, the same bytes have still never been sent; other bytes are as good.
+    let (_, record) = journal.sign(unsent, submit, &signed(1), 0).await.unwrap();
+    assert_eq!(record.sends, 0);
+    journal.drop_unsent().await.unwrap();
+    journal.sign(unsent, submit, &signed(60), 0).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_same_transaction_is_signed_again_after_its_death_and_remembers_its_sendings() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path(), None).unwrap();
@@ -336,13 +369,13 @@ async fn every_step_keeps_its_time_in_order_over_a_reopening() {
     let back = Some(Step::new(State::Sent, State::Uploaded));
     journal.settle(id, signed(99).digest(), Outcome::Dead, Shannons::ZERO, 0, back).await.unwrap();
     journal.sign(id, TransactionKind::Submit, &signed(98), 0).await.unwrap();
-    let before = journal.older(None, 100).await.unwrap();
+    let before = journal.newest(100).await.unwrap();
     let ways: Vec<State> = before[0].row.steps.iter().map(|step| step.0).collect();
     use State::*;
     assert_eq!(ways, [Found, Confirmed, AwaitingApproval, Approved, Uploaded, Signed, Sent, Uploaded, Signed]);
     journal.close().await;
     let journal = Journal::open(dir.path(), None).unwrap();
-    assert_eq!(journal.older(None, 100).await.unwrap(), before);
+    assert_eq!(journal.newest(100).await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -352,13 +385,31 @@ async fn the_journal_is_read_in_pages_to_its_start() {
     for target in 1..=7 {
         row_in(&journal, target, State::Expired).await;
     }
+    let whole = journal.newest(7).await.unwrap();
     let (mut before, mut seen) = (None, Vec::new());
-    loop {
-        let page = journal.older(before, 3).await.unwrap();
-        let Some(last) = page.last() else { break };
-        before = Some(last.row.id);
-        seen.extend(page.iter().map(|submission| submission.row.id.0));
+    // Beside the journal's own thread, which is held up meanwhile.
+    let (held, hold) = std::sync::mpsc::channel::<()>();
+    let waits = journal.call(move |_| {
+        // Until the other end is dropped.
+        let _ = hold.recv();
+        Ok(())
+    });
+    let read = async {
+        let pages = Pages::open(journal.path()).unwrap();
+        loop {
+            let page = pages.older(before, 3).unwrap();
+            let Some(last) = page.last() else { break };
+            before = Some(last.id);
+            seen.extend(page);
+        }
+        drop(held);
+    };
+    let (free, ()) = tokio::join!(waits, read);
+    free.unwrap();
+    for (row, submission) in seen.iter().zip(&whole) {
+        assert_eq!(*row, SubmissionRow { preview: Vec::new(), ..submission.row.clone() });
     }
+    let seen: Vec<i64> = seen.iter().map(|row| row.id.0).collect();
     assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
 }
 

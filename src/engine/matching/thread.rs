@@ -79,10 +79,11 @@ pub(in crate::engine) enum Reply {
         gone: Vec<(Digest, Digest)>,
         unkept: Vec<(Digest, Digest)>,
     },
-    /// Every survey has one.
+    /// Every survey has one, and how long it took: it looks at every sample.
     Survey {
         weights: Vec<Digest>,
         picture: Picture,
+        took: Duration,
     },
     Looked {
         target: ObjectId,
@@ -290,12 +291,13 @@ impl Work {
                 sight.into_iter().for_each(|sight| self.send(Reply::Sampled(sight)));
             }
             Ask::Survey { weights, basis } => {
+                let began = Instant::now();
                 let picture = match &self.library {
                     Some(library) => self.atlas.survey(&weights, basis, library, &mut self.board),
                     None => Picture::default(),
                 };
                 let weights = weights.into_iter().map(|(weights, _)| weights).collect();
-                self.send(Reply::Survey { weights, picture });
+                self.send(Reply::Survey { weights, picture, took: began.elapsed() });
             }
             // Served where the loop ends.
             Ask::Close(_) => {}

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{Event, Level, Snapshot},
-    app::{Key, Mouse, Saved},
+    app::{Key, Mouse, Saved, Touch},
 };
 
 /// Grows when an older program could not show a newer recording.
@@ -48,6 +48,7 @@ pub struct Entry {
 pub enum What {
     Key(Key),
     Mouse(Mouse),
+    Touch(Mouse, Touch),
     Paste(String),
     Resize(u16, u16),
     Snapshot(Box<Told>),

@@ -137,6 +137,7 @@ fn read_lines(from: impl BufRead) -> Result<Recording, ReadError> {
             }
             What::Key(key) => AppEvent::Key(key),
             What::Mouse(mouse) => AppEvent::Mouse(mouse),
+            What::Touch(mouse, touch) => AppEvent::Touch(mouse, touch),
             What::Paste(text) => AppEvent::Paste(text),
             What::Resize(width, height) => AppEvent::Resize(Size { width, height }),
             What::Engine(event) => AppEvent::Engine(event),

@@ -124,6 +124,7 @@ impl Recorder {
             AppEvent::Paste(text) if state.place() == Place::Typing => What::Paste(text.clone()),
             AppEvent::Paste(_) => What::Paste(String::new()),
             AppEvent::Mouse(mouse) => What::Mouse(*mouse),
+            AppEvent::Touch(mouse, touch) => What::Touch(*mouse, *touch),
             AppEvent::Resize(size) => What::Resize(size.width, size.height),
             AppEvent::Engine(event) => What::Engine(event.clone()),
             AppEvent::Clock { now_ms } => What::Clock(*now_ms),

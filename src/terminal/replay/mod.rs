@@ -19,7 +19,7 @@ use super::{
     Exit, Occurrence, Options, Screen, TerminalError, drive::app_size, input, on_terminal, pictures::Pictures,
 };
 use crate::{
-    app::{AppEvent, Key, Place, layout},
+    app::{AppEvent, Hits, Key, Place, layout},
     views::{self, Palette, ReplayBar},
 };
 
@@ -64,6 +64,7 @@ pub async fn play(
         since: Instant::now(),
         from_ms: start.at_ms,
         message: None,
+        hits: None,
     };
     let mut pictures = Pictures::new(options.low_bandwidth);
     let lost = |what| move |source| TerminalError::Lost { what, source };
@@ -138,6 +139,8 @@ struct Player {
     since: Instant,
     from_ms: u64,
     message: Option<(String, Instant)>,
+    /// What lies where on the screen.
+    hits: Option<Hits>,
 }
 
 impl Player {
@@ -202,7 +205,10 @@ impl Player {
             }
             AppEvent::Key(Key::Ctrl('c')) => Some(Answer::Leave),
             AppEvent::Key(key) if !typing && self.hand(key, now) => None,
-            event => self.pass(event),
+            event => self.pass(match &self.hits {
+                Some(hits) => hits.touch(event),
+                None => event,
+            }),
         }
     }
 
@@ -270,15 +276,15 @@ impl Player {
             following: self.tape.follows(),
             message: self.message.as_ref().map(|(text, _)| text.clone()),
         };
-        draw(&self.tape, &bar, self.palette, picture);
+        self.hits = Some(draw(&self.tape, &bar, self.palette, picture));
     }
 }
 
 /// The screen with the bar below it, where there is room for both.
-fn draw(tape: &Tape, bar: &ReplayBar, palette: Palette, picture: &mut Buffer) {
+fn draw(tape: &Tape, bar: &ReplayBar, palette: Palette, picture: &mut Buffer) -> Hits {
     let (all, size) = (picture.area, tape.state().size);
     let mut above = Buffer::empty(Rect::from((Position::ORIGIN, Size::new(size.width, size.height))));
-    views::draw_with(tape.state(), palette, &mut above);
+    let hits = views::draw_with(tape.state(), palette, &mut above);
     // As wide as each other, so the rows above the bar are the first cells.
     let cells = above.content.len().min(picture.content.len());
     picture.content[..cells].clone_from_slice(&above.content[..cells]);
@@ -286,6 +292,7 @@ fn draw(tape: &Tape, bar: &ReplayBar, palette: Palette, picture: &mut Buffer) {
         let area = Rect { y: size.height, height: 1, ..all };
         views::replay_bar(bar, tape.state().look, palette, area, picture);
     }
+    hits
 }
 
 fn above_the_bar(size: layout::Size) -> layout::Size {

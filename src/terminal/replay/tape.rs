@@ -93,7 +93,12 @@ impl Tape {
             }
             match event {
                 AppEvent::Resize(_) if self.size.is_some() => {}
-                AppEvent::Key(_) | AppEvent::Mouse(_) | AppEvent::Paste(_) | AppEvent::Interrupt if self.own_way => {}
+                AppEvent::Key(_)
+                | AppEvent::Mouse(_)
+                | AppEvent::Touch(..)
+                | AppEvent::Paste(_)
+                | AppEvent::Interrupt
+                    if self.own_way => {}
                 event => drop(update(&mut self.state, event)),
             }
             self.next += 1;

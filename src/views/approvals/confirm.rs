@@ -5,11 +5,12 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::gain;
 use crate::{
     api::Mode,
-    app::{State, Sums, Verdict, actions::Action},
+    app::{Hit, State, Verdict, actions::Action},
     views::{
+        key_of,
+        numbers::gain,
         panes::Ink,
         policy,
         text::{clean, wrap},
@@ -28,7 +29,7 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
             ],
         ),
         Action::AcceptProtocol => {
-            let spoken = state.snapshot.network.unaccepted_protocol.unwrap_or_default();
+            let spoken = state.asked_protocol.unwrap_or_default();
             (
                 "Newer protocol",
                 vec![
@@ -60,19 +61,24 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
         sentences.iter().flat_map(|sentence| wrap(sentence, columns)).map(Line::raw).collect();
     // The answer is seen at any height.
     lines.truncate(usize::from(body.height).saturating_sub(3).max(1));
-    lines.push(Line::from(vec![
-        Span::styled("y", ink.theme.focus()),
-        Span::raw(" yes   "),
-        Span::styled("n", ink.theme.focus()),
-        Span::raw(" no"),
-    ]));
-    ink.popup(title, lines, body);
+    let answer = lines.len() as u16;
+    let choices = [(Action::Confirm, " yes"), (Action::Back, " no")];
+    let pieces: Vec<_> = choices
+        .into_iter()
+        .flat_map(|(action, word)| {
+            let key = Span::styled(key_of(state, action), ink.theme.focus());
+            [(key, Some(Hit::Act(action))), (Span::raw(word), Some(Hit::Act(action))), (Span::raw("   "), None)]
+        })
+        .collect();
+    lines.push(Line::from(pieces.iter().map(|(piece, _)| piece.clone()).collect::<Vec<_>>()));
+    let inner = ink.popup(title, lines, body);
+    ink.pieces(inner, answer, pieces);
 }
 
 fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
     let Some(batch) = &state.approvals.batch else { return ("Approvals", Vec::new()) };
     let snapshot = &state.snapshot;
-    let sums = Sums::of(batch.rows(snapshot));
+    let sums = batch.sums;
     let many = if sums.count == 1 { "1 submission".to_owned() } else { format!("{} submissions", sums.count) };
     if batch.verdict == Verdict::Rejected {
         let gone = "What is rejected is not offered again in this epoch.".to_owned();

@@ -6,16 +6,16 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{gain, gain_of};
+use super::gain_of;
 use crate::{
     api::SubmissionRow,
-    app::{State, Verdict, targets::model_letter},
+    app::{Hit, List, State, Verdict, targets::model_letter},
     primitives::Shannons,
     views::{
+        numbers::{deviations, gain, share, small},
         panes::Ink,
-        policy::share,
         preview::preview,
-        text::{age, bytes, clean, fit, group, margin, wrap},
+        text::{age, bytes, clean, fit, fit_end, group, margin, wrap},
     },
 };
 
@@ -36,6 +36,7 @@ pub fn draw(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     };
     let of = format!("Target {}, {} of {}", row.target.short(), selected + 1, state.snapshot.approvals.len());
     let inner = ink.pane("", &of, title.to_owned(), false, area);
+    ink.hit(inner, Hit::List(List::Preview));
     let columns = usize::from(inner.width);
     let height = usize::from(inner.height);
     let mut lines = facts(state, row, columns, false, ink);
@@ -107,7 +108,9 @@ fn facts(state: &State, row: &SubmissionRow, columns: usize, short: bool, ink: &
     if row.pieces.len() > 1 {
         lines.push(labelled("Pieces", vec![Span::raw(format!("{}, put together in this order", row.pieces.len()))]));
         let shown = row.pieces.iter().take(PIECES);
-        lines.extend(shown.map(|piece| labelled("", vec![Span::raw(cut_front(&clean(piece), room, ink))])));
+        lines.extend(
+            shown.map(|piece| labelled("", vec![Span::raw(fit_end(&clean(piece), room, theme.glyphs.ellipsis))])),
+        );
         if row.pieces.len() > PIECES {
             lines.push(labelled("", vec![Span::styled(format!("and {} more", row.pieces.len() - PIECES), dim)]));
         }
@@ -133,26 +136,6 @@ fn worth(row: &SubmissionRow, ink: &Ink<'_>) -> [Vec<Span<'static>>; 2] {
         less.extend([Span::styled(format!(" {minus} risk "), dim), Span::raw(small(prospect.at_risk))]);
     }
     [worth, less]
-}
-
-/// Amounts that are short in shannons.
-fn small(amount: Shannons) -> String {
-    if amount.0 < 1_000_000 { format!("{} sh", group(amount.0)) } else { format!("{amount} SOMA") }
-}
-
-/// Of a path, the end says more.
-fn cut_front(text: &str, columns: usize, ink: &Ink<'_>) -> String {
-    let ellipsis = ink.theme.glyphs.ellipsis;
-    let mut kept = text;
-    while crate::views::text::width(kept) > columns && !kept.is_empty() {
-        let over = crate::views::text::width(kept) + ellipsis.chars().count() - columns;
-        let skip = kept.char_indices().nth(over).map_or(kept.len(), |(at, _)| at);
-        kept = &kept[skip..];
-        if crate::views::text::width(kept) + ellipsis.chars().count() <= columns {
-            return format!("{ellipsis}{kept}");
-        }
-    }
-    kept.to_owned()
 }
 
 /// Where everybody will be able to read the data.
@@ -183,7 +166,7 @@ fn limits(state: &State, row: &SubmissionRow, room: usize, ink: &Ink<'_>) -> Vec
         spans.extend(bar(policy.used, row.bond, most, 12, style, ink));
         spans.push(Span::raw(" "));
     }
-    spans.push(Span::styled(share(with, most), style));
+    spans.push(Span::styled(share(with.0, most.0), style));
     spans.push(Span::styled(" of the epoch's ", ink.theme.dim()));
     spans.push(Span::raw(most.to_string()));
     spans.push(Span::styled(" SOMA with this one", ink.theme.dim()));
@@ -270,11 +253,11 @@ fn ruler(row: &SubmissionRow, dim: u64, room: usize, ink: &Ink<'_>) -> Vec<Span<
     spans.push(Span::raw(format!("{:.4}", row.threshold)));
     spans.push(Span::styled("  margin ", ink.theme.dim()));
     spans.push(Span::styled(gap, style));
-    if dim > 0 && row.margin().is_finite() {
-        let z = row.margin() * (dim as f32).sqrt();
-        let sign = if z < 0.0 { ink.theme.glyphs.minus } else { "+" };
-        spans.push(Span::styled("  z ", ink.theme.dim()));
-        spans.push(Span::styled(format!("{sign}{:.2}", z.abs()), style));
+    if let Some(z) = deviations(row.margin(), dim, ink) {
+        let more = [Span::raw("  "), Span::styled(z, style)];
+        if spans.iter().chain(&more).map(Span::width).sum::<usize>() <= room {
+            spans.extend(more);
+        }
     }
     spans
 }

@@ -12,6 +12,7 @@ use ratatui::{
 };
 
 use super::{
+    numbers::gain,
     panes::Ink,
     policy,
     table::{Column, Table, first_row, left, right},
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{
     api::{Mode, SubmissionRow},
-    app::{State, Sums, Verdict},
+    app::{Hit, List, Row, State, Verdict},
     primitives::Shannons,
 };
 
@@ -37,7 +38,8 @@ const GONE: usize = 3;
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let rows = &state.snapshot.approvals;
-    let Some(selected) = state.approvals.position(rows) else { return draw_empty(state, area, ink) };
+    let Some(selected) = state.approvals.position() else { return draw_empty(state, area, ink) };
+    let is_auto = state.snapshot.mode == Mode::Auto;
     let gone = gone(state, ink);
     let (list, detail) = if area.height < 14 {
         // The numbers of the decision before the list of decisions.
@@ -46,16 +48,18 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
         let width = 48.max(area.width * 2 / 5).min(78);
         (Rect { width, ..area }, Rect { x: area.x + width, width: area.width - width, ..area })
     } else {
-        let wanted = u16::try_from(rows.len() + gone.len()).unwrap_or(u16::MAX).saturating_add(3);
-        let height = wanted.min((area.height / 3).max(4)).min(area.height);
+        let (below, most) = if is_auto { (2, area.height / 3 + 1) } else { (0, area.height / 3) };
+        let wanted = u16::try_from(rows.len() + gone.len() + below).unwrap_or(u16::MAX).saturating_add(3);
+        let height = wanted.min(most.max(4)).min(area.height);
         (Rect { height, ..area }, Rect { y: area.y + height, height: area.height - height, ..area })
     };
-    // Room for what the policy did, where it is the policy that decides.
-    let panel = if state.snapshot.mode == Mode::Auto && list.height >= 24 { 12 } else { 0 };
+    // Room for what the policy did, where it is the policy that decides; two lines of it where there is none.
+    let panel = if is_auto && list.height >= 24 { 12 } else { 0 };
     let (list, panel) =
         (Rect { height: list.height - panel, ..list }, Rect { y: list.y + list.height - panel, height: panel, ..list });
     if list.height > 0 {
-        draw_list(state, selected, gone, list, ink);
+        let policy = if is_auto && panel.height == 0 { policy::lines(state, ink) } else { Vec::new() };
+        draw_list(state, selected, policy.into_iter().chain(gone).collect(), list, ink);
     }
     if panel.height > 0 {
         policy::panel(state, panel, ink);
@@ -98,35 +102,33 @@ fn gone(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
     state.approvals.gone.iter().take(GONE).map(line).collect()
 }
 
-/// An expected gain with its sign; it may be a loss.
-fn gain(shannons: i64, columns: usize, minus: &str) -> String {
-    let sign = if shannons < 0 { minus } else { "+" };
-    format!("{sign}{}", soma(Shannons(shannons.unsigned_abs()), columns.saturating_sub(1)))
-}
-
 /// What the engine ranks by. Without it, what is left of the reward after the fee.
 fn gain_of(row: &SubmissionRow) -> i64 {
     let plain = |amount: Shannons| i64::try_from(amount.0).unwrap_or(i64::MAX);
     row.prospect.map_or_else(|| plain(row.expected_reward) - plain(row.fee), |prospect| prospect.gain)
 }
 
-fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rect, ink: &mut Ink<'_>) {
+/// `below`: lines under the candidates.
+fn draw_list(state: &State, selected: usize, below: Vec<Line<'static>>, area: Rect, ink: &mut Ink<'_>) {
     let rows = &state.snapshot.approvals;
     let marks = &state.approvals.marks;
     let right = match marks.len() {
-        0 => format!("{} wait, pinned first, then best gain", state.undecided()),
+        // The order where there is room for it.
+        0 if area.width >= 56 => format!("{} wait, pinned first, then best gain", state.undecided()),
+        0 => format!("{} wait", state.undecided()),
+        n if area.width < 56 => format!("{n} of {} marked", rows.len()),
         n => {
-            let sums = Sums::of(rows.iter().filter(|row| marks.contains(&row.id)));
-            format!("{n} of {} marked, bonds {} SOMA", rows.len(), soma(sums.bonds, 9))
+            format!("{n} of {} marked, bonds {} SOMA", rows.len(), soma(state.approvals.marked.bonds, 9))
         }
     };
     let inner = ink.pane("a", "Approvals", right, true, area);
     let width = usize::from(inner.width);
     let table = Table::new(COLUMNS, width, ink.theme.glyphs.ellipsis).stretching(6, width);
     ink.line(inner, 0, &table.heading(ink.theme.dim()));
+    ink.hit(inner, Hit::List(List::Approvals));
     let height = usize::from(inner.height.saturating_sub(1));
-    let gone_height = gone.len().min(height.saturating_sub(rows.len().min(3)));
-    let height = height - gone_height;
+    let lines = below.len().min(height.saturating_sub(rows.len().min(3)));
+    let height = height - lines;
     let first = first_row(selected, rows.len(), height);
     let theme = ink.theme;
     for (at, row) in rows.iter().enumerate().skip(first).take(height) {
@@ -150,12 +152,12 @@ fn draw_list(state: &State, selected: usize, gone: Vec<Line<'static>>, area: Rec
             },
         });
         ink.line(inner, (at - first + 1) as u16, &line);
+        ink.hit_row(inner, (at - first + 1) as u16, Hit::Row(Row::Approval(row.id)));
     }
-    let below = inner.height.saturating_sub(gone_height as u16);
-    for (line, row) in gone.into_iter().take(gone_height).zip(below..) {
-        let columns = usize::from(inner.width);
+    let first = inner.height.saturating_sub(lines as u16);
+    for (line, row) in below.into_iter().take(lines).zip(first..) {
         let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
-        let cut = fit(&text, columns, ink.theme.glyphs.ellipsis);
+        let cut = fit(&text, width, ink.theme.glyphs.ellipsis);
         ink.line(inner, row, &Line::from(Span::styled(cut, line.style)));
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     api::BoardView,
-    app::{Section, State, shows_all},
+    app::{Hit, List, Section, State, shows_all},
     primitives::{ObjectId, Shannons},
 };
 
@@ -48,7 +48,9 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let (head, rest) = split(inner, above);
     ink.lines(head, &lines);
     let (tabs, rest) = split(rest, 1);
-    ink.line(tabs, 0, &tab_line(state, ink));
+    let pieces = tabs_of(state, ink);
+    ink.pieces(tabs, 0, pieces);
+    ink.hit(rest, Hit::List(List::Board(state.board.section)));
     section(state, state.board.section, rest, true, ink);
 }
 
@@ -64,12 +66,12 @@ fn split_left(area: Rect, width: u16) -> (Rect, Rect) {
     (Rect { width, ..area }, Rect { x: area.x + width, width: area.width - width, ..area })
 }
 
-fn tab_line(state: &State, ink: &Ink<'_>) -> Line<'static> {
+fn tabs_of(state: &State, ink: &Ink<'_>) -> Vec<(Span<'static>, Option<Hit>)> {
     let tab = |section: Section| match section == state.board.section {
         true => Span::styled(format!("[{}]", section.title()), ink.theme.focus()),
         false => Span::styled(format!(" {} ", section.title()), ink.theme.dim()),
     };
-    Line::from(Section::ALL.into_iter().map(tab).collect::<Vec<_>>())
+    Section::ALL.into_iter().map(|section| (tab(section), Some(Hit::Section(section)))).collect()
 }
 
 fn grid(state: &State, area: Rect, ink: &mut Ink<'_>) {
@@ -86,6 +88,7 @@ fn grid(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ];
     for (which, area) in places {
         let focused = which == state.board.section;
+        ink.hit(area, Hit::Section(which));
         let inner = ink.pane("", which.title(), String::new(), focused, area);
         section(state, which, inner, focused, ink);
     }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     api::{CROWD_DISTANCE, GAP_Z, NEAR_Z, ReachRow},
-    app::{Section, State},
+    app::{Hit, Row, Section, State},
     primitives::ObjectId,
 };
 
@@ -72,6 +72,7 @@ const MISSES: &[Column] = &[
 /// Draws rows around the selected one. `row`: number, whether it is selected, and the table.
 fn rows(
     area: Rect,
+    section: Section,
     (selected, total): (usize, usize),
     table: &Table<'_>,
     ink: &mut Ink<'_>,
@@ -82,6 +83,7 @@ fn rows(
     let first = first_row(selected, total, height);
     for (at, line) in (first..total).take(height).zip(1..) {
         ink.line(area, line, &row(at, at == selected, table));
+        ink.hit_row(area, line, Hit::Row(Row::Board(section, at)));
     }
 }
 
@@ -119,7 +121,7 @@ pub fn models(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let theme = ink.theme;
     let selected = state.board.selected(Section::Models, board);
     let index_of = |id: &ObjectId| state.snapshot.models.iter().position(|model| model.id == *id);
-    rows(area, (selected, board.models.len()), &table, ink, |at, is_selected, table| {
+    rows(area, Section::Models, (selected, board.models.len()), &table, ink, |at, is_selected, table| {
         let model = &board.models[at];
         let nothing = || (theme.glyphs.dot.to_owned(), theme.dim());
         let number = |n: u64, style: Style| if n == 0 { nothing() } else { (count(n), style) };
@@ -173,7 +175,7 @@ pub fn gaps(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let table = Table::new(GAPS, area.width.into(), ink.theme.glyphs.ellipsis);
     let theme = ink.theme;
     let selected = state.board.selected(Section::Gaps, board);
-    rows(area, (selected, gaps.rows.len()), &table, ink, |at, is_selected, table| {
+    rows(area, Section::Gaps, (selected, gaps.rows.len()), &table, ink, |at, is_selected, table| {
         let gap = &gaps.rows[at];
         table.row(|column| match column {
             0 if is_selected && focused => (theme.glyphs.selected.to_owned(), theme.focus()),
@@ -209,7 +211,7 @@ pub fn fills(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let theme = ink.theme;
     let all = board.pace.filled;
     let selected = state.board.selected(Section::Fills, board);
-    rows(area, (selected, board.fillers.len()), &table, ink, |at, is_selected, table| {
+    rows(area, Section::Fills, (selected, board.fillers.len()), &table, ink, |at, is_selected, table| {
         let filler = &board.fillers[at];
         table.row(|column| match column {
             0 if is_selected && focused => (theme.glyphs.selected.to_owned(), theme.focus()),
@@ -282,7 +284,7 @@ pub fn reach(state: &State, area: Rect, focused: bool, ink: &mut Ink<'_>) {
     let minus = ink.theme.glyphs.minus;
     let theme = ink.theme;
     let mark = marker(true, focused, ink);
-    rows(bottom, (selected, reach.misses.len()), &table, ink, |at, is_selected, table| {
+    rows(bottom, Section::Reach, (selected, reach.misses.len()), &table, ink, |at, is_selected, table| {
         let miss = &reach.misses[at];
         table.row(|column| match column {
             0 if is_selected => mark.clone(),

@@ -49,7 +49,7 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
 
 fn sigmas(value: f32, state: &State, minus: &str) -> String {
     let z = z(value, state.snapshot.network.embedding_dim);
-    format!("{} ({})", margin(value, minus), sigma(z, 1, state.look.ascii, minus))
+    format!("{} ({})", margin(value, minus), sigma(z, 1, unit(state.look.ascii), minus))
 }
 
 fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> {
@@ -209,7 +209,7 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
         let style = if state.map.region == Some(at) { theme.badge(style) } else { style };
         let margins = match (region.best_margin, region.mean_margin) {
             (Some(best), Some(mean)) => {
-                let of = |margin: f32| sigma(z(margin, dim), 1, state.look.ascii, minus);
+                let of = |margin: f32| sigma(z(margin, dim), 1, unit(state.look.ascii), minus);
                 format!(" {} {}", of(best), of(mean))
             }
             _ => " none met".to_owned(),

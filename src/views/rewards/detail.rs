@@ -11,6 +11,7 @@ use crate::{
     app::State,
     primitives::utc,
     views::{
+        numbers::deviations,
         panes::Ink,
         text::{bytes, clean, letters, margin, soma, span, wrap},
     },
@@ -29,8 +30,9 @@ pub fn draw(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
     ]);
     ink.line(area, 0, &title);
     let width = usize::from(area.width);
-    let mut long = vec![("target", row.target.to_hex_prefixed()), ("file", clean(&row.source))];
-    long.push(("checksum", format!("{}  {}", row.checksum, bytes(row.size_bytes))));
+    let file = format!("{}, {}", clean(&row.source), bytes(row.size_bytes));
+    let mut long = vec![("target", row.target.to_hex_prefixed()), ("file", file)];
+    long.push(("checksum", row.checksum.to_string()));
     long.extend(row.url.as_deref().map(|url| ("URL", clean(url))));
     long.extend(row.digest.map(|digest| ("sent in", digest.to_string())));
     long.extend(row.claim_digest.map(|digest| ("claimed in", digest.to_string())));
@@ -63,10 +65,10 @@ fn numbers(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
     let theme = ink.theme;
     let models = &state.snapshot.models;
     let plain = Style::new();
-    let mut pairs = vec![
-        ("Margin", margin(row.margin(), theme.glyphs.minus), plain),
-        ("Distance", format!("{:.4} of {:.4}", row.distance, row.threshold), plain),
-    ];
+    let deviations = deviations(row.margin(), state.snapshot.network.embedding_dim, ink);
+    let margin = format!("{}  {}", margin(row.margin(), theme.glyphs.minus), deviations.unwrap_or_default());
+    let mut pairs =
+        vec![("Margin", margin, plain), ("Distance", format!("{:.4} of {:.4}", row.distance, row.threshold), plain)];
     for (model, loss) in &row.losses {
         let wins = if *model == row.model { format!("{} ", theme.glyphs.good) } else { String::new() };
         let name = letters(std::slice::from_ref(model), models);

@@ -1,4 +1,4 @@
-//! Sums by epoch: a table, and bars of what came in.
+//! Sums by epoch or by day: a table, and bars of what came in.
 
 use ratatui::{
     layout::Rect,
@@ -8,8 +8,7 @@ use ratatui::{
 
 use super::amount;
 use crate::{
-    api::EpochRewards,
-    app::State,
+    app::{Hit, Row, State},
     primitives::Shannons,
     views::{
         panes::Ink,
@@ -18,48 +17,70 @@ use crate::{
     },
 };
 
-const COLUMNS: &[Column] = &[
-    right("epoch", 5, 0),
-    right("fills", 5, 2),
-    right("earned", 8, 0),
-    right("pending", 8, 1),
-    right("lost", 4, 4),
-    right("fees", 8, 5),
-    right("forfeit", 8, 6),
-    right("net", 9, 3),
-];
-
-fn costs(epoch: &EpochRewards) -> Shannons {
-    epoch.fees.saturating_add(epoch.forfeited)
+/// `first`: what a row is about, in so many columns.
+const fn columns(first: &'static str, width: usize) -> [Column; 8] {
+    [
+        right(first, width, 0),
+        right("fills", 5, 2),
+        right("earned", 8, 0),
+        right("pending", 8, 1),
+        right("lost", 4, 4),
+        right("fees", 8, 5),
+        right("forfeit", 8, 6),
+        right("net", 9, 3),
+    ]
 }
 
-/// The epoch of the selected submission is among those shown.
-pub fn table(state: &State, area: Rect, ink: &mut Ink<'_>) {
-    let epochs = &state.snapshot.rewards.epochs;
-    let table = Table::new(COLUMNS, area.width.into(), ink.theme.glyphs.ellipsis);
+const EPOCHS: &[Column] = &columns("epoch", 5);
+const DAYS: &[Column] = &columns("day", 6);
+
+/// The period that the list is about, or that of the selected submission.
+fn looked_at(state: &State) -> Option<usize> {
+    let periods = &state.rewards.periods;
+    let epoch = match periods.chosen() {
+        Some(period) => period.sums.epoch,
+        None => state.rewards.chosen()?.epoch,
+    };
+    periods.place(epoch)
+}
+
+pub fn table(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
+    let periods = &state.rewards.periods;
+    let columns = if periods.by_day { DAYS } else { EPOCHS };
+    let table = Table::new(columns, area.width.into(), ink.theme.glyphs.ellipsis);
     ink.line(area, 0, &table.heading(ink.theme.dim()));
+    if periods.rows.is_empty() {
+        return ink.line(area, 1, &Line::styled("  Nothing was sent yet.", ink.theme.dim()));
+    }
     let visible = usize::from(area.height.saturating_sub(1));
-    let chosen = state.rewards.chosen().map(|row| row.epoch);
-    let at = chosen.and_then(|chosen| epochs.iter().position(|epoch| epoch.epoch == chosen));
-    let first = first_row(at.unwrap_or(0), epochs.len(), visible);
-    for (row, epoch) in (1..area.height).zip(epochs.iter().skip(first)) {
-        let theme = ink.theme;
+    let is_chosen = periods.chosen().is_some();
+    let at = looked_at(state);
+    let first = first_row(at.unwrap_or(0), periods.rows.len(), visible);
+    for (row, (index, period)) in (1..area.height).zip(periods.rows.iter().enumerate().skip(first)) {
+        let (theme, sums, costs) = (ink.theme, &period.sums, period.costs());
         let line = table.row(|column| match column {
-            0 if Some(epoch.epoch) == chosen => (epoch.epoch.to_string(), theme.focus()),
-            0 => (epoch.epoch.to_string(), Style::new()),
-            1 => (count(epoch.filled), Style::new()),
-            2 => amount(ink, epoch.earned, 8, theme.good()),
-            3 => amount(ink, epoch.pending, 8, theme.attention()),
-            4 if epoch.lost == 0 => (theme.glyphs.dot.to_owned(), theme.dim()),
-            4 => (count(epoch.lost), theme.bad()),
-            5 => amount(ink, epoch.fees, 8, Style::new()),
-            6 => amount(ink, epoch.forfeited, 8, theme.bad()),
+            0 if Some(index) == at && is_chosen => {
+                let room = table.width_of(0) - 1;
+                (format!("{}{:>room$}", theme.glyphs.selected, period.label), theme.focus())
+            }
+            0 if Some(index) == at => (period.label.clone(), theme.focus()),
+            0 => (period.label.clone(), Style::new()),
+            1 => (count(sums.filled), Style::new()),
+            2 => amount(ink, sums.earned, 8, theme.good()),
+            3 => amount(ink, sums.pending, 8, theme.attention()),
+            4 if sums.lost == 0 => (theme.glyphs.dot.to_owned(), theme.dim()),
+            4 => (count(sums.lost), theme.bad()),
+            5 => amount(ink, sums.fees, 8, Style::new()),
+            6 => amount(ink, sums.forfeited, 8, theme.bad()),
             _ => {
-                let style = if epoch.earned < costs(epoch) { theme.bad() } else { Style::new() };
-                (soma_change(costs(epoch), epoch.earned, 9, theme.glyphs.minus), style)
+                let style = if sums.earned < costs { theme.bad() } else { Style::new() };
+                (soma_change(costs, sums.earned, 9, theme.glyphs.minus), style)
             }
         });
         ink.line(area, row, &line);
+        if selectable {
+            ink.hit_row(area, row, Hit::Row(Row::Epoch(sums.epoch)));
+        }
     }
 }
 
@@ -70,15 +91,17 @@ fn height(amount: Shannons, top: Shannons, rows: u16) -> u16 {
     if amount > Shannons::ZERO { eighths.max(1) } else { 0 }
 }
 
-/// Earned in full, pending hatched above it; the newest epoch at the right. Epochs without submissions are left out.
+/// Earned in full, pending hatched above it; the newest at the right. Epochs and days without submissions are left out. A chosen one
+/// is among those shown.
 pub fn bars(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let area = area.intersection(ink.buffer.area);
-    let epochs = &state.snapshot.rewards.epochs;
-    if area.height < 5 || area.width < 20 || epochs.is_empty() {
+    let periods = &state.rewards.periods;
+    let rows = &periods.rows;
+    if area.height < 5 || area.width < 20 || rows.is_empty() {
         return;
     }
-    let top = epochs.iter().map(|epoch| epoch.earned.saturating_add(epoch.pending)).max().unwrap_or_default();
-    let (full, hatched) = if ink.theme.glyphs.minus == "-" { ("#", ":") } else { ("█", "▒") };
+    let top = periods.highest;
+    let (full, hatched) = if ink.theme.is_ascii() { ("#", ":") } else { ("█", "▒") };
     let title = Line::from(vec![
         Span::styled(full, ink.theme.good()),
         Span::styled(" earned  ", ink.theme.dim()),
@@ -87,14 +110,18 @@ pub fn bars(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ]);
     ink.line(area, 0, &title);
     let plane = Rect { y: area.y + 1, height: area.height - 2, ..area };
-    // A number below each bar where there is room; never more than six columns a bar.
-    let width = (plane.width / epochs.len().max(1) as u16).clamp(2, 7);
-    let shown = usize::from(plane.width / width).min(epochs.len());
-    let start = plane.x;
-    for (at, epoch) in epochs[..shown].iter().rev().enumerate() {
-        let x = start + at as u16 * width;
-        let earned = height(epoch.earned, top, plane.height);
-        let all = height(epoch.earned.saturating_add(epoch.pending), top, plane.height);
+    // A label below each bar where there is room; never more than six columns a bar.
+    let least = plane.width / u16::try_from(rows.len()).unwrap_or(u16::MAX);
+    let width = least.clamp(2, 7);
+    let shown = usize::from(plane.width / width).min(rows.len());
+    let chosen = looked_at(state).filter(|_| periods.chosen().is_some());
+    let newest = chosen.map_or(0, |at| (at + 1).saturating_sub(shown));
+    let mut chosen_label = None;
+    for (at, period) in rows[newest..newest + shown].iter().rev().enumerate() {
+        let sums = &period.sums;
+        let x = plane.x + at as u16 * width;
+        let earned = height(sums.earned, top, plane.height);
+        let all = height(sums.earned.saturating_add(sums.pending), top, plane.height);
         for column in x..x + width - 1 {
             for row in 0..plane.height {
                 let cell = &mut ink.buffer[(column, plane.bottom() - 1 - row)];
@@ -106,10 +133,15 @@ pub fn bars(state: &State, area: Rect, ink: &mut Ink<'_>) {
                 }
             }
         }
-        let number = epoch.epoch.to_string();
-        if number.len() < usize::from(width) || at.is_multiple_of(usize::from(8 / width).max(1) * 2) {
-            let label = Rect { x, y: area.bottom() - 1, width: plane.right() - x, height: 1 };
-            ink.line(label, 0, &Line::styled(number, ink.theme.dim()));
+        let label = Rect { x, y: area.bottom() - 1, width: plane.right() - x, height: 1 };
+        if Some(newest + shown - 1 - at) == chosen {
+            // Not to be overwritten by the next one's.
+            chosen_label = Some((label, Line::styled(period.label.clone(), ink.theme.focus())));
+        } else if period.label.len() < usize::from(width) || at.is_multiple_of(usize::from(8 / width).max(1) * 2) {
+            ink.line(label, 0, &Line::styled(period.label.clone(), ink.theme.dim()));
         }
+    }
+    if let Some((place, label)) = chosen_label {
+        ink.line(place, 0, &label);
     }
 }

@@ -3,7 +3,7 @@
 use ratatui::{layout::Rect, style::Style, text::Line};
 
 use crate::{
-    app::State,
+    app::{Hit, List, Row, Sorting, State, SubmissionSort},
     views::{
         panes::Ink,
         table::{Column, Table, first_row, left, right},
@@ -22,14 +22,37 @@ const COLUMNS: &[Column] = &[
     right("age", 4, 2),
 ];
 
+/// The column that an order is about.
+fn column_of(sort: SubmissionSort) -> usize {
+    match sort {
+        SubmissionSort::State => 1,
+        SubmissionSort::Found => 4,
+        SubmissionSort::Amount => 6,
+        SubmissionSort::Changed => 7,
+    }
+}
+
 pub fn draw(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
     let width = usize::from(area.width);
     let table = Table::new(COLUMNS, width, ink.theme.glyphs.ellipsis).stretching(3, width);
     ink.line(area, 0, &table.heading(ink.theme.dim()));
+    if selectable {
+        ink.hit(area, Hit::List(List::Submissions));
+        ink.heads(area, &table, |column| {
+            SubmissionSort::ALL.into_iter().find(|sort| column_of(*sort) == column).map(Sorting::Submissions)
+        });
+    }
     // The dashboard shows the newest, whatever is sorted and filtered on the screen of its own.
     let rows = if selectable { &state.rewards.rows } else { &*state.snapshot.submissions };
-    if rows.is_empty() && selectable && !state.rewards.filter.is_empty() {
-        let text = "No submission has these words. / edits them, Esc in it clears them.";
+    if rows.is_empty() && selectable {
+        let text = match &state.rewards {
+            rewards if !rewards.filter.is_empty() => {
+                "No submission has these words. / edits them, Esc in it clears them."
+            }
+            // Pages of it arrive.
+            rewards if !rewards.is_whole => "The journal is being read.",
+            _ => "None of these is held; e writes all of them to a file.",
+        };
         return ink.line(area, 1, &Line::styled(text, ink.theme.dim()));
     }
     let visible = usize::from(area.height.saturating_sub(1));
@@ -58,5 +81,8 @@ pub fn draw(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
             _ => (age(state.now_ms.saturating_sub(row.changed_at_ms)), theme.dim()),
         });
         ink.line(area, at, &line);
+        if selectable {
+            ink.hit_row(area, at, Hit::Row(Row::Submission(row.id)));
+        }
     }
 }

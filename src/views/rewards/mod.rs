@@ -11,8 +11,9 @@ use ratatui::{
 };
 
 use super::{
+    numbers::share,
     panes::Ink,
-    text::{count, group, soma, soma_change, span},
+    text::{clean, count, fit_end, group, soma, soma_change, span},
 };
 use crate::{
     api::RewardsView,
@@ -38,22 +39,28 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     ink.line(inner, 0, &totals(state, ink, inner.width));
     let heads = if zoomed && inner.height > 14 {
         ink.line(inner, 1, &pace(state, ink, inner.width));
+        if let Some(path) = &state.rewards.wrote {
+            let room = usize::from(inner.width).saturating_sub(6);
+            let path = fit_end(&clean(path), room, ink.theme.glyphs.ellipsis);
+            let spans = vec![Span::styled("Wrote ", ink.theme.dim()), Span::styled(path, ink.theme.accent())];
+            ink.line(inner, 2, &Line::from(spans));
+        }
         3
     } else {
         1
     };
     let below = Rect { y: inner.y + heads, height: inner.height.saturating_sub(heads), ..inner };
-    let count = snapshot.rewards.epochs.len() as u16 + 1;
+    let count = u16::try_from(state.rewards.periods.rows.len() + 1).unwrap_or(u16::MAX);
     if inner.width >= WIDE {
         let (left, right) = (below.width * 9 / 20, below.width - below.width * 9 / 20 - 2);
         let table = Rect { width: left, ..below };
         if zoomed && below.height >= 20 {
             let chart = (below.height / 2).min(16);
             let (epochs, bars) = split(table, below.height - chart - 1);
-            epochs::table(state, epochs, ink);
+            epochs::table(state, epochs, true, ink);
             epochs::bars(state, bars, ink);
         } else {
-            epochs::table(state, table, ink);
+            epochs::table(state, table, zoomed, ink);
         }
         let list = Rect { x: below.x + left + 2, width: right, ..below };
         match state.rewards.chosen().filter(|_| zoomed && below.height >= 28) {
@@ -67,12 +74,12 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     } else if zoomed {
         // The list is what is moved through.
         let (epochs, list) = split(below, count.min((below.height / 3).max(2)));
-        epochs::table(state, epochs, ink);
+        epochs::table(state, epochs, zoomed, ink);
         list::draw(state, list, true, ink);
     } else {
         let height = if below.height > 9 { count.min(below.height / 2) } else { count.min(below.height) };
         let (epochs, list) = split(below, height);
-        epochs::table(state, epochs, ink);
+        epochs::table(state, epochs, zoomed, ink);
         if list.height > 1 {
             list::draw(state, list, false, ink);
         }
@@ -101,15 +108,18 @@ fn listed(state: &State) -> String {
     let rewards = &state.rewards;
     let known = group(rewards.known() as u64);
     let more = if rewards.is_whole { "" } else { "+" };
-    let mut text = if rewards.filter.is_empty() {
-        format!("{known}{more}")
-    } else {
-        format!(
-            "{} of {known}{more} with \"{}\"",
-            group(rewards.rows.len() as u64),
-            super::text::clean(&rewards.filter)
-        )
+    let period = rewards.periods.chosen();
+    let mut text = match period {
+        None if rewards.filter.is_empty() => format!("{known}{more}"),
+        _ => format!("{} of {known}{more}", group(rewards.rows.len() as u64)),
     };
+    if let Some(period) = period {
+        let of = if rewards.periods.by_day { "of" } else { "in epoch" };
+        text.push_str(&format!(" {of} {}", period.label));
+    }
+    if !rewards.filter.is_empty() {
+        text.push_str(&format!(" with \"{}\"", clean(&rewards.filter)));
+    }
     text.push_str(&format!(", by {}", rewards.sort.word()));
     text
 }
@@ -131,6 +141,11 @@ fn totals(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
             Span::raw(count(total.lost)),
         ]);
     }
+    let pace = &state.snapshot.board.pace;
+    if width >= 92 && pace.all > 0 {
+        let of = format!(" of {} fills seen", count(pace.all));
+        spans.extend([Span::styled("  ours ", dim), Span::raw(share(pace.all_ours, pace.all)), Span::styled(of, dim)]);
+    }
     if total.bonds_forfeited > Shannons::ZERO {
         spans
             .extend([Span::styled("  forfeited ", dim), Span::styled(soma(total.bonds_forfeited, 8), ink.theme.bad())]);
@@ -145,12 +160,11 @@ fn pace(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
     let dim = ink.theme.dim();
     let costs = total.fees.saturating_add(total.bonds_forfeited);
     let net = soma_change(costs, total.rewards, 12, ink.theme.glyphs.minus);
-    let pending: Shannons = rewards.epochs.iter().map(|epoch| epoch.pending).sum();
     let mut spans = vec![
         Span::styled("Net ", dim),
         Span::styled(net, ink.theme.strong()),
         Span::styled("  pending ", dim),
-        Span::styled(soma(pending, 10), ink.theme.attention()),
+        Span::styled(soma(state.rewards.periods.pending, 10), ink.theme.attention()),
     ];
     if let Some((hour, over)) = hourly(rewards, state.now_ms) {
         spans.extend([
@@ -159,10 +173,9 @@ fn pace(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
             Span::styled(format!(" over {}", span(over)), dim),
         ]);
     }
-    let epochs = rewards.epochs.iter().filter(|epoch| epoch.earned > Shannons::ZERO).count() as u64;
-    let earned: Shannons = rewards.epochs.iter().map(|epoch| epoch.earned).sum();
-    if let Some(mean) = earned.0.checked_div(epochs) {
-        let more = [Span::styled("  an epoch ", dim), Span::raw(soma(Shannons(mean), 10))];
+    if let Some(mean) = state.rewards.periods.mean {
+        let each = if state.rewards.periods.by_day { "  a day " } else { "  an epoch " };
+        let more = [Span::styled(each, dim), Span::raw(soma(mean, 10))];
         let room = usize::from(width);
         let used: usize = spans.iter().chain(&more).map(Span::width).sum();
         if used <= room {

@@ -10,7 +10,7 @@ use super::{PIN, deviations};
 use crate::{
     api::{Improvement, NearSample, TargetDetail, TargetRow, TargetStage},
     app::{
-        State,
+        Hit, List, State,
         targets::{model_letter, stage_word},
     },
     primitives::ObjectId,
@@ -41,6 +41,7 @@ pub fn draw(state: &State, id: ObjectId, area: Rect, ink: &mut Ink<'_>) {
     let Some(row) = row else {
         return ink.empty(inner, &["This target is not open any more. Esc leads back to the list.".to_owned()]);
     };
+    ink.hit(inner, Hit::List(List::Target));
     let page = Page { state, row, looked };
     if inner.width < WIDE {
         let width = usize::from(inner.width);

@@ -10,7 +10,7 @@ use super::{
     table::{Column, Table, first_row, left, right},
     text::{age, clean, fit, group, margin, soma},
 };
-use crate::app::{Pane, SortKey, State, map::z, targets::stage_word};
+use crate::app::{Hit, List, Pane, Row, SortKey, Sorting, State, map::z, targets::stage_word};
 
 /// In front of what is pinned.
 pub(super) const PIN: &str = "P";
@@ -48,7 +48,8 @@ fn column_of(sort: SortKey) -> usize {
 
 /// A margin in standard deviations of random directions, with its sign.
 fn deviations(margin: f32, dim: u64, state: &State, ink: &Ink<'_>) -> String {
-    sigma(z(margin, dim), 2, state.look.ascii, ink.theme.glyphs.minus)
+    // A column is narrow.
+    sigma(z(margin, dim), 2, if state.look.ascii { "s" } else { "σ" }, ink.theme.glyphs.minus)
 }
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
@@ -106,6 +107,12 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let heading =
         table.row(|column| (COLUMNS[column].title.to_owned(), if column == by { theme.strong() } else { theme.dim() }));
     ink.line(inner, 0, &heading);
+    if zoomed {
+        ink.hit(inner, Hit::List(List::Targets));
+        ink.heads(inner, &table, |column| {
+            SortKey::ALL.into_iter().find(|sort| column_of(*sort) == column).map(Sorting::Targets)
+        });
+    }
     let rows = usize::from(inner.height.saturating_sub(1));
     let selected = list.position().unwrap_or(0);
     let first = first_row(selected, list.rows.len(), rows);
@@ -134,6 +141,7 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
         });
         let line = if zoomed && at == selected { line.style(theme.strong()) } else { line };
         ink.line(inner, (at - first + 1) as u16, &line);
+        ink.hit_row(inner, (at - first + 1) as u16, Hit::Row(Row::Target(target.id)));
     }
     if zoomed && list.rows.len() > rows && inner.height > 2 {
         let shown = format!("{}-{} of {}", first + 1, (first + rows).min(list.rows.len()), list.rows.len());

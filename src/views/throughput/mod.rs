@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::ThroughputView,
-    app::{Measure, Pane, Span as Time, State},
+    app::{Hit, Measure, Pane, Span as Time, State, actions::Action},
 };
 
 /// From here on the chart stands beside the numbers.
@@ -24,6 +24,9 @@ const WIDE: u16 = 104;
 const NUMBERS: u16 = 44;
 /// The least height of a chart with its title and times.
 const CHART: u16 = 6;
+/// The height of each of several, and how many there are at most.
+const STACKED: u16 = 12;
+const CHARTS: u16 = 4;
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let throughput = &state.snapshot.throughput;
@@ -82,12 +85,13 @@ fn stats(state: &State, ink: &Ink<'_>) -> Vec<Stat> {
         ("Evaluations/s", rate(view.evaluations_per_s), Style::new()),
         ("Scored", count(view.samples_scored), Style::new()),
         ("Waiting", count(view.queue), Style::new()),
+        ("Rows/s", format!("{}  {}/s", rate(view.rows_per_s), bytes(view.bytes_per_s.max(0.0) as u64)), Style::new()),
     ];
     for device in &view.memory {
         let of = device.budget.map(|budget| format!(" of {}", bytes(budget))).unwrap_or_default();
         // One device is the usual case and needs no name.
         let name = if view.memory.len() > 1 { format!("{}: ", clean(&device.device)) } else { String::new() };
-        stats.push(("Models in memory", format!("{name}{}{of}", bytes(device.used)), Style::new()));
+        stats.push(("Model memory", format!("{name}{}{of}", bytes(device.used)), Style::new()));
     }
     if let Some(resident) = view.resident_bytes {
         stats.push(("This program", bytes(resident), Style::new()));
@@ -169,21 +173,38 @@ fn beside(state: &State, stats: &[Stat], area: Rect, ink: &mut Ink<'_>) {
     section("Models", models.len(), &mut |place, ink| parts::models(models, place, ink), ink);
 }
 
-/// The chart under its title: what it shows, and of which time.
+/// Charts of the chosen time: the chosen measure, and below it as many of those after it as there is room for.
 fn history(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let (span, measure) = (state.chart.span, state.chart.measure);
+    let charts = (area.height / STACKED).clamp(1, CHARTS);
+    let first = Measure::ALL.iter().position(|one| *one == measure).unwrap_or(0);
+    let mut top = area.y;
+    for (at, measure) in (0..charts).zip(Measure::ALL.iter().cycle().skip(first)) {
+        let height = (area.bottom() - top) / (charts - at);
+        // A free row between two.
+        let place = Rect { y: top, height: height - u16::from(at + 1 < charts), ..area };
+        chart(state, span, *measure, at == 0, place, ink);
+        top += height;
+    }
+}
+
+/// A chart under its title: what it shows and, on the first one, of which time.
+fn chart(state: &State, span: Time, measure: Measure, is_first: bool, area: Rect, ink: &mut Ink<'_>) {
     let series = span.series(&state.snapshot.throughput);
-    let mut title = vec![Span::styled(measure.word(), ink.theme.strong()), Span::raw("  ")];
-    for choice in Time::ALL {
+    let measured = Span::styled(measure.word(), ink.theme.strong());
+    let mut title = vec![(measured, Some(Hit::Act(Action::ChartMeasure))), (Span::raw("  "), None)];
+    for choice in Time::ALL.into_iter().filter(|_| is_first) {
         let style = if choice == span { ink.theme.badge(Style::new()) } else { ink.theme.dim() };
-        title.push(Span::styled(format!(" {} ", choice.word()), style));
+        title.push((Span::styled(format!(" {} ", choice.word()), style), Some(Hit::Span(choice))));
     }
     let newest = series.buckets.iter().rev().flatten().next();
     if let Some(newest) = newest {
-        title.push(Span::styled(format!("  now {}", rate(measure.of(newest))), ink.theme.dim()));
+        title.push((Span::styled(format!("  now {}", rate(measure.of(newest))), ink.theme.dim()), None));
     }
-    title.push(Span::styled("  UTC", ink.theme.dim()));
-    ink.line(area, 0, &Line::from(title));
+    if is_first {
+        title.push((Span::styled("  UTC", ink.theme.dim()), None));
+    }
+    ink.pieces(area, 0, title);
     let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     if !series.buckets.iter().flatten().any(|rates| measure.of(rates) > 0.0) {
         let nothing = match measure {

@@ -27,8 +27,9 @@ pub fn scorers(scorers: &[ScorerView], area: Rect, ink: &mut Ink<'_>) {
         };
         let name = clean(&scorer.name);
         let (speed, busy) = (rate(scorer.rows_per_s), (scorer.busy * 100.0).round());
+        let data = bytes(scorer.bytes_per_s.max(0.0) as u64);
         let mut text =
-            format!("{mark} {name}: {word}, {speed} rows/s, {busy} % busy, batches of {}", scorer.batch_rows);
+            format!("{mark} {name}: {word}, {speed} rows/s, {busy} % busy, batches of {}, {data}/s", scorer.batch_rows);
         if let Some(trouble) = &scorer.trouble {
             text.push_str("; ");
             text.push_str(&clean(trouble));
