@@ -175,6 +175,50 @@ fn a_file_with_a_secret_is_refused_by_every_command_and_never_repeated() {
         assert!(printed.contains(".env") && !printed.contains(SECRET), "{printed}");
     }
     assert!(fs::metadata(path).is_ok());
+
+    // Wherever it stands.
+    let key = "7".repeat(64);
+    for text in [
+        format!("[data]\nsources = [\"~/corpus\", \"{key}\"]\n"),
+        format!("[data]\nsources = [[\"{key}\"]]\n"),
+        format!("[[data.sources]]\nname = \"{key}\"\n"),
+        format!("[bucket]\nregion = {{ inner = {{ list = [1, \"{key}\"] }} }}\n"),
+        format!("[keys]\nmouse = [\"{key}\"]\n"),
+        format!("keys = [\"{key}\"]\n"),
+        format!("[unknown.table]\nx = [{{ y = \"{key}\" }}]\n"),
+        format!("[network]\n{key} = 1\n"),
+        format!("[\"{key}\"]\nx = 1\n"),
+        "[bucket.keys]\nsecret-access-key = 12345678901234\n".to_owned(),
+    ] {
+        let (session, _) = user(&text);
+        for line in [&["config", "check"][..], &["config", "show"], &["targets"]] {
+            let ended = session.run(line);
+            let printed = ended.stdout + &ended.stderr;
+            assert!(ended.code == 2 && printed.contains("looks like a secret"), "{text}: {line:?}: {printed}");
+            assert!(!printed.contains(&key) && !printed.contains("12345678901234"), "{printed}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_configuration_are_told_and_left_alone() {
+    let (session, path) = user("");
+    let told = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("writable");
+        let ended = session.run(&["config", "check"]);
+        assert_eq!(ended.code, 2, "{}", ended.stdout);
+        assert_eq!(fs::read(&path).expect("readable"), bytes);
+        ended.stdout
+    };
+    assert!(told(b"[data]\nwindow = 2\n# \xff\n").contains(":3:1: this is no UTF-8 text"));
+    assert!(told(&vec![b'\n'; (1 << 20) + 1]).contains("more than 1 MiB"));
+    assert!(told(b"[data]\nwindow = = 2\n").contains(":2:"));
+    assert!(told(b"[data]\nwindow = [2]\npieces = \"wholes\"\n").contains("a whole number is expected"));
+    for place in [session.home().to_owned(), PathBuf::from("/dev/zero"), session.home().join("none.toml")] {
+        let ended = session.run(&["config", "check", &place.display().to_string()]);
+        let printed = ended.stdout + &ended.stderr;
+        assert!(ended.code == 2 && printed.contains(&place.display().to_string()), "{printed}");
+    }
 }
 
 #[test]
@@ -184,4 +228,16 @@ fn a_password_in_a_url_is_not_shown() {
     assert!(shown.stdout.contains("hidden") && !shown.stdout.contains("hunter2"), "{}", shown.stdout);
     let json = session.run(&["config", "show", "--json"]).stdout;
     assert!(!json.contains("hunter2"), "{json}");
+    // What may be a key behind the host, of a good address and of one that will not do.
+    let key = "hunter2hunter2hunter2hunter2";
+    let (session, _) = user(&format!(
+        "[network]\nrpc-url = \"https://node.example.com/v2/{key}\"\nfaucet-url = \"me:{key}@host\"\n\
+         scoring-url = \"https://h/?token={key}\"\n[bucket]\npublic-url = \"https://s3.example.com/soma\"\n\
+         [serve]\nlisten = \"http://me:{key}@127.0.0.1/\"\n"
+    ));
+    for line in [&["config", "show"][..], &["config", "check"], &["config", "show", "--json"]] {
+        let ended = session.run(line);
+        let printed = ended.stdout + &ended.stderr;
+        assert!(!printed.contains("hunter2"), "{line:?}: {printed}");
+    }
 }

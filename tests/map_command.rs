@@ -94,11 +94,21 @@ async fn the_map_of_what_was_scored_is_drawn_against_the_targets_that_are_open()
     for (out, more, said) in [
         ("map.jpeg", &[][..], "ends in .svg or .png"),
         ("map.svg", &["--size", "9x9"][..], "WIDTHxHEIGHT"),
-        ("no/such/place.svg", &[][..], "cannot write"),
+        ("no/such/place.svg", &[][..], "there is no directory no/such"),
+        ("map.svg", &[][..], "--force writes over it"),
+        ("-", &["--json"][..], "choose one"),
     ] {
         let (code, told) = ended(&map(out, more).await);
         assert!(code == Some(2) && told.contains(said), "{code:?} {told}");
     }
+
+    let before = fs::read(dir.join("map.svg")).expect("it is as it was");
+    assert_eq!(before, svg.as_bytes());
+    let output = map("map.svg", &["--force"]).await;
+    assert_eq!(ended(&output).0, Some(0), "{}", ended(&output).1);
+    assert_ne!(fs::read(dir.join("map.svg")).expect("there"), before, "coloured otherwise");
+    let output = map("-", &["--format", "png"]).await;
+    assert!(ended(&output).0 == Some(0) && output.stdout.starts_with(b"\x89PNG"), "{}", ended(&output).1);
 
     // An engine holds its library.
     let lock = fs::File::open(dir.join("state/library/lock")).expect("the library is there");

@@ -131,7 +131,7 @@ fn every_moment_looks_the_same_whichever_way_it_is_reached() {
     let path = dir.path().join("run.jsonl.zst");
     record(&path, false);
     let recording = recording::read(&path).expect("a whole recording");
-    let times: Vec<u64> = recording.events.iter().map(|(t, _)| *t).collect();
+    let times = recording.times.clone();
     let mut forward = Tape::new(recording, LOOK);
     let straight: Vec<String> = times
         .iter()
@@ -186,12 +186,12 @@ fn a_recording_that_was_cut_is_shown_as_far_as_it_goes_and_a_broken_one_says_whe
         let path = dir.path().join(name);
         record(&path, false);
         let bytes = fs::read(&path).expect("it is there");
-        let whole = recording::read(&path).expect("whole").events.len();
+        let whole = recording::read(&path).expect("whole").times.len();
         let cut = dir.path().join("cut");
         fs::write(&cut, &bytes[..bytes.len() - 20]).expect("writable");
         let recording = recording::read(&cut).expect("its beginning is good");
         assert!(recording.cut.as_deref().is_some_and(|why| why.contains("cut off in line")), "{:?}", recording.cut);
-        assert!(recording.events.len() < whole || name.ends_with("zst"));
+        assert!(recording.times.len() < whole || name.ends_with("zst"));
     }
     let plain = fs::read_to_string(dir.path().join("run.jsonl")).expect("JSON lines");
     let wrong = dir.path().join("wrong");
@@ -200,20 +200,33 @@ fn a_recording_that_was_cut_is_shown_as_far_as_it_goes_and_a_broken_one_says_whe
         recording::read(&wrong).expect_err("it is no good").to_string()
     };
     let mut lines: Vec<&str> = plain.lines().collect();
-    lines[3] = r#"{"t":1,"is":{"key":"NoSuchKey"}}"#;
-    assert!(
-        error(&(lines.join("\n") + "\n")).starts_with("line 4 is broken: unknown variant"),
-        "{}",
-        error(&lines.join("\n"))
-    );
-    lines[3] = "\u{1b}[2J";
-    assert!(error(&(lines.join("\n") + "\n")).starts_with("line 4 is broken"));
+    // What is before a broken line can be shown; where that is, is told.
+    for (line, why) in [
+        (r#"{"t":1,"is":{"key":"NoSuchKey"}}"#, "line 4 is broken: unknown variant"),
+        ("\u{1b}[2J", "line 4 is broken"),
+        (r#"{"t":1,"is":{"dance":1}}"#, "line 4 is broken: unknown variant `dance`"),
+        (r#"{"t":1,"is":{"snapshot":{"same":["beauty"],"now":{}}}}"#, "line 4 is broken: it has a list `beauty`"),
+        (
+            r#"{"t":1,"is":{"snapshot":{"changed":{"targets":[{"keep":[0,99999]}]},"now":{}}}}"#,
+            "line 4 is broken: a list keeps what was not in it",
+        ),
+    ] {
+        lines[3] = line;
+        fs::write(&wrong, lines.join("\n") + "\n").expect("writable");
+        let mut recording = recording::read(&wrong).expect("its beginning is good");
+        recording.verify();
+        assert_eq!(recording.times.len(), 1, "{line}");
+        assert!(recording.cut.as_deref().is_some_and(|cut| cut.starts_with(why)), "{:?}", recording.cut);
+        let mut tape = Tape::new(recording::read(&wrong).expect("its beginning is good"), LOOK);
+        tape.seek(u64::MAX);
+        assert!(replay::picture(&tape).contains("Wallet"), "what is before it is shown");
+    }
     assert!(error("hello\n").contains("no recording of somascope"));
     assert!(error("{}\n").contains("no recording of somascope"));
     assert!(error("").contains("no recording of somascope"));
     assert!(error(&format!("{}\n", plain.lines().next().expect("a header"))).contains("before the first screen"));
-    let newer = plain.replacen("\"somascope_recording\":1", "\"somascope_recording\":2", 1);
-    assert!(error(&newer).contains("format 2; this program reads format 1"));
+    let newer = plain.replacen("\"somascope_recording\":2", "\"somascope_recording\":3", 1);
+    assert!(error(&newer).contains("format 3; this program reads format 2"));
     // A bomb is no recording.
     fs::write(&wrong, zstd::encode_all(&vec![b'a'; 1 << 20][..], 3).expect("compressed")).expect("writable");
     assert!(matches!(recording::read(&wrong), Err(ReadError::Other(_))));

@@ -2,9 +2,9 @@
 
 use std::{
     ffi::OsString,
-    fs::{DirBuilder, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::DirBuilder,
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -16,8 +16,9 @@ use serde_json::Value as Json;
 use super::{
     Cli, Exit,
     environment::{CONFIG, OTHERS, SECRETS},
+    files,
     order::tell_line,
-    output::OutputArgs,
+    output::{self, OutputArgs},
     settings::{self, Line, Place, Sources},
 };
 use crate::config::{Facts, File, Kind, Origin, SETTINGS, Value, Variable, documented, schema, template};
@@ -164,10 +165,7 @@ fn facts() -> Vec<Facts> {
 }
 
 fn print(text: &str) -> anyhow::Result<Exit> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
-        _ => Ok(Exit::Ok),
-    }
+    output::print(text.as_bytes()).map(|()| Exit::Ok)
 }
 
 /// The file, there or not.
@@ -179,18 +177,16 @@ fn wanted(config: Option<&Path>) -> anyhow::Result<Place> {
 
 fn init(config: Option<&Path>) -> anyhow::Result<Exit> {
     let path = wanted(config)?.path;
-    if let Some(parent) = path.parent() {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
         made.with_context(|| format!("cannot create {}", parent.display()))?;
     }
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(file) => file,
+    match files::create(&path, template(&facts()).as_bytes(), 0o600) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(Exit::BadInput.because(format!("{} is there already, and is left as it is", path.display())));
         }
-        Err(error) => return Err(error).with_context(|| format!("cannot write {}", path.display())),
-    };
-    file.write_all(template(&facts()).as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
+        made => made.with_context(|| format!("cannot write {}", path.display()))?,
+    }
     tell_line(&format!("written: {} ({} settings, all at their defaults)", path.display(), SETTINGS.len()));
     Ok(Exit::Ok)
 }
@@ -236,7 +232,7 @@ impl Show {
 }
 
 fn shown(facts: &Facts, value: &Value, place: Option<&Place>) -> Shown {
-    let text = |value: &String| Json::from(safe(value));
+    let text = |value: &String| Json::from(facts.shown(value));
     let json = match (facts.setting.kind, value.values.as_slice()) {
         (_, []) => Json::Null,
         (Kind::List, values) => values.iter().map(text).collect(),
@@ -257,14 +253,6 @@ fn shown(facts: &Facts, value: &Value, place: Option<&Place>) -> Shown {
         line,
         variable: facts.setting.env,
         option: facts.option.clone(),
-    }
-}
-
-/// URLs with a password in them are refused where they are used; they must not be shown before that.
-fn safe(value: &str) -> &str {
-    match value.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default()) {
-        Some(host) if host.contains('@') => "(hidden: a URL with a password)",
-        _ => value,
     }
 }
 

@@ -1,16 +1,12 @@
 //! `somascope map`: the niche map as a file.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    Exit, environment::Environment, network::NetworkArgs, order::tell_line, output::OutputArgs, place,
+    Exit, environment::Environment, files::Target, network::NetworkArgs, order::tell_line, output::OutputArgs, place,
     signer::WalletArgs,
 };
 use crate::{
@@ -26,13 +22,20 @@ use crate::{
 /// the way towards its models. While a dashboard runs, press `e` in its map.
 #[derive(Args)]
 #[command(after_help = "Examples:\n  somascope map --network testnet --out niches.svg\n  \
-    somascope map --out niches.png --size 1600x1000 --colour margin --layout neighbours\n\n\
+    somascope map --out niches.png --size 1600x1000 --colour margin --layout neighbours\n  \
+    somascope map --out - --format png > niches.png\n\n\
     JSON: file (absolute path), bytes, samples (drawn), targets.\n\n\
     Exit codes: 0 drawn; 1 the node refused to tell; 2 bad input, or nothing is scored yet; 3 unreachable.")]
 pub struct MapCommand {
-    /// Where to: the name ends in .svg or .png. A file that is there is replaced.
+    /// Where to; `-` is standard output. A new file is for you alone.
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    out: Target,
+    /// Kind of picture [default: what the name ends in; on standard output svg].
+    #[arg(long, value_enum)]
+    format: Option<FormatArg>,
+    /// Write over a file that is there; it is replaced when the new one is whole.
+    #[arg(long)]
+    force: bool,
     /// Pixels.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1600x1000")]
     size: PictureSize,
@@ -51,6 +54,12 @@ pub struct MapCommand {
     output: OutputArgs,
     #[command(flatten)]
     network: NetworkArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Svg,
+    Png,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,9 +90,11 @@ struct Shown {
 
 impl MapCommand {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let name = self.out.to_string_lossy();
-        let format =
-            Format::of_name(&name).with_context(|| format!("{name}: the name of a picture ends in .svg or .png"))?;
+        let format = self.format()?;
+        if self.out.is_standard() && self.output.json {
+            return Err(Exit::BadInput.because("--out - and --json both print on standard output: choose one"));
+        }
+        self.out.ensure_usable(self.force, format == Format::Svg)?;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let colour = match self.colour {
@@ -111,8 +122,7 @@ impl MapCommand {
             Ok(niches::draw(&network.rpc_url, &dir, layout, colour, title).await?)
         })?;
         let picture = render(&chart, format, self.size)?;
-        fs::write(&self.out, &picture).with_context(|| format!("cannot write {name}"))?;
-        let file = std::path::absolute(&self.out).unwrap_or_else(|_| self.out.clone());
+        let Some(file) = self.out.put(&picture, self.force)? else { return Ok(Exit::Ok) };
         let shown = Shown {
             file: file.display().to_string(),
             bytes: picture.len(),
@@ -123,5 +133,20 @@ impl MapCommand {
             page.line(format!("wrote {}: {} samples, {} open targets", shown.file, shown.samples, shown.targets));
         })?;
         Ok(Exit::Ok)
+    }
+
+    fn format(&self) -> anyhow::Result<Format> {
+        match (self.format, &self.out) {
+            (Some(FormatArg::Svg), _) | (None, Target::Standard) => Ok(Format::Svg),
+            (Some(FormatArg::Png), _) => Ok(Format::Png),
+            (None, Target::File(path)) => {
+                let name = path.to_string_lossy();
+                Format::of_name(&name).ok_or_else(|| {
+                    let text =
+                        format!("{name}: the name of a picture ends in .svg or .png, or --format says what it is");
+                    Exit::BadInput.because(text)
+                })
+            }
+        }
     }
 }

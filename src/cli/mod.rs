@@ -16,6 +16,7 @@ mod endpoints;
 mod environment;
 mod epoch;
 mod exit;
+mod files;
 mod headless;
 mod library;
 mod look;
@@ -144,7 +145,7 @@ struct CommonArgs {
 pub fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
     if args.len() == 1 {
-        args.extend(setup::usual_command());
+        args.extend(setup::usual_command().iter().map(OsString::from));
     }
     let result = settings::parse(&args).and_then(|(cli, setup)| cli.run(setup));
     let exit = result.unwrap_or_else(|error| {

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     chain::client::Client,
+    primitives::without_paths,
     storage::StoreConfig,
     wallet::{CliConfig, CliEnv},
 };
@@ -195,7 +196,7 @@ pub fn directory(title: &str) -> String {
 /// URLs are shown and logged, so they must hold no secret.
 fn check(url: &str) -> anyhow::Result<()> {
     // Not repeated where it may hold one.
-    let shown = if url.contains('@') { "what is given" } else { url };
+    let shown = if url.contains('@') { "what is given".to_owned() } else { without_paths(url) };
     let parsed = url::Url::parse(url).with_context(|| format!("`{shown}` is no URL"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
         return Err(Exit::BadInput.because(format!("`{shown}` is no http:// or https:// URL")));

@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
 };
 
+use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
@@ -82,6 +83,20 @@ impl<W: Write> Output<W> {
             result => result,
         }
     }
+}
+
+/// What is printed as it is. A reader that goes away ends the printing, and is no error.
+///
+/// # Errors
+/// Standard output cannot be written to.
+pub fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).or_else(unless_gone).context("standard output")
+}
+
+/// No error where the reader has gone away.
+pub fn unless_gone(error: io::Error) -> io::Result<()> {
+    if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
 }
 
 /// What was done stays done, whether its result can be printed or not.

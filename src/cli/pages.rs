@@ -1,17 +1,13 @@
 //! `somascope man` and `somascope completions`: what systems install beside a program, made of the command tree.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{fs, io, path::PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::{Cli, Exit, order::tell_line};
+use super::{Cli, Exit, files, order::tell_line, output};
 use crate::config::documented;
 
 const PROGRAM: &str = "somascope";
@@ -53,7 +49,9 @@ impl Man {
             let pages = pages(&tree)?;
             for (name, text) in &pages {
                 let path = dir.join(name);
-                fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+                // For everybody who reads manuals here.
+                let written = files::behind(&path).map(|place| files::replace(&place, text, 0o644))?;
+                written.with_context(|| format!("cannot write {}", path.display()))?;
             }
             tell_line(&format!("written: {} pages in {}", pages.len(), dir.display()));
             return Ok(Exit::Ok);
@@ -64,7 +62,8 @@ impl Man {
                 .find_subcommand(name)
                 .ok_or_else(|| Exit::BadInput.because(format!("there is no command `{}`", self.command.join(" "))))?;
         }
-        print(&page(command)?.1)
+        output::print(&page(command)?.1)?;
+        Ok(Exit::Ok)
     }
 }
 
@@ -72,14 +71,8 @@ impl Completions {
     pub fn run(self) -> anyhow::Result<Exit> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut documented(Cli::command()), PROGRAM, &mut script);
-        print(&script)
-    }
-}
-
-fn print(text: &[u8]) -> anyhow::Result<Exit> {
-    match io::stdout().write_all(text) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
-        _ => Ok(Exit::Ok),
+        output::print(&script)?;
+        Ok(Exit::Ok)
     }
 }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::{
     Exit,
     look::{self, LookArgs},
+    output,
 };
 use crate::{
     app::layout::Size,
@@ -33,7 +34,8 @@ use crate::{
     after_help = "Examples:\n  somascope run --record bug.jsonl.zst --data ~/corpus\n  somascope replay bug.jsonl.zst --at 12:30 \
     --speed 4\n  somascope replay bug.jsonl.zst --text 120x40\n\n\
     JSON of --check --json: version, started_ms, length_ms, events, lost_events, cut (why it ends early, or null), width, height.\n\n\
-    Exit codes: 0 shown; 1 the terminal was lost or a signal ended it; 2 the file is no recording, is broken, or is of a newer format."
+    Exit codes: 0 shown; 1 the terminal was lost or a signal ended it; 2 the file is no recording, is broken \
+    before its first screen, or is of a newer format."
 )]
 pub struct Replay {
     /// What --record wrote, compressed or not.
@@ -83,25 +85,27 @@ impl Replay {
             look::ensure_terminal()?;
         }
         let mut options = self.look.options()?;
-        let recording =
+        let mut recording =
             recording::read(&self.file).with_context(|| format!("cannot replay {}", self.file.display()))?;
         if self.check {
+            recording.verify();
             return self.summary(&recording);
         }
-        if let Some(cut) = &recording.cut {
-            // A closed standard error must not keep it from being shown.
+        // A closed standard error must not keep it from being shown.
+        let tell = |cut: &str| {
             let _ = writeln!(io::stderr(), "{}: {cut}; what is before that is shown", self.file.display());
-        }
+        };
+        recording.cut.as_deref().into_iter().for_each(tell);
         // What was seen is what was drawn then, unless the viewer wants it otherwise.
         options.hint = None;
         if let Some(shape) = self.text {
             let mut tape = Tape::new(recording, options.look);
             tape.seek(self.at.unwrap_or(u64::MAX));
+            tape.trouble().as_deref().into_iter().for_each(tell);
             if let Shape::Of(size) = shape {
                 tape.resize(size);
             }
-            let mut out = io::stdout().lock();
-            out.write_all(replay::picture(&tape).as_bytes())?;
+            output::print(replay::picture(&tape).as_bytes())?;
             return Ok(Exit::Ok);
         }
         let tape = Tape::new(recording, options.look);
@@ -118,7 +122,7 @@ impl Replay {
             version: recording.version(),
             started_ms: recording.started_ms(),
             length_ms: recording.length_ms(),
-            events: recording.events.len(),
+            events: recording.times.len(),
             lost_events: recording.gaps,
             cut: recording.cut.clone(),
             width,
@@ -137,7 +141,7 @@ impl Replay {
             let whole = summary.cut.as_deref().unwrap_or("whole");
             writeln!(text, "state        {whole}")?;
         }
-        io::stdout().lock().write_all(text.as_bytes())?;
+        output::print(text.as_bytes())?;
         Ok(Exit::Ok)
     }
 }

@@ -1,17 +1,13 @@
 //! `somascope rewards`: what was filled, pending, claimed and forfeited, from the chain and from this machine.
 
-use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::{
-    CommonArgs, environment::Environment, exit::Exit, network::NetworkArgs, order::tell_line, output::Page, place,
-    signer::ReaderArgs,
+    CommonArgs, environment::Environment, exit::Exit, files::Target, network::NetworkArgs, order::tell_line,
+    output::Page, place, signer::ReaderArgs,
 };
 use crate::{
     engine::history::{self, Entry, EntryState, EpochSum, JournalUse, Limits, Query, Rewards},
@@ -28,7 +24,8 @@ use crate::{
     after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n  \
     somascope rewards --csv rewards.csv\n  somascope rewards --csv - --by epoch | column -s, -t\n  \
     somascope rewards --svg rewards.svg --png rewards.png --size 1600x900\n\n\
-    Files: what --csv, --png and --svg wrote is told on standard error; a file that is there is not touched without --force. In tables, \
+    Files: what --csv, --png and --svg wrote is told on standard error; a new one is for you alone. One that is there is not touched \
+    without --force, and then replaced when the new one is whole. `-` is standard output, in place of everything else. In tables, \
     amounts are exact, in shannons and in SOMA; text that a spreadsheet would take for a formula begins with an apostrophe. Pictures need \
     no font of the system.\n\n\
     JSON: network, address, epoch, balance_shannons, complete (the sums explain the balance), gaps, journal (joined, busy, none), totals, \
@@ -46,18 +43,18 @@ pub struct RewardsCommand {
     /// Ask the node for so many transactions at most; beside a journal what was found is kept, and the next run goes on from there.
     #[arg(long, default_value_t = 20_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_transactions: u32,
-    /// Write a table (CSV) to this file; `-` is standard output, in place of everything else.
+    /// Write a table (CSV) to this file; `-` is standard output.
     #[arg(long, value_name = "FILE")]
-    csv: Option<PathBuf>,
+    csv: Option<Target>,
     /// What the table has a line for.
     #[arg(long, value_name = "WHAT", default_value = "submission", requires = "csv")]
     by: By,
     /// Draw earned, pending, forfeited and fees by epoch, and what they come to, as pixels.
     #[arg(long, value_name = "FILE")]
-    png: Option<PathBuf>,
+    png: Option<Target>,
     /// The same as vectors.
     #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
+    svg: Option<Target>,
     /// Of the picture, in pixels.
     #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1200x800")]
     size: PictureSize,
@@ -91,13 +88,22 @@ const TELL_EVERY: usize = 200;
 impl RewardsCommand {
     pub fn run(self) -> anyhow::Result<Exit> {
         // Before the node is asked for minutes.
-        let to_standard_output = self.csv.as_deref() == Some(Path::new("-"));
-        if to_standard_output && self.common.output.json {
-            return Err(Exit::BadInput.because("--csv - and --json both print on standard output: choose one"));
+        let asked: Vec<(&str, &Target)> = self.asked().collect();
+        let printed = asked.iter().filter(|(_, to)| to.is_standard()).map(|(option, _)| *option);
+        let printed: Vec<&str> = printed.chain(self.common.output.json.then_some("--json")).collect();
+        if let [first, second, ..] = printed.as_slice()
+            && *first != "--json"
+        {
+            let text = format!("{first} - and {second} both print on standard output: choose one");
+            return Err(Exit::BadInput.because(text));
         }
-        if let Some(path) = self.files().find(|path| !self.force && path.exists()) {
-            return Err(Exit::BadInput.because(format!("{} is there: --force writes over it", path.display())));
+        for (n, (option, to)) in asked.iter().enumerate() {
+            to.ensure_usable(self.force, *option != "--png")?;
+            if let Some((other, _)) = asked[..n].iter().find(|(_, other)| other == to) {
+                return Err(Exit::BadInput.because(format!("{other} and {option} both name {to}: choose another name")));
+            }
         }
+        let is_printed = !printed.is_empty() && !self.common.output.json;
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         let address = self.reader.address(&environment)?;
@@ -119,21 +125,22 @@ impl RewardsCommand {
         let rewards = super::block_on(async { Ok(history::rewards(query, progress).await?) })?;
         let shown = Shown { network: network.title(), rewards };
         self.write(&shown)?;
-        if !to_standard_output {
+        if !is_printed {
             self.common.output.open().show(&shown, page).context("standard output")?;
         }
         Ok(Exit::Ok)
     }
 
-    fn files(&self) -> impl Iterator<Item = &Path> {
-        let files = [&self.csv, &self.png, &self.svg].into_iter().flatten().map(PathBuf::as_path);
-        files.filter(|path| *path != Path::new("-"))
+    /// What is to be written, with the option that says so.
+    fn asked(&self) -> impl Iterator<Item = (&'static str, &Target)> {
+        let options = [("--csv", &self.csv), ("--png", &self.png), ("--svg", &self.svg)];
+        options.into_iter().filter_map(|(option, to)| Some((option, to.as_ref()?)))
     }
 
     /// The files that were asked for.
     fn write(&self, shown: &Shown) -> anyhow::Result<()> {
         let epochs: Vec<_> = shown.rewards.epochs.iter().map(epoch_record).collect();
-        if let Some(path) = &self.csv {
+        if let Some(to) = &self.csv {
             let table = match self.by {
                 By::Submission => {
                     let records: Vec<_> = shown.rewards.submissions.iter().map(submission_record).collect();
@@ -141,30 +148,22 @@ impl RewardsCommand {
                 }
                 By::Epoch => csv::epochs(&epochs),
             };
-            self.put(path, table.as_bytes())?;
+            self.put(to, table.as_bytes())?;
         }
         let title = format!("Rewards of 0x{} on {}", shown.rewards.address, shown.network);
         let chart = RewardsChart { title, epochs };
-        for (path, format) in [(&self.png, Format::Png), (&self.svg, Format::Svg)] {
-            if let Some(path) = path {
-                self.put(path, &render(&chart, format, self.size)?)?;
+        for (to, format) in [(&self.png, Format::Png), (&self.svg, Format::Svg)] {
+            if let Some(to) = to {
+                self.put(to, &render(&chart, format, self.size)?)?;
             }
         }
         Ok(())
     }
 
-    fn put(&self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        if path == Path::new("-") {
-            return match io::stdout().lock().write_all(bytes) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                written => written.context("standard output"),
-            };
+    fn put(&self, to: &Target, bytes: &[u8]) -> anyhow::Result<()> {
+        if let Some(file) = to.put(bytes, self.force)? {
+            tell_line(&clean(&format!("wrote {}", file.display())));
         }
-        let mut options = OpenOptions::new();
-        options.write(true).truncate(self.force).create(self.force).create_new(!self.force);
-        let mut file = options.open(path).with_context(|| format!("{} cannot be written", path.display()))?;
-        file.write_all(bytes).with_context(|| format!("{} is not whole", path.display()))?;
-        tell_line(&clean(&format!("wrote {}", std::path::absolute(path)?.display())));
         Ok(())
     }
 }

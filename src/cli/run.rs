@@ -27,7 +27,7 @@ use crate::{
     api::Mode,
     chain::client::Client,
     engine::{self, EngineConfig, Policy, SourceSpec},
-    primitives::Shannons,
+    primitives::{Shannons, without_paths},
     storage::Store,
 };
 
@@ -153,13 +153,13 @@ impl Run {
             let allowed = match &keypair {
                 Some(keypair) => {
                     // A closed standard error must not stop the work.
-                    let _ = writeln!(io::stderr(), "connecting to {} …", network.rpc_url);
+                    let _ = writeln!(io::stderr(), "connecting to {} …", without_paths(&network.rpc_url));
                     Some(self.accept.ensure_start_allowed(&network, &client, keypair.address()).await?)
                 }
                 None => None,
             };
             let (play, title) = (self.play.clone(), network.title());
-            let doing = format!("connecting to {} …", network.rpc_url);
+            let doing = format!("connecting to {} …", without_paths(&network.rpc_url));
             let starting = relay::starting(&title, &network.rpc_url, mode, &doing);
             let keep_in = self.dir.clone().or_else(|| place::data_dir().ok());
             let start = async {

@@ -4,7 +4,8 @@ use std::{
     collections::BTreeSet,
     env,
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -305,18 +306,27 @@ pub fn place(config: Option<&Path>, environment: &Environment) -> Option<Place> 
 /// `None`: there is none, and nobody has named it.
 pub fn open(place: &Place, facts: &[Facts]) -> anyhow::Result<Option<File>> {
     let path = &place.path;
-    let broken = |text: String| File {
-        problems: vec![Problem { line: 1, column: 1, text, is_secret: false }],
-        ..File::default()
-    };
-    let read =
-        fs::metadata(path).and_then(|about| if about.len() > MOST_BYTES { Ok(None) } else { fs::read(path).map(Some) });
+    let problem = |text: String| Problem { line: 1, column: 1, text, is_secret: false };
+    let broken = |text: String| File { problems: vec![problem(text)], ..File::default() };
+    // A pipe or a device says nothing of its size.
+    let read = fs::File::open(path).and_then(|file| {
+        let mut bytes = Vec::new();
+        file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
+    });
     match read {
-        Ok(Some(bytes)) => Ok(Some(match String::from_utf8(bytes) {
-            Ok(text) => File::parse(&text, facts),
-            Err(_) => broken("this is no UTF-8 text".to_owned()),
+        Ok(bytes) if bytes.len() as u64 > MOST_BYTES => {
+            Ok(Some(broken(format!("more than {} MiB are no configuration", MOST_BYTES >> 20))))
+        }
+        Ok(bytes) => Ok(Some(match std::str::from_utf8(&bytes) {
+            Ok(text) => File::parse(text, facts),
+            Err(wrong) => {
+                let line = bytes[..wrong.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
+                File {
+                    problems: vec![Problem { line, ..problem("this is no UTF-8 text".to_owned()) }],
+                    ..File::default()
+                }
+            }
         })),
-        Ok(None) => Ok(Some(broken(format!("more than {MOST_BYTES} bytes are no configuration")))),
         Err(error) if place.is_named => {
             Err(Exit::BadInput.because(format!("the configuration {} cannot be read: {error}", path.display())))
         }

@@ -7,8 +7,10 @@ use clap::{
     builder::{PossibleValue, ValueParser},
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use url::Url;
 
-use super::{Kind, SETTINGS, Setting, applies};
+use super::{Kind, SETTINGS, Setting, applies, file::looks_secret};
+use crate::primitives::without_paths;
 
 /// A setting with what its option says of it.
 #[derive(Clone, Debug)]
@@ -80,7 +82,11 @@ impl Facts {
             Some(ContextValue::Strings(texts)) => texts.first().cloned(),
             _ => None,
         };
-        let value = shortened(&text(ContextKind::InvalidValue).unwrap_or_default());
+        let value = text(ContextKind::InvalidValue).unwrap_or_default();
+        if looks_secret(&value) {
+            return Err(format!("what is given looks like a secret, and {} is expected", self.expected()));
+        }
+        let value = shortened(&self.shown(&value));
         let choices: Vec<&str> = self.choices.iter().map(|(name, _)| name.as_str()).collect();
         Err(match (error.kind(), error.source()) {
             (ErrorKind::InvalidValue, _) if !choices.is_empty() => {
@@ -88,9 +94,27 @@ impl Facts {
                 let meant = meant.map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
                 format!("`{value}` is none of {}{meant}", choices.join(", "))
             }
-            (_, Some(cause)) => format!("`{value}` will not do: {}", cause.to_string().trim_end_matches('.')),
+            // It may repeat the value.
+            (_, Some(cause)) => {
+                let cause = without_paths(&cause.to_string());
+                format!("`{value}` will not do: {}", cause.trim_end_matches('.'))
+            }
             _ => format!("`{value}` will not do: {} is expected", self.expected()),
         })
+    }
+
+    /// A value as it may be printed: of addresses, no more than their host where there may be a key in them.
+    pub fn shown(&self, value: &str) -> String {
+        let (is_address, host) = match value.split_once("://") {
+            Some((_, rest)) => (true, rest.split('/').next().unwrap_or_default()),
+            None => (self.setting.is_address(), value),
+        };
+        match Url::parse(value) {
+            _ if looks_secret(value) => "(hidden: it looks like a secret)".to_owned(),
+            _ if is_address && host.contains('@') => "(hidden: a URL with a password)".to_owned(),
+            Ok(url) if is_address && is_plain(&url) => value.to_owned(),
+            _ => without_paths(value),
+        }
     }
 
     /// What belongs there, in words.
@@ -108,6 +132,14 @@ impl Facts {
             }
         }
     }
+}
+
+/// Whether there is no place in it for a key: keys in paths are long.
+fn is_plain(url: &Url) -> bool {
+    const KEY: usize = 20;
+    let no_user = url.username().is_empty() && url.password().is_none();
+    let no_query = url.query().is_none() && url.fragment().is_none();
+    no_user && no_query && url.path().split('/').all(|part| part.len() < KEY)
 }
 
 /// A value in an error: somebody may have put anything there.

@@ -97,6 +97,8 @@ impl Reader<'_> {
 
     fn secret(&mut self, at: usize, path: &str) {
         let (line, column) = position(self.text, at);
+        // Somebody may have put it to the left of the `=`.
+        let path = if path.split('.').any(looks_secret) { "…" } else { path };
         let text = format!(
             "`{path}` is or looks like a secret, and this file is no place for one: take it out and put it into .env (mode 0600) or into the \
              environment, under the name that .env.example has for it; if others could read the file, make a new one"
@@ -111,6 +113,7 @@ impl Reader<'_> {
             if name == "keys" {
                 match table {
                     Some(table) => self.keys(table),
+                    None if holds_secret(item) => self.secret(at, name),
                     None => self.problem(at, "`keys` must be a table: [keys]".to_owned()),
                 }
                 continue;
@@ -118,13 +121,14 @@ impl Reader<'_> {
             let known = SECTIONS.iter().any(|(section, _)| *section == name);
             match table {
                 Some(table) if known => self.section(name, table),
+                Some(_) if names_secret(name) => self.secret(at, name),
                 Some(table) => {
                     let names = SECTIONS.iter().map(|(section, _)| *section).chain(["keys"]);
                     let advice = advice(nearest(name, names));
                     self.problem(at, format!("there is no table [{name}]{advice}"));
                     self.look_for_secrets(name, table);
                 }
-                None if names_secret(name) || item.as_str().is_some_and(looks_secret) => self.secret(at, name),
+                None if names_secret(name) || holds_secret(item) => self.secret(at, name),
                 None if known => self.problem(at, format!("`{name}` must be a table: [{name}]")),
                 None => {
                     let paths = self.facts.iter().map(|facts| facts.setting.path);
@@ -139,10 +143,10 @@ impl Reader<'_> {
     fn look_for_secrets(&mut self, path: &str, table: &dyn TableLike) {
         for (name, item) in table.iter() {
             let inner = format!("{path}.{name}");
-            if let Some(table) = item.as_table_like() {
-                self.look_for_secrets(&inner, table);
-            } else if names_secret(name) || item.as_str().is_some_and(looks_secret) {
-                self.secret(key_at(table, name), &inner);
+            match item.as_table_like() {
+                Some(table) if !names_secret(name) => self.look_for_secrets(&inner, table),
+                _ if names_secret(name) || holds_secret(item) => self.secret(key_at(table, name), &inner),
+                _ => {}
             }
         }
     }
@@ -151,7 +155,7 @@ impl Reader<'_> {
         for (name, item) in table.iter() {
             let (path, at) = (format!("{section}.{name}"), key_at(table, name));
             let facts = self.facts.iter().find(|facts| facts.setting.path == path);
-            if item.as_str().is_some_and(looks_secret) || (facts.is_none() && names_secret(name)) {
+            if holds_secret(item) || (facts.is_none() && names_secret(name)) {
                 self.secret(at, &path);
                 continue;
             }
@@ -194,9 +198,6 @@ impl Reader<'_> {
             return self.problem(at, format!("`{path}` is {}: {expected} is expected", kind_of(item)));
         };
         let (line, _) = position(self.text, at);
-        if values.iter().any(|value| looks_secret(value)) {
-            return self.secret(at, path);
-        }
         match facts.check(&values) {
             Ok(()) => self.file.entries.push(Entry { setting: facts.setting, values, line }),
             Err(wrong) => self.problem(at, format!("`{path}`: {wrong}")),
@@ -206,7 +207,7 @@ impl Reader<'_> {
     fn keys(&mut self, table: &dyn TableLike) {
         for (action, item) in table.iter() {
             let at = item.span().map_or(0, |span| span.start);
-            if names_secret(action) || item.as_str().is_some_and(looks_secret) {
+            if names_secret(action) || holds_secret(item) {
                 self.secret(key_at(table, action), &format!("keys.{action}"));
                 continue;
             }
@@ -298,12 +299,33 @@ fn names_secret(name: &str) -> bool {
         "signingkey",
         "keystore",
     ];
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    WORDS.iter().any(|word| plain.contains(word)) || looks_secret(name)
+}
+
+/// Whether there is a secret anywhere in it: in a text, in a list, in a table in a list, under a name that says so.
+fn holds_secret(item: &Item) -> bool {
+    fn table(table: &dyn TableLike) -> bool {
+        table.iter().any(|(name, item)| names_secret(name) || holds_secret(item))
+    }
+    fn value(found: &Value) -> bool {
+        match found {
+            Value::String(text) => looks_secret(text.value()),
+            Value::Array(list) => list.iter().any(value),
+            Value::InlineTable(inner) => table(inner),
+            Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => false,
+        }
+    }
+    match item {
+        Item::None => false,
+        Item::Value(found) => value(found),
+        Item::Table(inner) => table(inner),
+        Item::ArrayOfTables(tables) => tables.iter().any(|inner| table(inner)),
+    }
 }
 
 /// Values that are a key of the network, or a token of the hub, wherever they stand.
-fn looks_secret(value: &str) -> bool {
+pub(super) fn looks_secret(value: &str) -> bool {
     let value = value.trim();
     let hex = value.strip_prefix("0x").unwrap_or(value);
     value.starts_with("somaprivkey1")

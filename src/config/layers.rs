@@ -165,7 +165,8 @@ fn listed(setting: &Setting, text: &str) -> Result<Vec<String>, String> {
     if setting.kind != Kind::List || !text.strip_prefix('[').is_some_and(is_array) {
         return Ok(vec![text.to_owned()]);
     }
-    let wrong = || format!("a list of several is written [\"a\", \"b\"], and `{}` is none", text.escape_debug());
+    // Not repeated: it may be anything.
+    let wrong = || "it begins like a list, and a list of several is written [\"a\", \"b\"]".to_owned();
     let document = Document::parse(format!("list = {text}")).map_err(|_| wrong())?;
     let list = document.as_table().get("list").and_then(|item| item.as_array()).ok_or_else(wrong)?;
     list.iter().map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong)).collect()

@@ -45,6 +45,11 @@ impl Setting {
         self.path.split_once('.').map_or(self.path, |(_, key)| key)
     }
 
+    /// Whether it names a service by its URL.
+    pub fn is_address(&self) -> bool {
+        self.key().ends_with("url") || matches!(self.path, "network.name" | "scoring.scorers" | "scoring.share-data")
+    }
+
     const fn of(self, commands: &'static [&'static str]) -> Self {
         Self { commands, ..self }
     }
@@ -75,7 +80,7 @@ use Kind::{Amount, Bool, Integer, List, Number, Text};
 
 const RUN: &[&str] = &["run"];
 const PLAY: &[&str] = &["run", "demo"];
-const LOOK: &[&str] = &["run", "demo", "replay"];
+const LOOK: &[&str] = &["run", "demo", "replay", "setup"];
 const DEMO: &[&str] = &["demo"];
 const SERVE: &[&str] = &["serve"];
 const HEADS: &[&str] = &["run", "score", "submit"];

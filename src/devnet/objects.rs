@@ -1,6 +1,6 @@
 //! The network's object store: a real S3 server whose one bucket everybody may read and only the owner may write.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -58,15 +58,23 @@ impl ObjectStoreAccess {
     }
 }
 
-/// Signed requests may do anything; unsigned ones may read objects of the one bucket.
-struct PublicRead;
+/// Signed requests may do anything in buckets that there are; unsigned ones may read objects of the one bucket.
+struct PublicRead {
+    root: PathBuf,
+}
 
 #[tonic::async_trait]
 impl S3Access for PublicRead {
     async fn check(&self, request: &mut S3AccessContext<'_>) -> S3Result<()> {
         let reads_public = matches!(request.s3_op().name(), "GetObject" | "HeadObject")
             && matches!(request.s3_path(), S3Path::Object { bucket, .. } if &**bucket == BUCKET);
+        // The server below would make it.
+        let is_missing = match request.s3_path() {
+            S3Path::Object { bucket, .. } => !self.root.join(&**bucket).is_dir(),
+            S3Path::Root | S3Path::Bucket { .. } => false,
+        };
         match request.credentials() {
+            Some(_) if is_missing => Err(s3_error!(NoSuchBucket, "The specified bucket does not exist")),
             Some(_) => Ok(()),
             None if reads_public => Ok(()),
             None => Err(s3_error!(AccessDenied, "Signature is required")),
@@ -81,7 +89,7 @@ pub(super) fn service(root: &Path, record: &NetworkRecord) -> Result<S3Service, 
     let files = s3s_fs::FileSystem::new(root).map_err(|e| DevnetError::Objects(format!("{e:?}")))?;
     let mut server = S3ServiceBuilder::new(files);
     server.set_auth(SimpleAuth::from_single(&*record.access_key_id, &*record.secret_access_key));
-    server.set_access(PublicRead);
+    server.set_access(PublicRead { root: root.to_owned() });
     Ok(server.build())
 }
 

@@ -1,4 +1,4 @@
-//! The words that every part of somascope shares: ids, digests, amounts, dates, safe text and the one hash of the network.
+//! The words that every part of somascope shares: ids, digests, amounts, dates, safe text (and web addresses without keys) and the one hash of the network.
 //!
 //! Knows nothing but bytes. Never does I/O, never allocates more than its input, never panics on outside text.
 
@@ -6,11 +6,13 @@ mod ids;
 mod text;
 mod time;
 mod units;
+mod web;
 
 pub use ids::{Address, Digest, IdError, ObjectId};
 pub use text::{clean, is_unsafe};
 pub use time::{compact_utc, day, readable_utc, utc};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
+pub use web::without_paths;
 
 use blake2::digest::{Digest as _, consts::U32};
 

@@ -13,7 +13,7 @@ mod store;
 pub use download::{Blob, Brought, Steering};
 pub use fetch::Fetcher;
 pub use reach::Reach;
-pub use store::{Store, StoreConfig};
+pub use store::{Refusal, Store, StoreConfig};
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub enum StorageError {
     #[error("no HTTP client: {0}")]
     Client(String),
     #[error("upload of {key} failed: {cause}")]
-    Upload { key: String, cause: String },
+    Upload { key: String, why: Refusal, cause: String },
     #[error("{key} cannot be deleted: {cause}")]
     Delete { key: String, cause: String },
     #[error("{url} cannot be read: {cause}")]

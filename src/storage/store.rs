@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::{
     Client,
     config::{BehaviorVersion, Credentials, Region, timeout::TimeoutConfig},
-    error::DisplayErrorContext,
+    error::{ProvideErrorMetadata, SdkError},
     primitives::ByteStream,
 };
 use aws_smithy_http_client::tls;
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{Fetcher, StorageError};
-use crate::primitives::Digest;
+use crate::primitives::{Digest, clean, without_paths};
 
 /// For one upload with all its retries; the largest submission is 1 MiB.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
@@ -32,6 +32,69 @@ pub struct StoreConfig {
     pub public_url: String,
 }
 
+/// Why a service did not take an object, as far as it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It knows no such access key.
+    UnknownKey,
+    /// The secret is not that of the access key.
+    WrongSecret,
+    /// The key may not do this.
+    NoRight,
+    NoBucket,
+    /// The bucket is in another region, or wants another address.
+    Elsewhere,
+    /// Its clock and ours differ too much.
+    Clock,
+    /// Nobody answered, or not in time.
+    NoAnswer,
+    Other,
+}
+
+impl Refusal {
+    fn of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Self {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match error {
+            SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => return Self::NoAnswer,
+            SdkError::ServiceError(_) | SdkError::ResponseError(_) => {}
+            _ => return Self::Other,
+        }
+        match (error.meta().code().unwrap_or_default(), status) {
+            // The second is what our own object store says.
+            ("InvalidAccessKeyId" | "NotSignedUp", _) => Self::UnknownKey,
+            ("SignatureDoesNotMatch", _) => Self::WrongSecret,
+            ("NoSuchBucket" | "InvalidBucketName", _) => Self::NoBucket,
+            ("RequestTimeTooSkewed" | "RequestExpired", _) => Self::Clock,
+            ("PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed", _) => Self::Elsewhere,
+            ("IllegalLocationConstraintException", _) | ("", Some(301 | 307)) => Self::Elsewhere,
+            ("AccessDenied" | "AllAccessDisabled" | "AccountProblem", _) | ("", Some(401 | 403)) => Self::NoRight,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a service said, in its own words; else what kept the request from it.
+fn cause<E>(error: &SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    const MOST: usize = 300;
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let text = match (error.meta().code(), error.meta().message(), status) {
+        (Some(code), Some(message), _) => format!("{code}: {message}"),
+        (Some(code), None, _) => code.to_owned(),
+        (None, _, Some(status)) => format!("HTTP {status}, and nothing of what S3 says"),
+        (None, _, None) => {
+            let mut innermost: &dyn std::error::Error = error;
+            while let Some(inner) = innermost.source() {
+                innermost = inner;
+            }
+            innermost.to_string()
+        }
+    };
+    clean(&without_paths(&text)).chars().take(MOST).collect()
+}
+
 /// A bucket of ours; cloning shares the connections.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -45,9 +108,11 @@ pub struct Store {
 impl Store {
     pub fn new(config: StoreConfig) -> Result<Self, StorageError> {
         let prefix = format!("{}/", config.public_url.trim_end_matches('/'));
-        let public_url = Url::parse(&prefix).map_err(|e| StorageError::Url(config.public_url.clone(), e))?;
+        // An address that will not do is not repeated whole: there may be a password in it.
+        let parse = |text: &str, named: &str| Url::parse(text).map_err(|e| StorageError::Url(without_paths(named), e));
+        let public_url = parse(&prefix, &config.public_url)?;
         if let Some(endpoint) = &config.endpoint_url {
-            Url::parse(endpoint).map_err(|e| StorageError::Url(endpoint.clone(), e))?;
+            parse(endpoint, endpoint)?;
         }
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
@@ -88,16 +153,14 @@ impl Store {
             .body(ByteStream::from(bytes))
             .send()
             .await
-            .map_err(|e| StorageError::Upload { key: key.to_owned(), cause: DisplayErrorContext(e).to_string() })?;
+            .map_err(|e| StorageError::Upload { key: key.to_owned(), why: Refusal::of(&e), cause: cause(&e) })?;
         Ok(self.public_url(key))
     }
 
     /// Deletes an object; one that is not there is no error.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let deleted = self.s3.delete_object().bucket(&self.bucket).key(key).send().await;
-        deleted
-            .map(drop)
-            .map_err(|e| StorageError::Delete { key: key.to_owned(), cause: DisplayErrorContext(e).to_string() })
+        deleted.map(drop).map_err(|e| StorageError::Delete { key: key.to_owned(), cause: cause(&e) })
     }
 
     /// Downloads through the public URL and compares: what validators will see.

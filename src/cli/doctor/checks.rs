@@ -16,8 +16,8 @@ use crate::{
         signer::WalletArgs,
         time::now_ms,
     },
-    primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash},
-    storage::{Store, StoreConfig},
+    primitives::{Address, SHANNONS_PER_SOMA, Shannons, hash, without_paths},
+    storage::{Refusal, StorageError, Store, StoreConfig},
     wallet::Pins,
 };
 
@@ -25,6 +25,7 @@ use crate::{
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 /// A network that plays makes checkpoints all the time.
 const STALE_AFTER: Duration = Duration::from_secs(60);
+const SET_CLOCK: &str = "set the clock: `timedatectl set-ntp true` keeps it right";
 /// Enough for a few submissions and their claims.
 const LITTLE: Shannons = Shannons(SHANNONS_PER_SOMA / 100);
 
@@ -72,7 +73,7 @@ pub(super) async fn chain(
 ) -> Option<Vec<ActiveModelInfo>> {
     let unreachable = format!(
         "is {} right, and is the network up? Another node can be named with --rpc-url; `somascope devnet` runs one here",
-        network.rpc_url
+        without_paths(&network.rpc_url)
     );
     let client = match network.client() {
         Ok(client) => client,
@@ -149,8 +150,8 @@ pub(super) async fn scoring(network: &Network) -> Option<Check> {
     let remedy =
         "somascope does not need it; clients that score through it do: see that it runs, or correct --scoring-url";
     Some(match scoring_health(url).await {
-        Ok(true) => Check::ok("scoring", format!("{url} is ready")),
-        Ok(false) => Check::warn("scoring", format!("{url} says that it is not ready"), remedy),
+        Ok(true) => Check::ok("scoring", format!("{} is ready", without_paths(url))),
+        Ok(false) => Check::warn("scoring", format!("{} says that it is not ready", without_paths(url)), remedy),
         Err(error) => Check::warn("scoring", exit::line(&anyhow::Error::from(error)), remedy),
     })
 }
@@ -168,7 +169,7 @@ fn failed_call(name: &'static str, error: ClientError) -> Check {
 
 /// A checkpoint from the future means that this clock is slow; an old one, that it is fast or that the chain stands still.
 fn clock(chain_ms: u64, now_ms: u64) -> Check {
-    let remedy = "set the clock: `timedatectl set-ntp true` keeps it right";
+    let remedy = SET_CLOCK;
     let seconds = |ms: u64| ms / 1000;
     if chain_ms > now_ms.saturating_add(CLOCK_TOLERANCE.as_millis() as u64) {
         let behind = seconds(chain_ms - now_ms);
@@ -215,7 +216,8 @@ pub(super) async fn bucket(network: &Network, environment: &Environment, named: 
 /// Does with a small object what a submission would do.
 pub(in crate::cli) async fn try_bucket(config: StoreConfig) -> Vec<Check> {
     let mut checks = Vec::new();
-    let (name, public) = (config.bucket.clone(), config.public_url.clone());
+    let (name, public) = (config.bucket.clone(), without_paths(&config.public_url));
+    let endpoint = config.endpoint_url.as_deref().map_or_else(|| "AWS".to_owned(), without_paths);
     let store = match Store::new(config) {
         Ok(store) => store,
         Err(error) => {
@@ -233,24 +235,18 @@ pub(in crate::cli) async fn try_bucket(config: StoreConfig) -> Vec<Check> {
     let url = match store.put(&key, bytes.clone()).await {
         Ok(url) => url,
         Err(error) => {
-            checks.push(Check::fail(
-                "bucket write",
-                Exit::Unreachable,
-                error.to_string(),
-                "check S3_ENDPOINT_URL, AWS_REGION, S3_BUCKET, and that the key may write (s3:PutObject)",
-            ));
+            let (exit, remedy) = not_written(&error, &name, &endpoint);
+            checks.push(Check::fail("bucket write", exit, error.to_string(), remedy));
             return checks;
         }
     };
     checks.push(Check::ok("bucket write", format!("{name}, {key}")));
     checks.push(match store.read_back(&url, checksum, bytes.len() as u64).await {
         Ok(()) => Check::ok("bucket public read", url),
-        Err(error) => Check::fail(
-            "bucket public read",
-            Exit::Unreachable,
-            error.to_string(),
-            format!("validators read without a key: make the bucket's objects public, and see that S3_PUBLIC_URL ({public}) leads to it"),
-        ),
+        Err(error) => {
+            let (exit, remedy) = not_public(&error, &public);
+            Check::fail("bucket public read", exit, error.to_string(), remedy)
+        }
     });
     checks.push(match store.delete(&key).await {
         Ok(()) => Check::ok("bucket delete", "the object is gone again"),
@@ -261,6 +257,61 @@ pub(in crate::cli) async fn try_bucket(config: StoreConfig) -> Vec<Check> {
         ),
     });
     checks
+}
+
+/// What to do about an object that was not taken.
+fn not_written(error: &StorageError, bucket: &str, endpoint: &str) -> (Exit, String) {
+    let why = if let StorageError::Upload { why, .. } = error { *why } else { Refusal::Other };
+    match why {
+        Refusal::UnknownKey => (
+            Exit::BadInput,
+            format!("copy S3_ACCESS_KEY_ID again, and see that {endpoint} (S3_ENDPOINT_URL) is the service that it is of"),
+        ),
+        Refusal::WrongSecret => (
+            Exit::BadInput,
+            "S3_SECRET_ACCESS_KEY is not the secret of this S3_ACCESS_KEY_ID: copy both again; where the secret is lost, make a new pair"
+                .to_owned(),
+        ),
+        Refusal::NoRight => (
+            Exit::Refused,
+            format!("let this key write to `{bucket}` (s3:PutObject), or use one that may; a bucket of somebody else says the same"),
+        ),
+        Refusal::NoBucket => (
+            Exit::BadInput,
+            format!("correct S3_BUCKET, or make the bucket `{bucket}` at {endpoint}; S3_ENDPOINT_URL is without the bucket's name"),
+        ),
+        Refusal::Elsewhere => {
+            (Exit::BadInput, format!("set AWS_REGION to the region of `{bucket}`, and S3_ENDPOINT_URL to that region's address"))
+        }
+        Refusal::Clock => (Exit::BadInput, format!("this clock and the service's differ too much: {SET_CLOCK}")),
+        Refusal::NoAnswer => (
+            Exit::Unreachable,
+            format!("see that {endpoint} (S3_ENDPOINT_URL) is written right and can be reached from here (DNS, firewall, proxy)"),
+        ),
+        Refusal::Other => (
+            Exit::Refused,
+            "check S3_ENDPOINT_URL, AWS_REGION, S3_BUCKET, and that the key may write (s3:PutObject)".to_owned(),
+        ),
+    }
+}
+
+/// What to do about an object that the public cannot read.
+fn not_public(error: &StorageError, public: &str) -> (Exit, String) {
+    let says = |status: &str| matches!(error, StorageError::Download { cause, .. } if cause.contains(status));
+    if says("403") || says("401") {
+        let text = "validators read without a key: let everybody read its objects (s3:GetObject for all, or the service's public access)";
+        (Exit::Refused, text.to_owned())
+    } else if says("404") || matches!(error, StorageError::Size { .. } | StorageError::Checksum { .. }) {
+        (
+            Exit::BadInput,
+            format!(
+                "S3_PUBLIC_URL ({public}) leads somewhere else: it is what stands before an object's name in public"
+            ),
+        )
+    } else {
+        let text = format!("see that S3_PUBLIC_URL ({public}) is written right and that everybody can reach it");
+        (Exit::Unreachable, text)
+    }
 }
 
 #[cfg(test)]

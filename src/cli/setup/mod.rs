@@ -6,7 +6,6 @@ mod work;
 mod write;
 
 use std::{
-    ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     rc::Rc,
@@ -47,14 +46,18 @@ pub struct SetupCommand {
     look: LookArgs,
 }
 
-/// What `somascope` alone stands for; `None`: help, as there is no person to ask.
-pub fn usual_command() -> Option<OsString> {
+/// What `somascope` alone stands for; nothing: help, as there is no person to ask.
+pub fn usual_command() -> &'static [&'static str] {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return None;
+        return &[];
     }
-    // A file or a variable that will not do is told by the command itself.
-    let is_set_up = settings::Sources::read(None).map_or(true, |sources| sources.layers.get("data.sources").is_some());
-    Some(if is_set_up { "run".into() } else { "setup".into() })
+    // A variable that will not do, or a file that somebody named and that is not there, is told by the command itself.
+    let Ok(sources) = settings::Sources::read(None) else { return &["run"] };
+    if sources.layers.get("data.sources").is_some() {
+        return &["run"];
+    }
+    // Whoever has a file is set up: it says what is wrong with it rather than asking everything again.
+    if sources.file.is_some_and(|file| file.is_broken()) { &["config", "check"] } else { &["setup"] }
 }
 
 impl SetupCommand {

@@ -164,3 +164,54 @@ fn look_at(sources: &[String], has_token: bool) -> Vec<Finding> {
 fn is_glob(path: &Path) -> bool {
     !path.exists() && path.to_string_lossy().contains(['*', '?', '[', '{'])
 }
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::{
+        app::{TextField, wizard::SecretLine},
+        devnet::{self, DevnetConfig, GenesisOptions, Ports},
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_bucket_that_was_typed_is_tried_as_it_will_be_used() {
+        let dir = tempfile::tempdir().expect("a place");
+        let config = DevnetConfig {
+            dir: dir.path().to_owned(),
+            seed: 5,
+            listen: Ports::default(),
+            epoch: None,
+            genesis: GenesisOptions::v5(16),
+            models: Vec::new(),
+            faucet_amount: 1,
+        };
+        let network = devnet::start(config).await.expect("it starts");
+        let nowhere = dir.path().join("none");
+        let worker = Worker { environment: Environment::empty(), config: nowhere.clone(), variables: nowhere };
+        let access = &network.objects;
+        let verdicts = async |secret: &str| {
+            let mut line = SecretLine::default();
+            line.paste(secret);
+            let bucket = Bucket {
+                name: TextField::new(&access.bucket),
+                endpoint_url: TextField::new(&access.endpoint_url),
+                access_key_id: TextField::new(&format!(" {} ", access.access_key_id)),
+                secret_access_key: line,
+                public_url: TextField::new(&access.public_url),
+                ..Bucket::default()
+            };
+            let Told::Bucket(findings) = worker.carry_out(Task::Bucket(Box::new(bucket))).await else {
+                panic!("another task was answered");
+            };
+            findings
+        };
+        let good = verdicts(access.secret_access_key.expose_secret()).await;
+        assert!(good.len() == 3 && good.iter().all(|finding| finding.verdict == Verdict::Good), "{good:?}");
+        let bad = verdicts("guessed-secret").await;
+        assert_eq!((bad.len(), bad[0].verdict), (1, Verdict::Bad), "{bad:?}");
+        assert!(bad[0].remedy.as_deref().is_some_and(|remedy| remedy.contains("S3_SECRET_ACCESS_KEY")), "{bad:?}");
+        network.shutdown().await;
+    }
+}

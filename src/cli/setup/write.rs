@@ -3,6 +3,7 @@
 use std::{
     fmt::Write as _,
     fs::DirBuilder,
+    io,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 use super::super::{
     Cli, Exit,
     environment::Environment,
+    files,
     signer::{Source, WalletArgs, candidates},
 };
 use crate::{
@@ -35,14 +37,12 @@ pub fn answers(
     variables: &Path,
 ) -> anyhow::Result<Vec<String>> {
     // What can be refused comes first: nothing is then written twice.
-    let mut told = vec![configuration(answers, environment, config)?];
-    if let Some(bucket) = &answers.bucket {
-        told.push(bucket_variables(bucket, environment, variables)?);
-    }
-    Ok(told)
+    let text = configuration(answers, environment)?;
+    let bucket = answers.bucket.as_ref().map(|bucket| bucket_variables(bucket, environment, variables)).transpose()?;
+    Ok(std::iter::once(keep(config, &text)?).chain(bucket).collect())
 }
 
-fn configuration(answers: &Answers, environment: &Environment, path: &Path) -> anyhow::Result<String> {
+fn configuration(answers: &Answers, environment: &Environment) -> anyhow::Result<String> {
     let sources: Vec<String> = answers.sources();
     let mode = if answers.can_submit { "manual" } else { "read-only" };
     let mut values = vec![
@@ -63,25 +63,35 @@ fn configuration(answers: &Answers, environment: &Environment, path: &Path) -> a
             }
         }
     }
-    let text = filled(&Facts::all(&documented(Cli::command())), &values);
+    Ok(filled(&Facts::all(&documented(Cli::command())), &values))
+}
+
+/// Writes the configuration; beside one that is there, which is never touched.
+fn keep(path: &Path, text: &str) -> anyhow::Result<String> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
         made.with_context(|| format!("cannot create {}", parent.display()))?;
     }
+    match files::create(path, text.as_bytes(), 0o600) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => {
+            made.with_context(|| format!("cannot write {}", path.display()))?;
+            return Ok(format!("written: {}", path.display()));
+        }
+    }
     let beside = PathBuf::from(format!("{}.new", path.display()));
-    let (to, note) = match path.exists() {
-        true => (beside.as_path(), format!(": compare it with {}, which stays as it is", path.display())),
-        false => (path, String::new()),
-    };
-    replace_private(to, text.as_bytes()).with_context(|| format!("cannot write {}", to.display()))?;
-    Ok(format!("written: {}{note}", to.display()))
+    let beside = files::create_numbered(&beside, text.as_bytes())
+        .with_context(|| format!("cannot write {}", beside.display()))?;
+    Ok(format!("written: {}: compare it with {}, which stays as it is", beside.display(), path.display()))
 }
 
 /// Adds the bucket's variables that are not set yet. What is in the file stays, byte for byte.
 fn bucket_variables(bucket: &Bucket, environment: &Environment, path: &Path) -> anyhow::Result<String> {
-    let mut text = match path.exists() {
+    // A link stays one: what it leads to is written.
+    let place = files::behind(path)?;
+    let mut text = match place.exists() {
         // Refused if others can read it.
-        true => read_private(path)?,
+        true => read_private(&place)?,
         false => Zeroizing::new(Vec::new()),
     };
     let mut lines = Zeroizing::new(String::new());
@@ -108,7 +118,7 @@ fn bucket_variables(bucket: &Bucket, environment: &Environment, path: &Path) -> 
     }
     text.extend_from_slice(b"# The bucket that submitted data is uploaded to.\n");
     text.extend_from_slice(lines.as_bytes());
-    replace_private(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    replace_private(&place, &text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(format!("written: {}, for you alone{kept}", path.display()))
 }
 
@@ -180,7 +190,8 @@ mod tests {
         let path = dir.path().join("config.toml");
         let answers =
             Answers { network: "devnet".to_owned(), data: TextField::new("~/corpus, notes.txt"), ..Answers::default() };
-        configuration(&answers, &Environment::empty(), &path).expect("written");
+        let keep_it = || keep(&path, &configuration(&answers, &Environment::empty())?);
+        keep_it().expect("written");
         let text = fs::read_to_string(&path).expect("there");
         assert!(
             text.contains("\nname = \"devnet\"\n") && text.contains("\nsources = [\"~/corpus\", \"notes.txt\"]\n"),
@@ -188,8 +199,27 @@ mod tests {
         );
         assert!(text.contains("\nmode = \"read-only\"\n"));
         fs::write(&path, "# mine\n").expect("writable");
-        configuration(&answers, &Environment::empty(), &path).expect("written beside");
         assert_eq!(fs::read_to_string(&path).expect("there"), "# mine\n");
-        assert!(dir.path().join("config.toml.new").exists());
+        let new = dir.path().join("config.toml.new");
+        fs::write(&new, "# mine, too\n").expect("writable");
+        let told = keep_it().expect("written beside");
+        assert!(told.contains("config.toml.new-2"), "{told}");
+        assert_eq!(fs::read_to_string(&new).expect("there"), "# mine, too\n");
+    }
+
+    #[test]
+    fn a_linked_file_of_variables_stays_a_link_and_one_to_nowhere_is_told() {
+        let dir = tempfile::tempdir().expect("a place");
+        let (real, link) = (dir.path().join("secrets.env"), dir.path().join(".env"));
+        fs::write(&real, "# mine\n").expect("writable");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o600)).expect("ours");
+        std::os::unix::fs::symlink("secrets.env", &link).expect("a link");
+        bucket_variables(&bucket(), &Environment::empty(), &link).expect("written");
+        assert!(fs::symlink_metadata(&link).expect("there").is_symlink());
+        assert!(fs::read_to_string(&real).expect("there").contains("S3_BUCKET='soma-data'"));
+        assert_eq!(fs::metadata(&real).expect("there").permissions().mode() & 0o777, 0o600);
+        fs::remove_file(&real).expect("ours");
+        let error = bucket_variables(&bucket(), &Environment::empty(), &link).expect_err("nowhere").to_string();
+        assert!(error.contains("secrets.env") && !real.exists(), "{error}");
     }
 }

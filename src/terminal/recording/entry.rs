@@ -1,14 +1,17 @@
 //! The lines of a recording.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde_json::Value;
 
 use crate::{
     api::{Event, Level, Snapshot},
     app::{Key, Mouse, Saved, Touch},
 };
 
-/// Grows when an older program could not show a newer recording.
-pub const FORMAT: u32 = 1;
+/// Grows when an older program could not show a newer recording. Format 1 had no changes of lists; it is read, too.
+pub const FORMAT: u32 = 2;
 
 /// The first line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -62,11 +65,22 @@ pub enum What {
     Full(()),
 }
 
+/// What is looked at of a line before it is needed: that it is one, and when it was.
+#[derive(Debug, Deserialize)]
+pub struct Glance {
+    pub t: u64,
+    /// One kind, whatever it says.
+    pub is: BTreeMap<String, IgnoredAny>,
+}
+
 /// A snapshot without the lists that are as they were.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Told {
     /// Names of those lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same: Vec<String>,
+    /// By their names, what is new in other lists: runs of `{"keep": [from, count]}`, of the list before, and of `{"new": […]}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub changed: BTreeMap<String, Value>,
     pub now: Snapshot,
 }

@@ -1,43 +1,138 @@
-//! The large parts of a snapshot, which are shared while they do not change: written only when they do.
+//! The large parts of a snapshot, which are shared while they do not change: written when they do, and then, of most, only what is new.
 
 use std::sync::Arc;
 
-use crate::api::Snapshot;
+use serde_json::Value;
+
+use super::runs::{self, key};
+use crate::api::{Rates, Snapshot};
 
 /// One of them.
 pub struct List {
+    /// Its place; a part of a part stands behind it, and is as before where that is.
     pub name: &'static str,
     pub len: fn(&Snapshot) -> usize,
     pub is_same: fn(&Snapshot, &Snapshot) -> bool,
     /// Puts the list of the first into the second.
     pub copy: fn(&Snapshot, &mut Snapshot),
     pub clear: fn(&mut Snapshot),
+    /// What is new in the second, against the first; `None`: this part is written whole.
+    pub changes: fn(&Snapshot, &Snapshot) -> Option<Value>,
+    /// Puts the list of the first, with these changes, into the second.
+    pub apply: fn(&Snapshot, Value, &mut Snapshot) -> Result<(), String>,
 }
 
+impl List {
+    /// Whether it is in one of these, by the beginning of its name.
+    pub fn is_in(&self, others: &[String]) -> bool {
+        others.iter().any(|other| self.name.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('.')))
+    }
+}
+
+/// `get`: the part of a snapshot; `put`: its place in one.
 macro_rules! list {
-    ($($field:ident).+, $len:expr) => {
+    ($name:expr, |$of:ident| $get:expr, |$to:ident| $put:expr, $len:expr, $changes:expr, $apply:expr) => {
         List {
-            name: stringify!($($field).+),
+            name: $name,
             len: $len,
-            is_same: |a, b| Arc::ptr_eq(&a.$($field).+, &b.$($field).+),
-            copy: |from, to| to.$($field).+ = Arc::clone(&from.$($field).+),
-            clear: |snapshot| snapshot.$($field).+ = Arc::default(),
+            is_same: |a, b| {
+                let get = |$of: &Snapshot| $get.clone();
+                let (a, b) = (get(a), get(b));
+                a == b
+            },
+            copy: |from, $to| {
+                let $of = from;
+                let part = $get.clone();
+                $put = part;
+            },
+            clear: |$to| $put = Default::default(),
+            changes: $changes,
+            apply: $apply,
         }
     };
 }
 
+/// A part that is written whole when it changes.
+macro_rules! whole {
+    ($($field:ident).+, $len:expr) => {
+        list!(
+            stringify!($($field).+),
+            |of| of.$($field).+,
+            |to| to.$($field).+,
+            $len,
+            |_, _| None,
+            |_, _, _| Err(concat!("it has changes of `", stringify!($($field).+), "`").to_owned())
+        )
+    };
+}
+
+/// A list, of which only what is new is written.
+macro_rules! entries {
+    ($name:expr, |$of:ident| $get:expr, |$to:ident| $put:expr, $key:expr) => {
+        list!(
+            $name,
+            |$of| $get,
+            |$to| $put,
+            |$of| $get.len(),
+            |old, new| {
+                let get = |$of: &Snapshot| Arc::clone(&$get);
+                serde_json::to_value(runs::runs(&get(old), &get(new), $key)).ok()
+            },
+            |old, changes, $to| {
+                let list = {
+                    let get = |$of: &Snapshot| Arc::clone(&$get);
+                    let told = serde_json::from_value(changes).map_err(|error| error.to_string())?;
+                    runs::rebuilt(&get(old), told)?
+                };
+                $put = Arc::new(list);
+                Ok(())
+            }
+        )
+    };
+    ($($field:ident).+, $key:expr) => {
+        entries!(stringify!($($field).+), |of| of.$($field).+, |to| to.$($field).+, $key)
+    };
+}
+
+/// A list of the map, which is shared as a whole.
+macro_rules! of_map {
+    ($field:ident, $key:expr) => {
+        entries!(concat!("map.", stringify!($field)), |of| of.map.$field, |to| Arc::make_mut(&mut to.map).$field, $key)
+    };
+}
+
+fn rates(rates: &Option<Rates>) -> u64 {
+    key(rates.map(|rates| <[f32; 5]>::from(rates).map(f32::to_bits)))
+}
+
+/// What holds others comes before them.
 pub const LISTS: &[List] = &[
-    list!(wallet.history, |snapshot| snapshot.wallet.history.len()),
-    list!(targets, |snapshot| snapshot.targets.len()),
-    list!(models, |snapshot| snapshot.models.len()),
-    list!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
-    list!(board, |_| 0),
-    list!(policy, |_| 0),
-    list!(throughput.minute.buckets, |snapshot| snapshot.throughput.minute.buckets.len()),
-    list!(throughput.hour.buckets, |snapshot| snapshot.throughput.hour.buckets.len()),
-    list!(throughput.day.buckets, |snapshot| snapshot.throughput.day.buckets.len()),
-    list!(approvals, |snapshot| snapshot.approvals.len()),
-    list!(submissions, |snapshot| snapshot.submissions.len()),
-    list!(rewards, |snapshot| snapshot.rewards.epochs.len()),
-    list!(log, |snapshot| snapshot.log.len()),
+    entries!(wallet.history, |(at_ms, _)| key(*at_ms)),
+    entries!(targets, |row| key(row.id)),
+    entries!(models, |row| key(row.id)),
+    whole!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
+    // Samples stay where they are in the list.
+    of_map!(samples, |_| 0),
+    of_map!(sources, |source| key(source.as_str())),
+    of_map!(reached, |target| key(*target)),
+    of_map!(targets, |target| key(target.row)),
+    list!(
+        "map.coverage",
+        |of| of.map.coverage,
+        |to| Arc::make_mut(&mut to.map).coverage,
+        |_| 0,
+        |_, _| None,
+        |_, _, _| Err("it has changes of `map.coverage`".to_owned())
+    ),
+    whole!(looked_at, |_| 0),
+    whole!(inspection, |_| 0),
+    whole!(board, |_| 0),
+    whole!(policy, |_| 0),
+    entries!(throughput.minute.buckets, rates),
+    entries!(throughput.hour.buckets, rates),
+    entries!(throughput.day.buckets, rates),
+    entries!(approvals, |row| key(row.target)),
+    entries!(submissions, |row| key((row.target, row.epoch))),
+    whole!(rewards, |snapshot| snapshot.rewards.epochs.len()),
+    entries!(log, |line| key((line.at_ms, &line.text))),
 ];

@@ -9,7 +9,9 @@ mod entry;
 mod lists;
 mod reader;
 mod redact;
+mod runs;
+mod text;
 mod writer;
 
-pub use reader::{ReadError, Recording, read};
+pub use reader::{Cursor, ReadError, Recording, read};
 pub use writer::{RecordError, Recorder};

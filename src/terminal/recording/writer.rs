@@ -1,6 +1,7 @@
 //! Writes a recording, on a thread of its own: the interface never waits for a disk.
 
 use std::{
+    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt,
@@ -37,6 +38,8 @@ const LONG_EVERY_MS: u64 = 5_000;
 const MOST_BYTES: u64 = 256 << 20;
 const MOST_TEXT: u64 = 8 << 30;
 const ZSTD_LEVEL: i32 = 3;
+/// Text of a frame: whoever goes back in a recording unpacks no more than this.
+const FRAME: u64 = 32 << 20;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot record to {}: {source}", path.display())]
@@ -233,23 +236,32 @@ impl Writer {
     /// What is new in a snapshot, and what a reader then knows.
     fn told(&mut self, t: u64, snapshot: &Snapshot) -> Told {
         let (mut now, mut known) = (snapshot.clone(), snapshot.clone());
-        let mut same = Vec::new();
+        let (mut same, mut changed) = (Vec::new(), BTreeMap::new());
         for (list, written) in LISTS.iter().zip(&mut self.written) {
+            if list.is_in(&same) {
+                continue;
+            }
             let len = (list.len)(snapshot);
             // A second for each thousand entries.
             let pause = LONG_EVERY_MS.max(len as u64);
             let can_wait = len > LONG && t < *written + pause;
             match &self.last {
-                Some(last) if (list.is_same)(last, snapshot) || can_wait => {
+                Some(last) if can_wait || (list.is_same)(last, snapshot) => {
                     (list.copy)(last, &mut known);
                     (list.clear)(&mut now);
                     same.push(list.name.to_owned());
                 }
-                _ => *written = t,
+                last => {
+                    *written = t;
+                    if let Some(changes) = last.as_ref().and_then(|last| (list.changes)(last, snapshot)) {
+                        (list.clear)(&mut now);
+                        changed.insert(list.name.to_owned(), changes);
+                    }
+                }
             }
         }
         self.last = Some(known);
-        Told { same, now }
+        Told { same, changed, now }
     }
 
     fn line(&mut self, entry: &Entry) -> io::Result<()> {
@@ -267,14 +279,14 @@ struct Out {
 
 enum Kind {
     Plain(BufWriter<File>),
-    Zstd(Box<zstd::stream::write::Encoder<'static, File>>),
+    Zstd { encoder: Box<zstd::stream::write::Encoder<'static, File>>, frame: u64 },
     Done,
 }
 
 impl Out {
     fn new(file: File, compressed: bool) -> io::Result<Self> {
         let kind = if compressed {
-            Kind::Zstd(Box::new(zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?))
+            Kind::Zstd { encoder: Box::new(zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?), frame: 0 }
         } else {
             Kind::Plain(BufWriter::new(file))
         };
@@ -287,7 +299,16 @@ impl Out {
         self.text += text.len() as u64;
         match &mut self.kind {
             Kind::Plain(file) => file.write_all(&text),
-            Kind::Zstd(encoder) => encoder.write_all(&text),
+            Kind::Zstd { encoder, frame } => {
+                *frame += text.len() as u64;
+                encoder.write_all(&text)?;
+                if *frame < FRAME {
+                    return Ok(());
+                }
+                let Kind::Zstd { encoder, .. } = std::mem::replace(&mut self.kind, Kind::Done) else { return Ok(()) };
+                *self = Self { text: self.text, ..Self::new(encoder.finish()?, true)? };
+                Ok(())
+            }
             Kind::Done => Ok(()),
         }
     }
@@ -295,7 +316,7 @@ impl Out {
     fn has_room(&self) -> bool {
         let file = match &self.kind {
             Kind::Plain(_) => self.text,
-            Kind::Zstd(encoder) => encoder.get_ref().metadata().map_or(0, |metadata| metadata.len()),
+            Kind::Zstd { encoder, .. } => encoder.get_ref().metadata().map_or(0, |metadata| metadata.len()),
             Kind::Done => return false,
         };
         file < MOST_BYTES && self.text < MOST_TEXT
@@ -304,7 +325,7 @@ impl Out {
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.kind {
             Kind::Plain(file) => file.flush(),
-            Kind::Zstd(encoder) => encoder.flush(),
+            Kind::Zstd { encoder, .. } => encoder.flush(),
             Kind::Done => Ok(()),
         }
     }
@@ -312,7 +333,7 @@ impl Out {
     fn finish(&mut self) -> io::Result<()> {
         match std::mem::replace(&mut self.kind, Kind::Done) {
             Kind::Plain(mut file) => file.flush(),
-            Kind::Zstd(encoder) => encoder.finish().map(drop),
+            Kind::Zstd { encoder, .. } => encoder.finish().map(drop),
             Kind::Done => Ok(()),
         }
     }

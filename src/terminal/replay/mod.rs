@@ -183,6 +183,9 @@ impl Player {
         if self.message.as_ref().is_some_and(|(_, until)| *until <= Instant::now()) {
             self.message = None;
         }
+        if let Some(cut) = self.tape.trouble() {
+            self.say(&cut);
+        }
     }
 
     fn seek(&mut self, to_ms: u64) {

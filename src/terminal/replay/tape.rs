@@ -1,17 +1,14 @@
 //! A recording and a place in it. The core is a pure function of its events, so the same events give the same state.
 
-use std::sync::Arc;
-
 use crate::{
-    api::Snapshot,
     app::{self, AppEvent, Effect, Life, State, layout::Size, update},
-    terminal::recording::Recording,
+    terminal::recording::{Cursor, Recording},
 };
 
 /// Events between two states that are kept, so that going back does not begin at the start.
 const MARK: usize = 500;
-/// Kept at most; then every second one is forgotten.
-const MARKS: usize = 200;
+/// Kept at most, as each holds a whole screen's facts; then every second one is forgotten.
+const MARKS: usize = 48;
 
 /// What a key came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,22 +27,26 @@ pub enum Look {
 pub struct Tape {
     recording: Recording,
     state: State,
-    /// The next event.
-    next: usize,
-    /// (number of the next event, the state before it), the earliest first.
-    marks: Vec<(usize, State)>,
+    /// At the next event.
+    cursor: Cursor,
+    /// Places, each with the state before its event, the earliest first.
+    marks: Vec<(Cursor, State)>,
     every: usize,
     /// The viewer has gone another way than the person who was recorded.
     own_way: bool,
     /// The viewer's screen; `None`: that of the recording.
     size: Option<Size>,
+    /// Why it ends early, as far as the viewer knows.
+    told: Option<String>,
 }
 
 impl Tape {
     pub fn new(recording: Recording, look: app::Look) -> Self {
         let state = recording.state(look, recording.size());
-        let marks = vec![(0, state.clone())];
-        Self { recording, state, next: 0, marks, every: MARK, own_way: false, size: None }
+        let cursor = recording.start();
+        let marks = vec![(cursor.clone(), state.clone())];
+        let told = recording.cut.clone();
+        Self { recording, state, cursor, marks, every: MARK, own_way: false, size: None, told }
     }
 
     pub fn state(&self) -> &State {
@@ -62,13 +63,22 @@ impl Tape {
 
     /// When the next event is due.
     pub fn next_ms(&self) -> Option<u64> {
-        self.recording.events.get(self.next).map(|(t, _)| *t)
+        self.recording.times.get(self.cursor.event).copied()
     }
 
     /// When the last event before `ms` was.
     pub fn previous_ms(&self, ms: u64) -> u64 {
-        let before = self.recording.events.partition_point(|(t, _)| *t < ms);
-        before.checked_sub(1).map_or(0, |index| self.recording.events[index].0)
+        let before = self.recording.times.partition_point(|t| *t < ms);
+        before.checked_sub(1).and_then(|index| self.recording.times.get(index)).copied().unwrap_or(0)
+    }
+
+    /// Why the recording ends here, if that was found while it was played; once.
+    pub fn trouble(&mut self) -> Option<String> {
+        if self.told == self.recording.cut {
+            return None;
+        }
+        self.told.clone_from(&self.recording.cut);
+        self.told.clone()
     }
 
     /// Whether the recorded person's keys are played.
@@ -83,14 +93,11 @@ impl Tape {
 
     /// Plays on until `to_ms`, inclusive.
     pub fn advance(&mut self, to_ms: u64) {
-        while let Some((t, event)) = self.recording.events.get(self.next) {
-            if *t > to_ms {
-                break;
-            }
-            let event = event.clone();
-            if !self.own_way && self.next > 0 && self.next.is_multiple_of(self.every) {
+        while self.next_ms().is_some_and(|t| t <= to_ms) {
+            if !self.own_way && self.cursor.event > 0 && self.cursor.event.is_multiple_of(self.every) {
                 self.mark();
             }
+            let Some(event) = self.recording.next(&mut self.cursor) else { return };
             match event {
                 AppEvent::Resize(_) if self.size.is_some() => {}
                 AppEvent::Key(_)
@@ -101,15 +108,14 @@ impl Tape {
                     if self.own_way => {}
                 event => drop(update(&mut self.state, event)),
             }
-            self.next += 1;
         }
     }
 
     fn mark(&mut self) {
-        if self.marks.last().is_some_and(|(at, _)| *at >= self.next) {
+        if self.marks.last().is_some_and(|(at, _)| at.event >= self.cursor.event) {
             return;
         }
-        self.marks.push((self.next, self.state.clone()));
+        self.marks.push((self.cursor.clone(), self.state.clone()));
         if self.marks.len() > MARKS {
             let mut index = 0;
             self.marks.retain(|_| {
@@ -122,46 +128,49 @@ impl Tape {
 
     /// To any moment. On the recorded person's way it looks as it did then; on the viewer's own, only the facts change.
     pub fn seek(&mut self, to_ms: u64) {
+        let wanted = self.recording.times.partition_point(|t| *t <= to_ms);
         if self.own_way {
-            self.next = self.recording.events.partition_point(|(t, _)| *t <= to_ms);
+            self.skip_to(wanted);
             let now_ms = self.recording.started_ms().saturating_add(to_ms.min(self.length_ms()));
-            let snapshot = self.snapshot_before(self.next);
             self.state.notice = None;
             update(&mut self.state, AppEvent::Clock { now_ms });
-            update(&mut self.state, AppEvent::Snapshot(snapshot));
+            update(&mut self.state, AppEvent::Snapshot(self.cursor.last.clone()));
             return;
         }
-        let events = &self.recording.events;
-        let wanted = events.partition_point(|(t, _)| *t <= to_ms);
-        if wanted < self.next {
-            let mark = self.marks.iter().rev().find(|(at, _)| *at <= wanted);
-            if let Some((at, state)) = mark {
-                (self.next, self.state) = (*at, state.clone());
-            }
-            if let Some(size) = self.size {
-                update(&mut self.state, AppEvent::Resize(size));
-            }
+        if wanted < self.cursor.event {
+            self.rewind(wanted);
         }
         self.advance(to_ms);
+    }
+
+    /// To the last mark before an event, with the state that it had there.
+    fn rewind(&mut self, wanted: usize) {
+        if let Some((at, state)) = self.marks.iter().rev().find(|(at, _)| at.event <= wanted) {
+            (self.cursor, self.state) = (at.clone(), state.clone());
+        }
+        if let Some(size) = self.size {
+            update(&mut self.state, AppEvent::Resize(size));
+        }
+    }
+
+    /// Reads on to an event, or from the last mark before it, and shows nothing of what it reads.
+    fn skip_to(&mut self, wanted: usize) {
+        let from = self.marks.iter().rev().map(|(at, _)| at).find(|at| at.event <= wanted);
+        if let Some(from) = from.filter(|from| wanted < self.cursor.event || from.event > self.cursor.event) {
+            self.cursor = from.clone();
+        }
+        while self.cursor.event < wanted && self.recording.next(&mut self.cursor).is_some() {}
     }
 
     /// Back on the recorded person's way.
     pub fn follow(&mut self) {
         if self.own_way {
             self.own_way = false;
-            let to_ms = self.next.checked_sub(1).map_or(0, |last| self.recording.events[last].0);
-            // The state is the viewer's: everything is played again.
-            self.next = usize::MAX;
-            self.seek(to_ms);
+            let to_ms = self.cursor.event.checked_sub(1).and_then(|last| self.recording.times.get(last)).copied();
+            // The state is the viewer's: it is played again.
+            self.rewind(self.cursor.event);
+            self.advance(to_ms.unwrap_or(0));
         }
-    }
-
-    fn snapshot_before(&self, next: usize) -> Arc<Snapshot> {
-        let told = self.recording.events[..next].iter().rev().find_map(|(_, event)| match event {
-            AppEvent::Snapshot(snapshot) => Some(Arc::clone(snapshot)),
-            _ => None,
-        });
-        told.unwrap_or_else(|| Arc::clone(&self.recording.first))
     }
 
     /// What the viewer presses, as far as it only looks. What would do something does nothing.
