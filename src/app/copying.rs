@@ -42,7 +42,7 @@ impl Part {
 }
 
 /// The submission or candidate under the cursor.
-fn subject(state: &State) -> Option<&Arc<SubmissionRow>> {
+pub(super) fn subject(state: &State) -> Option<&Arc<SubmissionRow>> {
     match state.screen {
         Screen::Pane(Pane::Rewards) => state.rewards.chosen(),
         Screen::Approvals => state.approvals.position().and_then(|at| state.snapshot.approvals.get(at)),

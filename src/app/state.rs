@@ -8,7 +8,7 @@ use super::{
     Approvals, BoardScreen, Chart, Form, Inspector, LogView, MapWindow, ModelList, Notifier, Submissions, TargetList,
     TextField,
     actions::{Action, Keymap, Palette},
-    approvals,
+    approvals, copying,
     layout::{Frame, Panes, Size},
     map,
     saved::MapKept,
@@ -213,8 +213,6 @@ pub struct State {
     /// The pane that Enter zooms.
     pub focus: Pane,
     pub dialog: Option<Dialog>,
-    /// Questions that were asked so far: an answer counts for the one that was seen.
-    pub(super) questions: u64,
     /// The protocol that the open question is about.
     pub asked_protocol: Option<u64>,
     pub targets: TargetList,
@@ -243,6 +241,8 @@ pub struct State {
     pub notice: Option<Notice>,
     pub notifier: Notifier,
     pub mouse: bool,
+    /// Questions that were asked so far: an answer counts for the one that was seen.
+    pub(super) questions: u64,
     /// Charts move in steps: each change costs the line to the terminal.
     pub low_bandwidth: bool,
     pub life: Life,
@@ -259,7 +259,6 @@ impl State {
             screen: Screen::Dashboard,
             focus: Pane::Targets,
             dialog: None,
-            questions: 0,
             asked_protocol: None,
             targets: TargetList::default(),
             map: MapWindow::default(),
@@ -281,6 +280,7 @@ impl State {
             notice: None,
             notifier: Notifier::default(),
             mouse: false,
+            questions: 0,
             low_bandwidth: false,
             life: Life::Running,
         };
@@ -362,7 +362,11 @@ impl State {
 
     /// Whether there is anything that an action could be about.
     pub fn offers(&self, action: Action) -> bool {
-        action != Action::AcceptProtocol || self.snapshot.network.unaccepted_protocol.is_some()
+        match action {
+            Action::AcceptProtocol => self.snapshot.network.unaccepted_protocol.is_some(),
+            Action::CopyPart(part) => copying::subject(self).is_some_and(|row| part.of(row).is_some()),
+            _ => true,
+        }
     }
 
     /// Candidates that still wait for an answer of the user.

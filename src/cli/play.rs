@@ -50,7 +50,7 @@ pub struct Play {
     /// Keep the first bytes of your data in the recording, as the approvals show them.
     #[arg(long, requires = "record")]
     record_previews: bool,
-    /// What tells of hits that wait for you, fills, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
+    /// What tells of hits that wait for you, fills, losses, claims and trouble: the terminal's bell, or a notification of the terminal's own (OSC 9;
     /// inside tmux this needs `set -g allow-passthrough on`).
     #[arg(long, value_name = "HOW", value_enum, default_value = "none")]
     notify: NotifyArg,

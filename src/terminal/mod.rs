@@ -49,7 +49,7 @@ pub struct Options {
     pub mouse: bool,
     /// Two pictures a second instead of thirty, and charts that move in steps.
     pub low_bandwidth: bool,
-    /// What tells of hits, fills, claims and trouble.
+    /// What tells of hits, fills, losses, claims and trouble.
     pub notify: Notify,
     /// Ask the terminal to show large changes at once.
     pub sync: bool,

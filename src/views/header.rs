@@ -155,9 +155,10 @@ fn worst(state: &State, ink: &Ink<'_>) -> Piece {
     let network = &state.snapshot.network;
     let (glyphs, attention) = (ink.theme.glyphs, ink.theme.attention());
     let now_ms = state.now_ms;
-    let age = |upstream: &Upstream| now_ms.saturating_sub(upstream.last_heard_ms.unwrap_or(now_ms));
+    // In the steps in which it is shown, and of equal ones the first: the name does not change from one answer to the next.
+    let age = |upstream: &Upstream| now_ms.saturating_sub(upstream.last_heard_ms.unwrap_or(now_ms)) / 10_000;
     let rank = |upstream: &&Upstream| (health(upstream, now_ms), upstream.name.is_steady(), age(upstream));
-    let worst = network.upstreams.iter().max_by_key(rank);
+    let worst = network.upstreams.iter().rev().max_by_key(rank);
     let is_known = network.is_heard() || worst.is_some_and(|upstream| upstream.trouble.is_some());
     let Some(worst) = worst.filter(|_| is_known) else {
         let (glyph, style) =

@@ -16,6 +16,9 @@ use super::{
 };
 use crate::app::{Hit, Hits, Look, Sorting, layout::Area};
 
+/// Columns of a label with its value.
+const PAIR: u16 = 78;
+
 pub struct Ink<'a> {
     pub theme: Theme,
     pub buffer: &'a mut Buffer,
@@ -123,8 +126,9 @@ impl<'a> Ink<'a> {
         }
     }
 
-    /// Label on the left, value on the right of one row.
+    /// Label on the left, value on the right of one row, no further apart than an eye follows.
     pub fn pair(&mut self, area: Rect, row: u16, label: &str, value: String, style: Style) {
+        let area = Rect { width: area.width.min(PAIR), ..area };
         let room = usize::from(area.width).saturating_sub(text::width(label) + 1);
         let value = text::fit(&value, room, self.theme.glyphs.ellipsis);
         let gap = usize::from(area.width).saturating_sub(text::width(label) + text::width(&value));

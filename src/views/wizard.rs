@@ -282,9 +282,7 @@ fn value(wizard: &Wizard, field: Field, here: bool, room: usize, ink: &Ink<'_>) 
 fn choice_words(wizard: &Wizard, choice: Choice) -> (String, &'static str) {
     let own = |name: &str| name.to_owned();
     match choice {
-        Choice::TryDemo => {
-            (own("Try it now"), "a network inside this program, with models, targets and a funded wallet")
-        }
+        Choice::TryDemo => (own("Try it now"), "a network inside this program, with a funded wallet"),
         Choice::SetUp => (own("Set it up"), "for testnet or a network of yours, step by step"),
         Choice::Leave => (own("Leave"), "nothing more is written"),
         Choice::Testnet => (own("testnet"), "the public test network"),

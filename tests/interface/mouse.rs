@@ -20,16 +20,17 @@ use crate::{
         busy, commands, hits,
         person::{key, keys, state},
     },
+    rewards::week,
 };
 
 /// Where something is that a click on it would reach.
 fn spot(picture: &Hits, wanted: Hit) -> Option<(u16, u16)> {
     let areas = picture.iter().filter(|(_, hit)| *hit == wanted);
-    let cells = areas.flat_map(|(area, _)| {
+    let mut cells = areas.flat_map(|(area, _)| {
         (area.y..area.y + area.height)
             .flat_map(move |row| (area.x..area.x + area.width).map(move |column| (column, row)))
     });
-    cells.into_iter().find(|&(column, row)| picture.at(column, row).is_some_and(|touch| touch.hit == wanted))
+    cells.find(|&(column, row)| picture.at(column, row).is_some_and(|touch| touch.hit == wanted))
 }
 
 fn later(state: &mut State) {
@@ -126,12 +127,14 @@ fn a_click_selects_a_row_and_a_second_one_does_what_enter_does() {
 }
 
 #[test]
-fn a_click_on_an_epoch_goes_to_its_submissions() {
-    let mut rewards = at("5");
-    let epoch = rewards.rewards.rows.last().expect("there are submissions").epoch;
-    assert_ne!(rewards.rewards.chosen().map(|row| row.epoch), Some(epoch));
-    click(&mut rewards, Hit::Row(Row::Epoch(epoch)));
-    assert_eq!(rewards.rewards.chosen().map(|row| row.epoch), Some(epoch));
+fn a_click_on_an_epoch_lists_only_its_submissions_and_again_all() {
+    let mut rewards = state(week());
+    keys(&mut rewards, "5");
+    let all = rewards.rewards.rows.len();
+    click(&mut rewards, Hit::Row(Row::Epoch(11)));
+    assert!(rewards.rewards.rows.len() < all && rewards.rewards.rows.iter().all(|row| row.epoch == 11));
+    click(&mut rewards, Hit::Row(Row::Epoch(11)));
+    assert_eq!(rewards.rewards.rows.len(), all);
 }
 
 #[test]
@@ -204,7 +207,7 @@ fn tabs_and_titles_switch() {
 
 #[test]
 fn the_palette_does_what_is_clicked_and_the_help_finds_it() {
-    let mut state = at(":");
+    let mut state = at(":models");
     click(&mut state, Hit::Run(Action::Models));
     assert_eq!((state.dialog, state.screen), (None, Screen::Models));
 

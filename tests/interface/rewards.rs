@@ -14,7 +14,7 @@ use somascope::{
 
 use crate::{
     emulator::Emulator,
-    fixture::{empty, submission},
+    fixture::{NOW_MS, empty, submission},
     harness::{COLOUR, busy, picture, press, state, take, text},
 };
 
@@ -84,7 +84,7 @@ fn the_whole_journal_is_read_behind_the_list_once() {
 }
 
 /// Eight hours an epoch, five submissions in each.
-fn week() -> Snapshot {
+pub fn week() -> Snapshot {
     let mut snapshot = busy();
     let rows = snapshot.submissions.iter().map(|row| {
         let epoch = 12 - row.id.0.unsigned_abs() / 5;

@@ -88,7 +88,7 @@ states! {
     targets_by_pin_reversed: after(busy(), "2sssssssssS");
     targets_filter: after(busy(), "2/status:open margin:>-0.02 !model:D");
     targets_filter_error: after(busy(), "2/status:open margin:>x");
-    targets_filter_nothing: after(busy(), "2/casino\n");
+    targets_filter_nothing: after(busy(), "2/status:open reward:>5\n");
     targets_empty: after(empty(), "2");
     target: targets::in_full("");
     target_scrolled: targets::in_full("⇟⇟⇟⇟⇟");
@@ -108,7 +108,7 @@ states! {
     rewards_filter_nothing: after(busy(), "5/casino");
     rewards_empty: after(empty(), "5");
     submission: after(busy(), "5jjjjjjjj\n");
-    submission_failed: after(busy(), "5jjjjjjjjjj\n");
+    submission_failed: after(busy(), "5jj\n");
     copying: after(busy(), "5jjjjjjjjC");
     copying_of_a_candidate: after(busy(), "aC");
     export: after(busy(), "5e");
@@ -184,6 +184,7 @@ states! {
 fn starting() -> Snapshot {
     Snapshot {
         at_ms: NOW_MS,
+        mode: Mode::Manual,
         network: NetworkView {
             name: "devnet".to_owned(),
             rpc_url: "http://127.0.0.1:50051".to_owned(),
@@ -197,8 +198,7 @@ fn starting() -> Snapshot {
 /// The network has answered, and nothing has been scored or done.
 fn fresh() -> Snapshot {
     let full = busy();
-    let targets: Vec<_> = full.targets.iter().cloned().collect();
-    let open = targets.into_iter().map(|mut row| {
+    let open = full.targets.iter().cloned().map(|mut row| {
         (row.stage, row.best_distance, row.pinned) = (somascope::api::TargetStage::Open, None, false);
         row
     });
@@ -235,6 +235,7 @@ fn lost() -> Snapshot {
     let mut snapshot = busy();
     snapshot.network.upstreams[0].last_heard_ms = Some(NOW_MS - 75_000);
     snapshot.network.trouble = Some("node: connection refused by http://127.0.0.1:50051; trying again".to_owned());
+    snapshot.network.upstreams[0].trouble = Some("connection refused".to_owned());
     snapshot
 }
 

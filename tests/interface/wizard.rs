@@ -81,7 +81,7 @@ pub fn step(name: &str) -> Wizard {
     let mut wizard = match name {
         "bucket" => return at_the_bucket(),
         "bucket_typed" | "bucket_bad" | "data" | "data_bad" | "review" | "written" => with_a_bucket(),
-        "key_found" => wizard(Found { wallets: vec![("SOMA_SECRET_KEY".to_owned(), ADDRESS)], ..found() }),
+        "key_found" => wizard(Found { wallets: vec![("environment".to_owned(), ADDRESS)], ..found() }),
         _ => wizard(found()),
     };
     let to_network = |wizard: &mut Wizard| drop(choose(wizard, Choice::SetUp));

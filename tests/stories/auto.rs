@@ -3,9 +3,12 @@
 
 use crate::{PATIENCE, Player, leave};
 
-/// Room for one sample's bond and not for two.
-const LIMIT: &str = "0.0001";
-const LIMIT_SHANNONS: u64 = 100_000;
+/// Room for the bonds of a few samples, of a submission as of an epoch; more than that wait.
+const LIMIT: &str = "0.0002";
+const LIMIT_SHANNONS: u64 = 200_000;
+
+/// Where the policy's panel has room for its reasons.
+const LARGE: (u16, u16) = (200, 60);
 
 #[test]
 fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signed() {
@@ -16,46 +19,47 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     let nowhere = "http://127.0.0.1:9";
     let away = ["--bucket", "away", "--bucket-endpoint-url", nowhere, "--bucket-public-url", nowhere];
     let key_pair = [("S3_ACCESS_KEY_ID", "nobody"), ("S3_SECRET_ACCESS_KEY", "nothing")];
-    let dashboard = player.run(&url, &away, &key_pair);
-    dashboard.wait_until("two that wait", PATIENCE, |screen| {
+    let dashboard = player.run(&url, LARGE, &away, &key_pair);
+    let waiting = |screen: &vt100::Screen| {
         let text = screen.contents();
-        text.contains("to approve: press a") && !text.contains(" 1 to approve")
-    });
-    // The limit of an epoch is the form's second line.
+        let before = text.split(" to approve: press a").next().filter(|before| before.len() < text.len());
+        before.and_then(|before| before.rsplit(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    // More than the limits have room for, and no more to come.
+    dashboard.wait_for("corpus scored", PATIENCE);
+    dashboard.wait_until("many that wait", PATIENCE, |screen| waiting(screen) > 5);
+    let all = dashboard.with_screen(waiting);
     dashboard.send("P");
     dashboard.wait_for("Limits of automatic approval", PATIENCE);
-    dashboard.send(&format!("\t\x15{LIMIT}\r"));
+    dashboard.send(&format!("\x15{LIMIT}\t\x15{LIMIT}\r"));
     dashboard.wait_for(&format!("1.00 becomes {LIMIT}"), PATIENCE);
     dashboard.send("y");
-    dashboard.wait_for("limits: bonds of an epoch", PATIENCE);
+    dashboard.wait_for("limits: bond of a submission 0.01", PATIENCE);
     dashboard.send("m");
     dashboard.wait_for("AUTO", PATIENCE);
     dashboard.send("y");
     dashboard.wait_for(" AUTO ", PATIENCE);
-    dashboard.wait_for("1 approved, ", PATIENCE);
+    dashboard.wait_for(&format!("of {LIMIT} SOMA"), PATIENCE);
     dashboard.send("a");
-    dashboard.wait_for("it did", PATIENCE);
-    dashboard.wait_for("in this epoch would be above the limit", PATIENCE);
+    dashboard.wait_for("approved with bonds of 0.000", PATIENCE);
+    dashboard.wait_for("in this epoch would be above", PATIENCE);
     dashboard.send("\x1b");
     dashboard.wait_for("Wallet", PATIENCE);
     dashboard.send("m");
     dashboard.wait_for(" MANUAL ", PATIENCE);
     dashboard.wait_for("is taken back: AUTO was switched off", PATIENCE);
-    dashboard.wait_until("both wait for a person again", PATIENCE, |screen| {
-        let text = screen.contents();
-        text.contains("to approve: press a") && !text.contains(" 1 to approve")
-    });
+    dashboard.wait_until("all wait for a person again", PATIENCE, |screen| waiting(screen) >= all);
     leave(dashboard);
     let rewards = player.session.run(&["rewards", "--json"]).ok().json();
     assert_eq!(rewards["totals"]["submitted"], 0, "nothing was signed: {rewards}");
 
     // With a store, in the same directory: the limits come with the command now.
-    let dashboard = player.run(&url, &["--mode", "auto", "--max-epoch-bond", LIMIT], &[]);
+    let dashboard = player.run(&url, LARGE, &["--mode", "auto", "--max-bond", LIMIT, "--max-epoch-bond", LIMIT], &[]);
     dashboard.wait_for("filled target", PATIENCE);
-    dashboard.wait_for("1 approved, ", PATIENCE);
+    dashboard.wait_for(&format!("of {LIMIT} SOMA"), PATIENCE);
     dashboard.send("a");
-    dashboard.wait_for("1 approved with bonds of", PATIENCE);
-    dashboard.wait_for("in this epoch would be above the limit", PATIENCE);
+    dashboard.wait_for("approved with bonds of 0.000", PATIENCE);
+    dashboard.wait_for("in this epoch would be above", PATIENCE);
     dashboard.send("7");
     dashboard.wait_for("7 Activity", PATIENCE);
     dashboard.wait_for("filled target", PATIENCE);
@@ -63,11 +67,11 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
 
     let rewards = player.session.run(&["rewards", "--json"]).ok().json();
     let number = |name: &str| rewards["totals"][name].as_u64().unwrap_or_else(|| panic!("{name} in {rewards}"));
-    assert_eq!((number("submitted"), number("filled")), (1, 1));
-    let bond = number("bonds_locked_shannons");
-    assert!(bond > 0 && bond <= LIMIT_SHANNONS && 2 * bond > LIMIT_SHANNONS, "{rewards}");
+    assert!(number("filled") > 0 && number("filled") == number("submitted"), "{rewards}");
+    let bonds = number("bonds_locked_shannons");
+    assert!(bonds > 0 && bonds <= LIMIT_SHANNONS, "{rewards}");
     assert_eq!(rewards["complete"], true, "the chain's balance is explained: {rewards}");
     let balance = rewards["balance_shannons"].as_u64().expect("a balance");
-    assert_eq!(balance, number("received_shannons") - number("fees_shannons") - bond);
+    assert_eq!(balance, number("received_shannons") - number("fees_shannons") - bonds);
     drop(network);
 }

@@ -46,7 +46,7 @@ const SCREENS: [(&str, &str, &str); 19] = [
     ("rewards", "5", "5 Rewards \u{2501}"),
     ("submission", "/filled\r\r", "sent in"),
     ("models", "6", "6 Models \u{2501}"),
-    ("inspector", "i", "checksum agrees"),
+    ("inspector", "jji", "checksum agrees"),
     ("activity", "7", "7 Activity \u{2501}"),
     ("board", "8", "8 Board \u{2501}"),
     ("review", "\x1b[Z", "ended"),

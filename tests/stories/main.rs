@@ -17,7 +17,6 @@ mod demo;
 mod first_run;
 mod network;
 mod niche;
-mod week;
 
 use std::{path::Path, time::Duration};
 
@@ -50,7 +49,7 @@ impl Player {
     }
 
     /// `somascope run` on the network at this address, with these options too.
-    fn run(&self, rpc_url: &str, more: &[&str], environment: &[(&str, &str)]) -> Pty {
+    fn run(&self, rpc_url: &str, size: (u16, u16), more: &[&str], environment: &[(&str, &str)]) -> Pty {
         let home = self.session.home();
         let text = |path: &Path| path.to_str().expect("UTF-8").to_owned();
         let (data, state) = (text(&home.join("data")), text(&home.join("state")));
@@ -61,7 +60,7 @@ impl Player {
         all.extend(["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK"].map(|name| (name, "")));
         all.extend_from_slice(environment);
         let args = ["run", "--network", "devnet", "--rpc-url", rpc_url, "--data", PROSE, "--dir", &state];
-        Pty::spawn(PROGRAM, &[&args, more].concat(), &all, (120, 40))
+        Pty::spawn(PROGRAM, &[&args, more].concat(), &all, size)
     }
 }
 

@@ -8,9 +8,9 @@ fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
     let url = network.text("rpc_url").to_owned();
     let port = url.rsplit(':').next().expect("a port").trim_end_matches('/').to_owned();
 
-    let dashboard = player.run(&url, &[], &[]);
+    let dashboard = player.run(&url, (120, 40), &[], &[]);
     dashboard.wait_for("to approve: press a", PATIENCE);
-    assert!(dashboard.text().contains("● heard"), "{}", dashboard.text());
+    assert!(dashboard.text().contains("● node"), "{}", dashboard.text());
 
     // Lost: it is said where the eye is, and nothing else stops.
     network.kill();
@@ -25,7 +25,7 @@ fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
     let network = DevnetProcess::start(player.session.home(), &["--port-base", &port]).expect("it starts again");
     dashboard.wait_until("a healthy connection", PATIENCE, |screen| {
         let text = screen.contents();
-        !text.contains("✗ node") && text.contains("● heard")
+        !text.contains("✗ node") && text.contains("● node")
     });
     dashboard.send("a");
     dashboard.wait_for("Approving also approves claiming the reward later.", PATIENCE);

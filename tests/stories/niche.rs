@@ -1,9 +1,12 @@
 //! A niche is found by eye on the map and pinned with a box; only what is for it is offered; its candidate is looked at and approved;
 //! and the session, which was recorded, is shown to somebody else.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use crate::{PATIENCE, PROGRAM, leave, pty::Pty};
+
+/// For what a person would try again.
+const SOON: Duration = Duration::from_secs(4);
 
 #[test]
 fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_again() {
@@ -14,18 +17,28 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     let args = ["demo", "--epoch-seconds", "600", "--record", file];
     let demo = Pty::spawn(PROGRAM, &args, &[], (120, 40));
     demo.wait_for("to approve: press a", PATIENCE);
+    // While nothing is scored the map stands still.
+    demo.send("p");
+    demo.wait_for("scoring paused", PATIENCE);
     demo.send("3");
     demo.wait_for("3 Niche map", PATIENCE);
-    // The cursor goes to hits first.
-    demo.send("t");
-    demo.wait_for("margin +", PATIENCE);
-
-    // A box around it, from that corner two cells down and six to the right.
-    demo.send("b");
-    demo.wait_for("box", PATIENCE);
-    demo.send("jjllllll");
-    demo.send("b");
-    demo.wait_for("pinned ", PATIENCE);
+    // What was scored before the pause may still lay the map out anew, and then one looks again.
+    let shows = |text: &'static str| move |screen: &vt100::Screen| screen.contents().contains(text);
+    let mut looks = 0;
+    while !demo.with_screen(shows("pinned ")) {
+        looks += 1;
+        assert!(looks < 30, "no box gets hold of it:\n{}", demo.text());
+        // The cursor goes to hits first; a box around it.
+        demo.send("t");
+        if demo.comes(SOON, shows("margin +")) {
+            demo.send("hhhhkkb");
+            demo.send("lllllllljjjj");
+            demo.send("b");
+            demo.comes(SOON, shows("pinned "));
+        }
+    }
+    demo.send("p");
+    demo.wait_until("scoring again", PATIENCE, |screen| !screen.contents().contains("scoring paused"));
     demo.send("O");
     demo.wait_for(" ONLY PINNED ", PATIENCE);
     demo.send("2/pinned status:hit\r");
@@ -39,8 +52,16 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     // What is offered now is for what was pinned.
     demo.send("a");
     demo.wait_for("Approving also approves claiming the reward later.", PATIENCE);
+    // The list moves while it is looked at: an answer that came too soon after that is given again.
+    let is_answered = |screen: &vt100::Screen| screen.contents().contains("approved");
+    let looks_again = |screen: &vt100::Screen| screen.contents().contains("look again, then answer");
     demo.send("y");
-    demo.wait_for("approved", PATIENCE);
+    demo.wait_until("an answer", PATIENCE, |screen| is_answered(screen) || looks_again(screen));
+    while !demo.with_screen(is_answered) {
+        demo.wait_until("the word gone", PATIENCE, |screen| !looks_again(screen));
+        demo.send("y");
+        demo.wait_until("an answer", PATIENCE, |screen| is_answered(screen) || looks_again(screen));
+    }
     demo.send("\x1b");
     demo.wait_for("filled target", PATIENCE);
     demo.send("2/⌫pinned status:ours\r".replace('⌫', "\x15").as_str());

@@ -124,27 +124,45 @@ pub fn text(screen: &vt100::Screen) -> String {
     lines.join("\n")
 }
 
-/// Colours and weights: a line for each row with any, `row: from-to what, …`.
+/// Colours and weights: `row: from-to what, …`; rows that look the same are one line.
 pub fn attributes(screen: &vt100::Screen) -> String {
-    let (rows, columns) = screen.size();
-    let mut listing = String::new();
+    let (rows, _) = screen.size();
+    let mut same: Vec<(u16, u16, String)> = Vec::new();
     for row in 0..rows.get() {
-        let mut run: Option<(u16, String)> = None;
-        let mut runs = Vec::new();
-        for column in 0..=columns.get() {
-            let words = screen.cell(row, column).map(words).unwrap_or_default();
-            if run.as_ref().is_some_and(|(_, running)| *running == words) {
-                continue;
-            }
-            if let Some((from, running)) = run.replace((column, words)).filter(|(_, running)| !running.is_empty()) {
-                runs.push(format!("{from}-{} {running}", column - 1));
-            }
-        }
-        if !runs.is_empty() {
-            writeln!(listing, "{row}: {}", runs.join(", ")).expect("strings take everything");
+        let runs = runs(screen, row);
+        match same.last_mut() {
+            Some((_, last, before)) if *before == runs => *last = row,
+            _ => same.push((row, row, runs)),
         }
     }
+    let mut listing = String::new();
+    for (first, last, runs) in same.iter().filter(|(.., runs)| !runs.is_empty()) {
+        let rows = if first == last { first.to_string() } else { format!("{first}-{last}") };
+        writeln!(listing, "{rows}: {runs}").expect("strings take everything");
+    }
     listing
+}
+
+/// Blanks between two words in the same style belong to them.
+fn runs(screen: &vt100::Screen, row: u16) -> String {
+    let (_, columns) = screen.size();
+    let mut runs: Vec<(u16, u16, String)> = Vec::new();
+    let mut only_blanks = false;
+    for column in 0..columns.get() {
+        let Some(cell) = screen.cell(row, column) else { continue };
+        let words = words(cell);
+        match runs.last_mut() {
+            Some((_, last, running)) if *running == words && (*last + 1 == column || only_blanks) => *last = column,
+            _ if words.is_empty() => {
+                only_blanks &= !cell.has_contents() || cell.contents() == " ";
+                continue;
+            }
+            _ => runs.push((column, column, words)),
+        }
+        only_blanks = true;
+    }
+    let runs: Vec<_> = runs.iter().map(|(from, to, words)| format!("{from}-{to} {words}")).collect();
+    runs.join(", ")
 }
 
 fn words(cell: &vt100::Cell) -> String {

@@ -87,11 +87,19 @@ impl Pty {
     /// Waits until the screen is as it should be; shows it when it never is.
     #[track_caller]
     pub fn wait_until(&self, what: &str, timeout: Duration, is: impl Fn(&vt100::Screen) -> bool) {
+        assert!(self.comes(timeout, is), "not within {timeout:?}: {what}; the screen is\n{}", self.text());
+    }
+
+    /// Whether the screen becomes so in this time.
+    pub fn comes(&self, timeout: Duration, is: impl Fn(&vt100::Screen) -> bool) -> bool {
         let deadline = Instant::now() + timeout;
         while !self.with_screen(&is) {
-            assert!(Instant::now() < deadline, "not within {timeout:?}: {what}; the screen is\n{}", self.text());
+            if Instant::now() >= deadline {
+                return false;
+            }
             thread::sleep(POLL);
         }
+        true
     }
 
     #[track_caller]

@@ -60,15 +60,15 @@ impl Field {
         match self {
             Self::Node => "http://host:9000",
             Self::Secret => "hex, somaprivkey1…, keystore entry or the words",
-            Self::Passphrase => "at least 8 characters; it is asked for at each start",
+            Self::Passphrase => "8 characters or more; asked for at each start",
             Self::Again => "the same",
             Self::BucketName => "its name",
             Self::AccessKeyId => "of a user that may put objects into it",
             Self::SecretAccessKey => "of that user",
             Self::Endpoint => "empty for AWS itself",
             Self::Region => "empty for us-east-1",
-            Self::PublicUrl => "what the objects are called in public: {this}/{key}",
-            Self::Data => "~/corpus, or several with commas; or stack-v2:Rust,Python alone",
+            Self::PublicUrl => "of the objects in public: {this}/{key}",
+            Self::Data => "~/corpus, others after commas; or stack-v2:Rust",
         }
     }
 }

@@ -94,8 +94,9 @@ impl Dispatcher {
             let text = format!("target {} is not what its fill promised; what the chain shows counts", target.short());
             self.log_about(LogKind::Network, Level::Warning, text).await?;
         }
-        for lifetime in changes.lifetimes_ms {
-            self.odds.others_filled(lifetime);
+        // Our own fills race against nobody; the checkpoint may tell of them before our own transaction's answer comes.
+        for (_, open_for_ms) in changes.fills.into_iter().filter(|(submitter, _)| *submitter != self.address) {
+            self.odds.others_filled(open_for_ms);
         }
         if let Some(epoch) = changes.new_epoch {
             self.rows.forget_targets();

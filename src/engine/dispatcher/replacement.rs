@@ -61,6 +61,7 @@ mod tests {
     use crate::{
         chain::{client::CheckpointInfo, types::TargetStatus},
         engine::dispatcher::chain_view::tests::{active_model, effects_of_fill, refresh},
+        primitives::Address,
     };
 
     const FILL: Digest = Digest([9; 32]);
@@ -114,6 +115,9 @@ mod tests {
         // The same again is no news.
         assert_eq!(chain.checkpoint(&checkpoint(id, target.clone())).opened, []);
         target.status = TargetStatus::Filled { fill_epoch: 1 };
-        assert_eq!(chain.checkpoint(&checkpoint(id, target)).closed, [id]);
+        target.submitter = Some(Address([7; 32]));
+        let changes = chain.checkpoint(&checkpoint(id, target));
+        assert_eq!(changes.closed, [id]);
+        assert_eq!(changes.fills.iter().map(|(submitter, _)| *submitter).collect::<Vec<_>>(), [Some(Address([7; 32]))]);
     }
 }

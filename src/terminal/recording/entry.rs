@@ -10,7 +10,7 @@ use crate::{
     app::{Key, Mouse, Saved, Touch},
 };
 
-/// Grows when an older program could not show a newer recording. Format 1 had no changes of lists; it is read, too.
+/// Grows when an older program could not show a newer recording. Format 1 had no changes of lists and no touches; it is read, too.
 pub const FORMAT: u32 = 2;
 
 /// The first line.

@@ -15,7 +15,7 @@ use crate::{
         types::{TargetStatus, TargetV1},
     },
     engine::{now_ms, watch::Refresh},
-    primitives::ObjectId,
+    primitives::{Address, ObjectId},
 };
 
 /// One list may be of a node that lags. So many in a row that do not name a target let it go; if it comes back, it is open.
@@ -42,8 +42,8 @@ pub(super) struct Changes {
     pub doubt: bool,
     /// A target is not what we computed of it.
     pub disagreement: Option<ObjectId>,
-    /// How long targets that others have filled were open, where we saw it all.
-    pub lifetimes_ms: Vec<u64>,
+    /// Who filled targets, ourselves included, and how long these had been open, where we saw it all.
+    pub fills: Vec<(Option<Address>, u64)>,
 }
 
 #[derive(Debug, Default)]
@@ -208,9 +208,8 @@ impl ChainView {
                     }
                 }
                 TargetStatus::Filled { .. } => {
-                    // Our own are closed by now.
                     if let Some(filled) = self.open.get(id).filter(|filled| filled.seen_opening) {
-                        changes.lifetimes_ms.push(now_ms().saturating_sub(filled.seen_at_ms));
+                        changes.fills.push((target.submitter, now_ms().saturating_sub(filled.seen_at_ms)));
                     }
                     self.close(*id, &mut changes);
                 }

@@ -1,0 +1,100 @@
+//! Ways in and out, the engine, the program, and what is copied from it.
+
+use super::{
+    Action, ActionInfo, Asks,
+    places::{
+        APPROVALS, COPYING, DASHBOARD, DIALOGS, HELP, INNER, MAP, NOT_APPROVALS, NOT_MAP, PARTS, SCREENS, SUBMISSIONS,
+    },
+    plain, quiet,
+};
+use crate::app::{
+    Key::{self, Char, Ctrl, Enter, Esc},
+    Pane, Part,
+};
+
+pub(super) const ACTIONS: &[ActionInfo] = &[
+    plain(Action::Approvals, "approvals", "approvals", &[Char('a')], "what waits for your decision", NOT_APPROVALS),
+    plain(Action::Zoom, "zoom", "zoom", &[Enter, Char('z')], "open the focused pane", DASHBOARD),
+    plain(Action::Back, "back", "back", &[Esc, Key::Backspace], "back to the list or the dashboard", INNER),
+    quiet(Action::Back, "back-from-approvals", "back", &[Char('a')], "back to the dashboard", APPROVALS),
+    plain(Action::Back, "close-help", "close", &[Esc, Key::Backspace, Char('q'), Char('?')], "close this", HELP),
+    ActionInfo {
+        action: Action::Mode,
+        id: "mode",
+        name: "mode",
+        keys: &[Char('m')],
+        help: "MANUAL: you approve; AUTO: the policy does",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAuto,
+        hint: true,
+    },
+    ActionInfo {
+        action: Action::OnlyPinned,
+        id: "only-pinned",
+        name: "only pinned",
+        keys: &[Char('O')],
+        help: "offer and approve only what is for pinned targets",
+        places: SCREENS,
+        mutates: true,
+        asks: Asks::BeforeAutoWidens,
+        hint: false,
+    },
+    plain(Action::Pause, "pause", "pause", &[Char('p')], "pause or resume scoring", SCREENS),
+    plain(Action::Palette, "palette", "command", &[Char(':')], "find anything that can be done here, by name", SCREENS),
+    plain(Action::SearchHelp, "search-help", "search", &[Char('/')], "search the help", HELP),
+    plain(Action::Help, "help", "help", &[Char('?')], "this help", SCREENS),
+    quiet(Action::Suspend, "suspend", "suspend", &[Ctrl('z')], "back to the shell; `fg` returns", SCREENS),
+    plain(
+        Action::Quit,
+        "quit",
+        "quit",
+        &[Char('q'), Ctrl('c')],
+        "settle what is in flight, then leave; again: at once",
+        SCREENS,
+    ),
+    quiet(Action::Quit, "quit-from-dialog", "quit", &[Ctrl('c')], "settle what is in flight, then leave", DIALOGS),
+    quiet(Action::Mouse, "mouse", "mouse", &[Char('M')], "take or leave the mouse (leave it to select text)", SCREENS),
+    quiet(
+        Action::Copy,
+        "copy",
+        "copy",
+        &[Char('c')],
+        "send the address, id, digest or URL to the terminal's clipboard",
+        COPYING,
+    ),
+    quiet(
+        Action::CopyMenu,
+        "copy-part",
+        "copy part",
+        &[Char('C')],
+        "choose what of a submission to copy: URL, digest, target, checksum, file",
+        SUBMISSIONS,
+    ),
+    plain(Action::CopyPart(Part::Url), "copy-url", "URL", &[Char('u')], "where its bytes lie", PARTS),
+    plain(Action::CopyPart(Part::Digest), "copy-digest", "digest", &[Char('d')], "the transaction that sent it", PARTS),
+    plain(Action::CopyPart(Part::Claim), "copy-claim", "claim", &[Char('l')], "the transaction that claimed it", PARTS),
+    plain(Action::CopyPart(Part::Target), "copy-target", "target", &[Char('t')], "the id of its target", PARTS),
+    plain(Action::CopyPart(Part::Checksum), "copy-checksum", "checksum", &[Char('s')], "the hash of its bytes", PARTS),
+    plain(Action::CopyPart(Part::Source), "copy-file", "file", &[Char('f')], "where the data came from", PARTS),
+    plain(Action::Back, "no-copy", "leave", &[Esc, Key::Backspace, Char('q')], "copy nothing", PARTS),
+];
+
+pub(super) const SCREENS_BY_NAME: &[ActionInfo] = &[
+    quiet(Action::Jump(Pane::Wallet), "wallet", "wallet", &[Char('1')], "wallet, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Targets), "targets", "targets", &[Char('2')], "open targets, full screen", SCREENS),
+    quiet(Action::Jump(Pane::Map), "map", "map", &[Char('3')], "niche map, full screen", SCREENS),
+    quiet(
+        Action::Jump(Pane::Throughput),
+        "throughput",
+        "throughput",
+        &[Char('4')],
+        "scoring throughput, full screen",
+        SCREENS,
+    ),
+    quiet(Action::Jump(Pane::Rewards), "rewards", "rewards", &[Char('5')], "reward history, full screen", SCREENS),
+    quiet(Action::Models, "models", "models", &[Char('6')], "the models in play", SCREENS),
+    quiet(Action::Board, "board", "board", &[Char('8')], "the board: who plays, gaps, who fills, reviews", SCREENS),
+    quiet(Action::Log, "log", "log", &[Char('L'), Char('7')], "activity log", NOT_MAP),
+    quiet(Action::Log, "log-from-map", "log", &[Char('7')], "activity log", MAP),
+];
