@@ -39,7 +39,16 @@ fn snapshot() -> Snapshot {
     let samples = (0..SAMPLES).map(|n| {
         let (x, y) = place(n);
         let (model, source) = ((n % 12) as u16 / 3, (n % 5) as u16);
-        MapPoint { x, y, model, source, loss: 2.5, margin: Some(0.01 - (n % 97) as f32 * 1e-3), nearest: 0 }
+        MapPoint {
+            x,
+            y,
+            model,
+            source,
+            loss: 2.5,
+            margin: Some(0.01 - (n % 97) as f32 * 1e-3),
+            nearest: 0,
+            sample: n as u64 + 1,
+        }
     });
     let mut samples: Vec<MapPoint> = samples.collect();
     let tiles = Tiles::order(&mut samples);

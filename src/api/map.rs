@@ -78,6 +78,20 @@ pub struct MapPoint {
     pub margin: Option<f32>,
     /// Index into [`MapView::reached`] of the target with that margin.
     pub nearest: u32,
+    /// What [`Command::LookAtSample`](super::Command::LookAtSample) names it by.
+    #[serde(default)]
+    pub sample: u64,
+}
+
+/// A sample of ours, as the library holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleDetail {
+    /// [`MapPoint::sample`]
+    pub sample: u64,
+    pub source: String,
+    pub size_bytes: u64,
+    /// Its loss under each model that scored it and is in play, the lowest first.
+    pub losses: Vec<(ObjectId, f32)>,
 }
 
 impl MapPoint {
@@ -273,8 +287,16 @@ mod tests {
     fn points() -> impl Strategy<Value = Vec<MapPoint>> {
         let number = prop_oneof![4 => -3.0f32..3.0, 1 => prop::num::f32::ANY];
         let point = (number.clone(), number, any::<u16>());
-        let point =
-            point.prop_map(|(x, y, model)| MapPoint { x, y, model, source: 0, loss: 1.0, margin: None, nearest: 0 });
+        let point = point.prop_map(|(x, y, model)| MapPoint {
+            x,
+            y,
+            model,
+            source: 0,
+            loss: 1.0,
+            margin: None,
+            nearest: 0,
+            sample: 0,
+        });
         prop::collection::vec(point, 0..80)
     }
 
@@ -305,7 +327,8 @@ mod tests {
 
     #[test]
     fn tiles_from_a_file_are_not_trusted() {
-        let mut samples = vec![MapPoint { x: 1.0, y: 2.0, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0 }];
+        let mut samples =
+            vec![MapPoint { x: 1.0, y: 2.0, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0, sample: 0 }];
         let tiles = Tiles::order(&mut samples);
         assert!(tiles.are_of(1) && !tiles.are_of(2) && !Tiles::default().are_of(0));
         let mut wrong = tiles.clone();

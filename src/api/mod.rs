@@ -70,6 +70,8 @@ pub enum Command {
     OnlyPinned(bool),
     /// Show everything about this target in [`Snapshot::looked_at`]; `None`: no longer.
     Look(Option<ObjectId>),
+    /// Tell what the library holds of this sample of the map ([`MapPoint::sample`]); answered by [`Event::Sample`].
+    LookAtSample(u64),
     /// Fit the map's basis again, on what is in the library now.
     RefitMap,
     /// Lay the map out in this way.
@@ -216,6 +218,8 @@ pub enum Event {
     Log(LogLine),
     /// A page of the journal.
     History(Arc<HistoryPage>),
+    /// A sample of the map in full.
+    Sample(Arc<SampleDetail>),
     /// The absolute path of the file that was written, or why there is none.
     Exported(Result<String, String>),
     /// The engine has settled everything and ended; the last event.

@@ -25,6 +25,7 @@ pub fn update(state: &mut State, event: AppEvent) -> Vec<Effect> {
     effects.extend(state.targets.look(is_shown).map(|wanted| Effect::Send(Command::Look(wanted))));
     effects.extend(saved::settle_map(state));
     map::settle(state);
+    effects.extend(map::ask(state));
     effects.extend(rewards::ask(state));
     effects
 }
@@ -391,6 +392,7 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
             effects
         }
         Event::History(page) => rewards::take_page(state, &page),
+        Event::Sample(detail) => map::told(state, detail),
         Event::Exported(Ok(path)) => {
             let effects = note(state, Level::Info, format!("wrote {path}"));
             rewards::wrote(state, path);

@@ -178,6 +178,11 @@ fn tell(event: &Event, snapshot: &watch::Receiver<Arc<Snapshot>>, progress: &mut
         ),
         Event::Log(line) if line.level != Level::Info => writeln!(progress, "{:?}: {}", line.level, clean(&line.text)),
         // Failed, unknown and forfeited submissions come as warnings in the log.
-        Event::Submission(_) | Event::Log(_) | Event::History(_) | Event::Exported(_) | Event::Stopped => Ok(()),
+        Event::Submission(_)
+        | Event::Log(_)
+        | Event::History(_)
+        | Event::Sample(_)
+        | Event::Exported(_)
+        | Event::Stopped => Ok(()),
     }
 }

@@ -7,6 +7,7 @@ use ratatui::{
 };
 
 use super::{
+    numbers::spelled,
     panes::Ink,
     table::{Column, Table, first_row, left, right},
     targets::PIN,
@@ -158,9 +159,10 @@ fn about(state: &State, index: usize, model: &ModelRow, width: usize, ink: &Ink<
         };
         let placed = state.snapshot.board.models.iter().find(|placed| placed.id == model.id);
         let together = match placed {
-            Some(placed) if model.crowd > 0 => {
-                format!("; together they hold {} of the roots", percent(placed.crowd_ppm as f32 / 1e6))
-            }
+            Some(placed) if model.crowd > 0 => spelled(
+                &format!("; with it they hold {} of √stake", percent(placed.crowd_ppm as f32 / 1e6)),
+                state.look.ascii,
+            ),
             _ => String::new(),
         };
         let text = format!("{crowd} within {CROWD_DISTANCE} of it; the nearest is {name} at {distance:.4}{together}");

@@ -4,28 +4,26 @@ use super::{
     panes::Ink,
     text::{group, soma},
 };
-use crate::primitives::Shannons;
-
-/// With its sign and its unit: `+1.23σ`. σ: what distances of random directions scatter by.
-pub fn sigma(z: f32, decimals: usize, ascii: bool, minus: &str) -> String {
-    format!("{}{:.decimals$}{}", if z < 0.0 { minus } else { "+" }, z.abs(), unit(ascii))
-}
-
-pub fn unit(ascii: bool) -> &'static str {
-    if ascii { "s" } else { "σ" }
-}
-
-/// A text that has σ in it.
-pub fn spelled(text: &str, ascii: bool) -> String {
-    if ascii { text.replace('√', "sqrt of ").replace('σ', "sigma").replace('−', "-") } else { text.to_owned() }
-}
+use crate::{app::map::z, primitives::Shannons};
 
 /// A margin in standard deviations of random directions (1/√dim), with its sign; `None` while the dimension is not known.
 pub fn deviations(margin: f32, dim: u64, ink: &Ink<'_>) -> Option<String> {
-    let z = margin * (dim as f32).sqrt();
-    let unit = if ink.theme.is_ascii() { " sigma" } else { "σ" };
-    let sign = if z < 0.0 { ink.theme.glyphs.minus } else { "+" };
-    (dim > 0 && z.is_finite()).then(|| format!("{sign}{:.2}{unit}", z.abs()))
+    let z = z(margin, dim);
+    (dim > 0 && z.is_finite()).then(|| sigma(z, 2, unit(ink.theme.is_ascii()), ink.theme.glyphs.minus))
+}
+
+/// A number of standard deviations with its sign: `+1.23σ`.
+pub fn sigma(z: f32, decimals: usize, unit: &str, minus: &str) -> String {
+    format!("{}{:.decimals$}{unit}", if z < 0.0 { minus } else { "+" }, z.abs())
+}
+
+pub fn unit(ascii: bool) -> &'static str {
+    if ascii { " sigma" } else { "σ" }
+}
+
+/// A text with σ in it.
+pub fn spelled(text: &str, ascii: bool) -> String {
+    if ascii { text.replace('√', "sqrt of ").replace('σ', "sigma").replace('−', "-") } else { text.to_owned() }
 }
 
 /// An expected gain with its sign; it may be a loss.
@@ -61,15 +59,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gain_has_its_sign() {
-        assert_eq!([gain(-5_000_000, 10, "-"), gain(1_500_000_000, 10, "-")], ["-0.005000", "+1.500000"]);
-        assert_eq!([small(Shannons(66_560)), small(Shannons(12_685_185))], ["66,560 sh", "0.012685185 SOMA"]);
+    fn a_sign_and_a_unit_for_every_terminal() {
+        assert_eq!(sigma(-0.456, 1, unit(false), "−"), "−0.5σ");
+        assert_eq!(sigma(1.0, 2, unit(true), "-"), "+1.00 sigma");
+        assert_eq!(spelled("1 − σ for √stake", true), "1 - sigma for sqrt of stake");
     }
 
     #[test]
-    fn a_sign_and_a_unit_for_every_terminal() {
-        assert_eq!(sigma(-0.456, 1, false, "−"), "−0.5σ");
-        assert_eq!(sigma(1.0, 2, true, "-"), "+1.00s");
-        assert_eq!(spelled("1 − σ for √stake", true), "1 - sigma for sqrt of stake");
+    fn a_gain_has_its_sign() {
+        assert_eq!([gain(-5_000_000, 10, "-"), gain(1_500_000_000, 10, "-")], ["-0.005000", "+1.500000"]);
+        assert_eq!([small(Shannons(66_560)), small(Shannons(12_685_185))], ["66,560 sh", "0.012685185 SOMA"]);
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use somascope::{
-    api::{Command, Content, Inspect, InspectStage, Inspection, MapPart, Mode, Snapshot, SubmissionState as State},
+    api::{
+        Command, Content, Event, Inspect, InspectStage, Inspection, MapPart, Mode, Snapshot, SubmissionState as State,
+    },
     engine::board,
     primitives::ObjectId,
 };
@@ -165,7 +167,7 @@ async fn what_lands_under_a_model_is_fetched_checked_and_what_is_not_right_is_to
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_lands_in_a_place_of_the_map_is_found_by_where_its_embedding_lies() {
-    let (_network, rival, _orders, watcher) = watched().await;
+    let (_network, rival, _orders, mut watcher) = watched().await;
     until("the map is laid out", async || snapshot(&watcher).map.basis > 0).await;
     let (basis, coverage) = (snapshot(&watcher).map.basis, snapshot(&watcher).map.coverage.clone());
     let grid = [coverage.min, coverage.max];
@@ -199,6 +201,17 @@ async fn what_lands_in_a_place_of_the_map_is_found_by_where_its_embedding_lies()
         let (x, y) = ((from(0) - from(1) + 1.0) / 2.0, (from(0) - from(2) + 1.0) / 2.0);
         assert!((x * x + y * y - from(0)).abs() < 1e-4 * (1.0 + from(0)), "{x} {y} {}", from(0));
     }
+    // And one of our own samples in full, with its loss under each model.
+    let point = snapshot(&watcher).map.samples[0];
+    watcher.command(Command::LookAtSample(point.sample)).await;
+    let detail = loop {
+        if let Event::Sample(detail) = watcher.0.events.recv().await.expect("the engine runs") {
+            break detail;
+        }
+    };
+    let winner = snapshot(&watcher).models[usize::from(point.model)].id;
+    assert_eq!((detail.sample, detail.losses.len(), detail.losses[0]), (point.sample, 3, (winner, point.loss)));
+    assert!(detail.losses.is_sorted_by(|a, b| a.1 <= b.1) && detail.size_bytes > 0);
     let Inspect::Near(old) = part((0.0, 0.0), (1.0, 1.0)) else { unreachable!("it is one") };
     let old = inspected(&watcher, Inspect::Near(MapPart { basis: basis + 7, ..old })).await;
     assert!(matches!(&old.stage, InspectStage::Failed(why) if why.contains("laid out anew")), "{:?}", old.stage);

@@ -103,13 +103,9 @@ fn the_map_and_the_targets_are_inspected_where_the_cursor_is() {
     let Some(Inspect::Near(boxed)) = on_map.inspector.asked.clone() else { panic!("{:?}", on_map.inspector.asked) };
     assert!(boxed.max.0 - boxed.min.0 > width && boxed.max.1 - boxed.min.1 > height, "{boxed:?} around {cell:?}");
     assert_eq!(boxed.basis, busy().map.basis);
-    let mut snapshot = busy();
-    snapshot.inspection = Some(Arc::new(Inspection {
-        items: (inspection(Inspect::Near(boxed)).items.into_iter().zip([0.0, 0.034, 0.2]))
-            .map(|(item, away)| Landed { away, ..item })
-            .collect(),
-        ..inspection(Inspect::Near(boxed))
-    }));
+    let (mut snapshot, mut answer) = (busy(), inspection(Inspect::Near(boxed)));
+    answer.items.iter_mut().zip([0.0, 0.034, 0.2]).for_each(|(item, away)| item.away = away);
+    snapshot.inspection = Some(Arc::new(answer));
     take(&mut on_map, snapshot);
     let seen = text(&on_map);
     assert!(seen.contains("What lands here on the map") && seen.contains("inside") && seen.contains("3.4%"), "{seen}");

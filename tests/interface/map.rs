@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use somascope::{
-    api::{Command, MapColour, MapLayout, MapView, TargetStage},
+    api::{Command, Event, MapColour, MapLayout, MapView, SampleDetail, TargetStage},
     app::{AppEvent, Effect, Key, Look, Mouse, Near, State, layout::Size, map::places, update},
     primitives::ObjectId,
 };
@@ -179,4 +179,41 @@ proptest! {
             picture(&state);
         }
     }
+}
+
+#[test]
+fn a_sample_under_the_cursor_is_asked_for_once_and_shown_with_its_loss_under_every_model() {
+    let mut state = open(busy(), COLOUR, (120, 40), "");
+    map_of(&mut state, |map| {
+        map.targets = Arc::default();
+        map.models = Vec::new();
+        Arc::make_mut(&mut map.samples).iter_mut().zip(1..).for_each(|(point, n)| point.sample = n);
+    });
+    let asked = |effects: &[Effect]| -> Vec<u64> {
+        let sample = |effect: &Effect| match effect {
+            Effect::Send(Command::LookAtSample(sample)) => Some(*sample),
+            _ => None,
+        };
+        effects.iter().filter_map(sample).collect()
+    };
+    let first = asked(&press(&mut state, "3"));
+    let Some(Near::Sample(at)) = state.map.near() else { panic!("{:?}", state.map.near()) };
+    let sample = state.snapshot.map.samples[at].sample;
+    assert_eq!(first, [sample]);
+    assert!(shown(&state).contains(" under "), "until it is told, the winner's loss");
+    // The clock does not ask again.
+    assert!(asked(&update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 1_000 })).is_empty());
+    let detail = |sample: u64| {
+        let losses =
+            state.snapshot.models.iter().zip([2.5, 2.25, 3.75]).map(|(model, loss)| (model.id, loss)).collect();
+        Arc::new(SampleDetail { sample, source: "prose/walden.txt@4096".to_owned(), size_bytes: 1024, losses })
+    };
+    let (own, other) = (detail(sample), detail(sample + 1));
+    update(&mut state, AppEvent::Engine(Event::Sample(other)));
+    assert!(!shown(&state).contains("walden"), "of another sample");
+    update(&mut state, AppEvent::Engine(Event::Sample(own)));
+    let text = shown(&state);
+    assert!(text.contains("walden.txt") && text.contains("A 2.5000 B 2.2500"), "{text}");
+    // Elsewhere lies another one.
+    assert!(!asked(&press(&mut state, "llllllllllllllllllll")).is_empty());
 }

@@ -106,6 +106,7 @@ fn map(targets: &[TargetRow]) -> MapView {
             loss: 2.3 + noise(n) * 0.4,
             margin: (n % 11 > 0).then(|| 0.01 - noise(n + 5_000) * 0.1),
             nearest: (n % 3) as u32,
+            sample: 0,
         }
     });
     let models = centres.iter().zip(0..).map(|(&(x, y), model)| MapModel { x, y, model });

@@ -28,6 +28,8 @@ const GROUP_BEAM: usize = 4;
 const EXCHANGED: usize = 2;
 /// Groups of one target that are searched in earnest.
 const GROUPS_SEARCHED: usize = 96;
+/// If none is worth that: those that come nearest, so that it can be told how far off they are.
+const GROUPS_TRIED: usize = 4;
 /// What a group's estimate may lack and the group still be searched: estimates take every pair for an average one.
 const SLACK: f32 = 1.1;
 
@@ -182,7 +184,7 @@ pub fn compose(pool: &Pool<'_>, groups: &Groups, wanted: &Wanted<'_>) -> Option<
 }
 
 /// As [`compose`]; if nothing is [within](Wanted::is_met_by) the target, the nearest of several windows that the search came by, if any.
-/// Groups that an estimate rules out are not searched, so a nearer one of those stays unknown.
+/// Of groups that an estimate rules out only the few that come nearest are searched for that.
 pub fn approach(pool: &Pool<'_>, groups: &Groups, wanted: &Wanted<'_>) -> Option<Composition> {
     pool.check();
     let longest = wanted.longest.min(LONGEST);
@@ -256,9 +258,10 @@ fn anywhere(
 struct Promising {
     group: u32,
     model: usize,
-    /// The least number of windows whose estimate is near enough, and that estimate.
+    /// The least number of windows whose estimate is near enough, and that estimate; else the number with the best one.
     length: usize,
     cosine: f32,
+    is_near_enough: bool,
 }
 
 fn in_one_group(
@@ -279,22 +282,34 @@ fn in_one_group(
             rows.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
             let (mut projection, mut squares) = (0.0, 0.0);
             let between = groups.mean_product(model, group);
+            let mut best: Option<Promising> = None;
             for (index, (p, norm)) in rows.into_iter().take(longest).enumerate() {
                 projection += p;
                 squares += norm * norm;
                 let pairs = (index * (index + 1)) as f32;
                 let cosine = projection / (squares + pairs * between).max(f32::MIN_POSITIVE).sqrt();
-                if index > 0 && cosine * SLACK >= needed {
-                    return Some(Promising { group, model, length: index + 1, cosine });
+                if index == 0 || best.as_ref().is_some_and(|best| cosine <= best.cosine) {
+                    continue;
+                }
+                let is_near_enough = cosine * SLACK >= needed;
+                best = Some(Promising { group, model, length: index + 1, cosine, is_near_enough });
+                if is_near_enough {
+                    break;
                 }
             }
-            None
+            best
         })
     };
     let mut promising: Vec<Promising> =
         (0..groups.count()).into_par_iter().flat_map_iter(|group| estimate(group as u32)).collect();
-    promising.sort_unstable_by(|a, b| a.length.cmp(&b.length).then(b.cosine.total_cmp(&a.cosine)));
-    promising.truncate(GROUPS_SEARCHED);
+    if promising.iter().any(|promising| promising.is_near_enough) {
+        promising.retain(|promising| promising.is_near_enough);
+        promising.sort_unstable_by(|a, b| a.length.cmp(&b.length).then(b.cosine.total_cmp(&a.cosine)));
+        promising.truncate(GROUPS_SEARCHED);
+    } else {
+        promising.sort_unstable_by(|a, b| b.cosine.total_cmp(&a.cosine));
+        promising.truncate(GROUPS_TRIED);
+    }
 
     let mut best: Option<Found> = None;
     // A few at a time: what the first find makes most of the others pointless.

@@ -8,11 +8,11 @@ mod window;
 use std::{collections::HashSet, sync::Arc};
 
 use super::{
-    Pane, Screen, State,
+    Effect, Pane, Screen, State,
     layout::{Area, inner},
 };
 use crate::{
-    api::{MapColour, MapPart, MapTarget, MapView, Snapshot, TargetStage},
+    api::{Command, MapColour, MapPart, MapTarget, MapView, SampleDetail, Snapshot, TargetStage},
     primitives::ObjectId,
 };
 use near::nearest;
@@ -43,10 +43,19 @@ pub struct MapWindow {
     pressed: Option<(f32, f32)>,
     /// The region that was jumped to last.
     pub region: Option<usize>,
-    /// The target that was jumped to last, and where the cursor was then.
-    jumped: Option<((f32, f32), Option<(f32, f32)>)>,
+    jumped: Option<Jump>,
     raster: Option<Raster>,
     near: Option<Found>,
+    /// The sample that the engine was last asked about, and what it told.
+    asked: Option<u64>,
+    sample: Option<Arc<SampleDetail>>,
+}
+
+/// Where the target lies that was jumped to last, and the cursor then.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    target: (f32, f32),
+    cursor: Option<(f32, f32)>,
 }
 
 /// What is nearest to a place.
@@ -113,7 +122,32 @@ pub(super) fn settle(state: &mut State) {
     }
 }
 
+/// Asks about the sample under the cursor: a snapshot says of a hundred thousand only what is drawn.
+pub(super) fn ask(state: &mut State) -> Option<Effect> {
+    if state.screen != Screen::Pane(Pane::Map) {
+        return None;
+    }
+    let Near::Sample(at) = state.map.near()? else { return None };
+    let sample = state.snapshot.map.samples.get(at)?.sample;
+    // 0: what a recording from before says.
+    let is_new = sample != 0 && state.map.asked != Some(sample);
+    is_new.then(|| {
+        state.map.asked = Some(sample);
+        Effect::Send(Command::LookAtSample(sample))
+    })
+}
+
+pub(super) fn told(state: &mut State, detail: Arc<SampleDetail>) -> Vec<Effect> {
+    state.map.sample = Some(detail);
+    vec![Effect::Redraw]
+}
+
 impl MapWindow {
+    /// What the engine told of a sample; `None`: nothing yet, or of another one.
+    pub fn sample(&self, sample: u64) -> Option<&SampleDetail> {
+        self.sample.as_deref().filter(|detail| detail.sample == sample)
+    }
+
     pub(super) fn follow(&mut self, map: &MapView) {
         if self.window.follow(map) {
             (self.anchor, self.pressed, self.region) = (None, None, None);
@@ -189,12 +223,12 @@ impl MapWindow {
         // Several may lie at one sample.
         let mut known = HashSet::new();
         order.retain(|(x, y)| known.insert((x.to_bits(), y.to_bits())));
-        let stays = self.jumped.filter(|(_, cursor)| *cursor == self.cursor());
-        let here = stays.and_then(|(last, _)| order.iter().position(|point| *point == last));
+        let stays = self.jumped.filter(|jump| jump.cursor == self.cursor());
+        let here = stays.and_then(|jump| order.iter().position(|point| *point == jump.target));
         let next = here.map_or(0, |index| (index + 1) % order.len());
         if let Some(point) = order.get(next) {
             self.window.go(*point);
-            self.jumped = Some((*point, self.cursor()));
+            self.jumped = Some(Jump { target: *point, cursor: self.cursor() });
         }
     }
 

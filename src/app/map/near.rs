@@ -105,7 +105,7 @@ mod tests {
             from in (-5.0f32..5.0, -2.0f32..2.0),
             zoom in 0.01f32..4.0,
         ) {
-            let point = |&(x, y): &(f32, f32)| MapPoint { x, y, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0 };
+            let point = |&(x, y): &(f32, f32)| MapPoint { x, y, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0, sample: 0 };
             let mut samples: Vec<MapPoint> = places.iter().map(point).collect();
             let tiles = Tiles::order(&mut samples);
             let tiled = MapView { samples: Arc::new(samples), tiles: Arc::new(tiles), ..MapView::default() };

@@ -21,7 +21,7 @@ fn row(stage: TargetStage) -> TargetRow {
 }
 
 fn sample(x: f32, y: f32, model: u16, margin: Option<f32>) -> MapPoint {
-    MapPoint { x, y, model, source: model, loss: 1.0, margin, nearest: 0 }
+    MapPoint { x, y, model, source: model, loss: 1.0, margin, nearest: 0, sample: 0 }
 }
 
 fn made(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColour) -> Made {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Dispatcher, Halt};
-use crate::api::Command;
+use crate::{api::Command, engine::matching::Ask};
 
 /// How long the end waits for transactions in flight.
 const SETTLING: Duration = Duration::from_secs(30);
@@ -29,6 +29,10 @@ impl Dispatcher {
             Command::Pin { targets, on } => self.pin(targets, on).await,
             Command::PinModel { model, on } => self.pin_model(model, on).await,
             Command::OnlyPinned(only) => self.only_pinned(only).await,
+            Command::LookAtSample(sample) => {
+                self.matcher.ask(Ask::Sample(sample));
+                Ok(())
+            }
             Command::Look(target) => {
                 self.look_at(target);
                 Ok(())

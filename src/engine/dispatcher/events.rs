@@ -217,6 +217,7 @@ impl Dispatcher {
             Reply::Known { weights, held, failed } => self.scores_known(weights, held, failed),
             Reply::Left { gone, unkept } => self.scores_left(gone, unkept),
             Reply::Looked { target, sight, sought } => self.looked(target, sight, sought),
+            Reply::Sampled(sight) => self.looked_at_sample(sight),
             Reply::Trouble(text) => self.log_about(LogKind::Corpus, Level::Warning, text).await?,
         }
         Ok(())

@@ -6,13 +6,20 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, chain_view::OpenTarget, pipeline::Residency, rows::Live};
+use super::{
+    Dispatcher,
+    chain_view::{OpenTarget, id_of},
+    pipeline::Residency,
+    rows::Live,
+};
 use crate::{
     api::{
-        Mode, NearSample, SubmissionState as State, TargetDetail, TargetModel, TargetRow, TargetStage, model_letter,
+        Event, Mode, NearSample, SampleDetail, SubmissionState as State, TargetDetail, TargetModel, TargetRow,
+        TargetStage, model_letter,
     },
+    chain::client::ActiveModelInfo,
     engine::{
-        matching::{Ask, Beaten, Candidate, Outcome, Sight, Sought},
+        matching::{Ask, Beaten, Candidate, Outcome, SampleSight, Sight, Sought},
         money::{Claimant, Costs, Worth},
         now_ms,
     },
@@ -62,6 +69,21 @@ impl Dispatcher {
             (look.sight, look.sought) = (sight, Some(sought));
             self.dirty = true;
         }
+    }
+
+    /// Tells of a sample of the map, with the models that are in play.
+    pub(super) fn looked_at_sample(&self, sight: SampleSight) {
+        let Some(state) = &self.chain.state else { return };
+        let loss = |model: &ActiveModelInfo| {
+            let of_weights = sight.losses.iter().find(|(weights, _)| *weights == id_of(model));
+            of_weights.map(|(_, loss)| (model.id, *loss))
+        };
+        let mut losses: Vec<(ObjectId, f32)> = state.models.iter().filter_map(loss).collect();
+        losses.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let (source, size_bytes) = (sight.source.label(), sight.source.len().into());
+        let detail = SampleDetail { sample: sight.sample, source, size_bytes, losses };
+        // Nobody listens after the end.
+        let _ = self.events.send(Event::Sample(Arc::new(detail)));
     }
 
     /// For the snapshot. `targets`: its rows.

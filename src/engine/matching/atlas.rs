@@ -13,6 +13,7 @@ use somascope_matching::products_of_rows;
 use super::{
     Board, Library,
     reach::{Met, mark},
+    sight::name_of_sample,
 };
 use crate::{
     api::{MapPoint, Tiles},
@@ -162,6 +163,7 @@ impl Atlas {
                 loss,
                 margin: best.map(|(margin, _)| margin),
                 nearest,
+                sample: name_of_sample(chosen.number, chosen.mark()),
             })
         });
         let mut points: Vec<MapPoint> = points.collect();

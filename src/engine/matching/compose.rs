@@ -129,6 +129,15 @@ struct Draft {
     candidate: Candidate,
 }
 
+/// What came of a search.
+#[derive(Default)]
+struct Search {
+    /// As [`Outcome::nearest`].
+    nearest: Option<(usize, f32)>,
+    /// That one, if it is within the target.
+    draft: Option<Draft>,
+}
+
 enum Checked {
     Whole(ObjectId, Candidate),
     /// These are not what was scored.
@@ -324,7 +333,7 @@ impl Composer {
         }
         let spec = self.next(board, library)?.clone();
         let among = scored(&spec, library).unwrap_or(0);
-        let (nearest, draft) = self.draft(&spec, library).unwrap_or_default();
+        let Search { nearest, draft } = self.search(&spec, library).unwrap_or_default();
         self.asked.insert(spec.id, Outcome { among, nearest });
         self.rest_until = Instant::now() + began.elapsed() * REST;
         let reader = self.reader.as_mut()?;
@@ -348,8 +357,7 @@ impl Composer {
         self.trouble.take()
     }
 
-    /// The nearest composition: its windows, its distance, and itself if it is within the target.
-    fn draft(&mut self, spec: &TargetSpec, library: &Library) -> Option<(Option<(usize, f32)>, Option<Draft>)> {
+    fn search(&mut self, spec: &TargetSpec, library: &Library) -> Option<Search> {
         let weights: Vec<Digest> = spec.models.iter().map(|(_, weights)| *weights).collect::<Option<_>>()?;
         let shelves: Vec<&Shelf> = weights.iter().map(|weights| library.shelf(weights)).collect::<Option<_>>()?;
         let dim = spec.embedding.len();
@@ -379,7 +387,7 @@ impl Composer {
         let found = Some(found).filter(|found| found.windows.len() > 1)?;
         let samples: Vec<u32> = found.windows.iter().map(|at| windows.samples[*at as usize].0).collect();
         let draft = wanted.is_met_by(&found).then(|| draft(&samples, spec, &shelves, library, margin)).flatten();
-        Some((Some((samples.len(), found.distance)), draft))
+        Some(Search { nearest: Some((samples.len(), found.distance)), draft })
     }
 
     /// The windows under these weights; sorted out anew when the library has changed by enough.

@@ -297,6 +297,10 @@ impl Library {
         self.shelves.get(weights)
     }
 
+    pub fn shelves(&self) -> impl Iterator<Item = (&Digest, &Shelf)> {
+        self.shelves.iter()
+    }
+
     /// How many samples have scores under these weights.
     pub fn scored(&self, weights: &Digest) -> usize {
         self.shelves.get(weights).map_or(0, Shelf::len)

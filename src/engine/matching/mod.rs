@@ -26,7 +26,7 @@ pub(super) use board::Board;
 pub use compose::Compose;
 pub(super) use compose::{Outcome, Sought};
 pub(super) use library::{Library, ScoredSample};
-pub(super) use sight::{Beaten, Sight};
+pub(super) use sight::{Beaten, SampleSight, Sight};
 pub(super) use standing::{Candidate, Nearest, Standing};
 pub(super) use thread::{Ask, MOST_UNKEPT, Matcher, OPENED_AT_ONCE, Reply};
 

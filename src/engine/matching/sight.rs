@@ -5,6 +5,7 @@ use somascope_matching::{band, norm, products_of_rows};
 use super::{
     Library, TargetSpec,
     board::{GroupKey, Seen, distance, group_of, least},
+    reach::mark,
     shelf::Shelf,
 };
 use crate::{
@@ -121,6 +122,30 @@ fn beaten(spec: &TargetSpec, weights: &[Digest], library: &Library) -> Option<Be
     })
 }
 
+/// A sample of the map, in one number: its number in the library, and whose number that was.
+pub(super) fn name_of_sample(number: u32, mark: u32) -> u64 {
+    u64::from(number) << 32 | u64::from(mark)
+}
+
+/// What the library has of one sample.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::engine) struct SampleSight {
+    pub sample: u64,
+    pub source: Source,
+    /// By weights, in any order.
+    pub losses: Vec<(Digest, f32)>,
+}
+
+pub(super) fn look_at_sample(name: u64, library: &Library) -> Option<SampleSight> {
+    let number = (name >> 32) as u32;
+    let is_same = library.sample(number).is_some_and(|sample| name_of_sample(number, mark(&sample.checksum)) == name);
+    let losses = library.shelves().filter_map(|(weights, shelf)| {
+        let slot = shelf.slot(number)?;
+        Some((*weights, shelf.losses()[slot as usize]))
+    });
+    Some(SampleSight { sample: name, source: library.source(number).filter(|_| is_same)?, losses: losses.collect() })
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -163,5 +188,14 @@ mod tests {
         assert_eq!(beaten.source.pieces().len(), 1);
         assert!((beaten.distance - (1.0 - 1.0 / 1.25f32.sqrt())).abs() < 1e-5);
         assert_eq!(sight.models.iter().map(|(wins, _)| *wins).collect::<Vec<_>>(), [2, 0]);
+        // That sample in full; another one that has its number is not meant.
+        let number = library.find(&Digest([4; 32])).unwrap();
+        let name = name_of_sample(number, mark(&Digest([4; 32])));
+        let mut told = look_at_sample(name, &library).unwrap();
+        told.losses.sort_by(|a, b| a.1.total_cmp(&b.1));
+        assert_eq!(told.losses, [(weights(1), 1.5), (weights(2), 2.5)]);
+        assert!(told.source.label().contains("4.txt"));
+        assert_eq!(look_at_sample(name + 1, &library), None);
+        assert_eq!(look_at_sample(name_of_sample(99, 0), &library), None);
     }
 }

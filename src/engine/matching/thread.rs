@@ -18,7 +18,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Atlas, Board, Compose, LIBRARY_DIR, Library, Picture, ScoredSample, Sight, Sought, Standing, TargetSpec,
-    board::Damaged, compose::Composer, sight::look,
+    board::Damaged,
+    compose::Composer,
+    sight::{SampleSight, look, look_at_sample},
 };
 use crate::{
     engine::{corpus, now_ms, pins::Pins, snapshot::Basis},
@@ -52,6 +54,8 @@ pub(in crate::engine) enum Ask {
     Prefer(Pins),
     /// Everything that there is about one target.
     Look(TargetSpec),
+    /// What there is of one sample, as the map names it.
+    Sample(u64),
     /// How the library looks under these weights, each with the number of its model on the screen, and where it lies by a basis.
     Survey {
         weights: Vec<(Digest, u16)>,
@@ -65,18 +69,29 @@ pub(in crate::engine) enum Reply {
     /// Only targets whose standing changed.
     Standings(Vec<(ObjectId, Standing)>),
     /// What need not be scored under these weights: samples that the library holds, and samples that failed.
-    Known { weights: Digest, held: Vec<Digest>, failed: Vec<Digest> },
+    Known {
+        weights: Digest,
+        held: Vec<Digest>,
+        failed: Vec<Digest>,
+    },
     /// (weights, sample): what the library held and no longer does, and what it was given and has not kept.
-    Left { gone: Vec<(Digest, Digest)>, unkept: Vec<(Digest, Digest)> },
-    /// Every survey has one.
-    /// And how long it took: it looks at every sample.
-    Survey { weights: Vec<Digest>, picture: Picture, took: Duration },
+    Left {
+        gone: Vec<(Digest, Digest)>,
+        unkept: Vec<(Digest, Digest)>,
+    },
+    /// Every survey has one, and how long it took: it looks at every sample.
+    Survey {
+        weights: Vec<Digest>,
+        picture: Picture,
+        took: Duration,
+    },
     Looked {
         target: ObjectId,
         /// `None`: there is no library, or a model is not in the registry.
         sight: Option<Sight>,
         sought: Sought,
     },
+    Sampled(SampleSight),
     /// Something about the library that a person should know.
     Trouble(String),
 }
@@ -269,6 +284,11 @@ impl Work {
                 let sight = self.library.as_ref().and_then(|library| look(&spec, library));
                 let sought = self.composer.sought(&spec, &self.board, self.library.as_ref());
                 self.send(Reply::Looked { target: spec.id, sight, sought });
+            }
+            Ask::Sample(sample) => {
+                // One that has left since has nothing to tell.
+                let sight = self.library.as_ref().and_then(|library| look_at_sample(sample, library));
+                sight.into_iter().for_each(|sight| self.send(Reply::Sampled(sight)));
             }
             Ask::Survey { weights, basis } => {
                 let began = Instant::now();

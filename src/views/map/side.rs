@@ -8,28 +8,31 @@ use ratatui::{
 
 use super::plot::{NUMBERED, class, lack};
 use crate::{
-    api::{MapColour, MapLayout, MapPoint, TargetStage},
+    api::{MapColour, MapLayout, MapPoint, SampleDetail, TargetStage},
     app::{
         Near, State,
         map::{Raster, STAGES, z},
         targets::{model_letter, stage_word},
     },
+    primitives::ObjectId,
     views::{
         numbers::{sigma, unit},
         panes::Ink,
-        text::{clean, count, fit, group, letters, margin, soma},
+        text::{clean, count, fit, group, letters, margin, soma, wrap},
     },
 };
 
 /// Lines of what is under the cursor.
 const UNDER_CURSOR: usize = 6;
+/// Of these, for the losses of a sample.
+const LOSS_LINES: usize = 2;
 
 pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
     let mut lines = under_cursor(state, ink, area.width);
     // The cursor moves; what is below must not.
     lines.resize(UNDER_CURSOR, Line::default());
     if state.map.boxed().is_some() {
-        lines.push(Line::styled("box: b pins it, Esc gives it up", ink.theme.attention()));
+        lines.push(Line::styled("box: b pins, i looks, Esc ends", ink.theme.attention()));
     } else if area.height as usize > UNDER_CURSOR + 4 {
         lines.push(Line::default());
     }
@@ -46,7 +49,7 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
 
 fn sigmas(value: f32, state: &State, minus: &str) -> String {
     let z = z(value, state.snapshot.network.embedding_dim);
-    format!("{} ({})", margin(value, minus), sigma(z, 1, state.look.ascii, minus))
+    format!("{} ({})", margin(value, minus), sigma(z, 1, unit(state.look.ascii), minus))
 }
 
 fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> {
@@ -86,7 +89,8 @@ fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> 
         }
         Some(Near::Sample(at)) => {
             let Some(point) = map.samples.get(at) else { return Vec::new() };
-            let source = source(state, point.source);
+            let told = state.map.sample(point.sample);
+            let source = told.map_or_else(|| source(state, point.source), |told| clean(&told.source));
             let best = match point.margin {
                 None => vec![Line::raw("it has met no open target")],
                 Some(best) => {
@@ -103,12 +107,30 @@ fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> 
                     "from {}",
                     fit(&source, usize::from(width).saturating_sub(5), theme.glyphs.ellipsis)
                 )),
-                Line::raw(format!("loss {:.4} under {}", point.loss, model_letter(point.model.into()))),
             ];
+            lines.extend(losses(state, point, told, width.into()).into_iter().map(Line::raw));
             lines.extend(best);
             lines
         }
     }
+}
+
+/// The loss under each model that scored a sample, the lowest first; before the engine has told, under the winner only.
+fn losses(state: &State, point: &MapPoint, told: Option<&SampleDetail>, width: usize) -> Vec<String> {
+    let Some(told) = told.filter(|told| !told.losses.is_empty()) else {
+        return vec![format!("loss {:.4} under {}", point.loss, model_letter(point.model.into()))];
+    };
+    let of = |(model, loss): &(ObjectId, f32)| format!("{}\u{a0}{loss:.4}", letters(&[*model], &state.snapshot.models));
+    let all = told.losses.iter().map(of).collect::<Vec<_>>().join(" ");
+    let mut lines = wrap(&format!("loss {all}"), width);
+    if lines.len() > LOSS_LINES {
+        lines.truncate(LOSS_LINES);
+        // Those with the lowest are there.
+        if let Some(last) = lines.last_mut() {
+            *last = fit(&format!("{last}and more"), width, "");
+        }
+    }
+    lines.into_iter().map(|line| line.replace('\u{a0}', " ")).collect()
 }
 
 fn source(state: &State, index: u16) -> String {
@@ -175,7 +197,7 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
     let theme = &ink.theme;
     let minus = theme.glyphs.minus;
     let dim = state.snapshot.network.embedding_dim;
-    let mut lines = vec![Line::styled("Reward a sample; margin: best, mean", theme.dim())];
+    let mut lines = vec![Line::styled("Reward a sample; best, mean", theme.dim())];
     let paying = regions.iter().take_while(|region| region.need > 0.0).count();
     if paying == 0 {
         lines.push(Line::raw("every open target here is hit"));
@@ -187,7 +209,7 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
         let style = if state.map.region == Some(at) { theme.badge(style) } else { style };
         let margins = match (region.best_margin, region.mean_margin) {
             (Some(best), Some(mean)) => {
-                let of = |margin: f32| sigma(z(margin, dim), 1, state.look.ascii, minus);
+                let of = |margin: f32| sigma(z(margin, dim), 1, unit(state.look.ascii), minus);
                 format!(" {} {}", of(best), of(mean))
             }
             _ => " none met".to_owned(),

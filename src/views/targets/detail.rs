@@ -187,7 +187,13 @@ impl Page<'_> {
         };
         lines.push(Line::styled(fit(&scored, width, theme.glyphs.ellipsis), theme.strong()));
         if detail.nearest.is_empty() {
-            let said = if detail.scored.is_some() { "none" } else { "asking the library" };
+            let said = match detail.scored {
+                Some(_) => "none",
+                None if detail.gone.is_some() || detail.target.stage == TargetStage::Ours => {
+                    "not looked for: it is not open any more"
+                }
+                None => "asking the library",
+            };
             lines.push(Line::styled(format!("  {said}"), theme.dim()));
             return lines;
         }

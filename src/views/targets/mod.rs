@@ -48,7 +48,8 @@ fn column_of(sort: SortKey) -> usize {
 
 /// A margin in standard deviations of random directions, with its sign.
 fn deviations(margin: f32, dim: u64, state: &State, ink: &Ink<'_>) -> String {
-    sigma(z(margin, dim), 2, state.look.ascii, ink.theme.glyphs.minus)
+    // A column is narrow.
+    sigma(z(margin, dim), 2, if state.look.ascii { "s" } else { "σ" }, ink.theme.glyphs.minus)
 }
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {

@@ -305,7 +305,8 @@ mod tests {
         assert_eq!(map.view(1, std::iter::empty(), &[]).basis, 0, "nothing is placed yet");
         let basis = map.basis().unwrap();
         let id = |n: u8| ObjectId([n; 32]);
-        let samples = vec![MapPoint { x: 0.0, y: 0.0, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0 }];
+        let samples =
+            vec![MapPoint { x: 0.0, y: 0.0, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0, sample: 0 }];
         let picture = Picture {
             wins: vec![300],
             chosen: chosen(300),
