@@ -152,7 +152,7 @@ fn what_to_export_is_chosen_by_a_key_and_the_path_is_told() {
     // A long path loses its start, never its name; and it stays when the notice has gone.
     let path = format!("/{}/exports/rewards.png", "deep/".repeat(30));
     update(&mut state, AppEvent::Engine(Event::Exported(Ok(path))));
-    update(&mut state, AppEvent::Clock { now_ms: crate::fixture::NOW_MS + 60_000 });
+    update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 60_000 });
     assert!(text(&state).contains("deep//exports/rewards.png ┃"), "{}", text(&state));
 }
 
