@@ -127,6 +127,10 @@ fn sources() -> BTreeMap<String, Vec<PathBuf>> {
 
 /// The code of a file without comments and without its unit tests, which may use whatever proves their point.
 fn code(path: &Path) -> String {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    if name == "tests" || name.ends_with("_tests") {
+        return String::new();
+    }
     let text = fs::read_to_string(path).expect("sources are UTF-8");
     let tests = ["#[cfg(test)]\nmod tests {", "#[cfg(test)]\npub(super) mod tests {"];
     let text = &text[..tests.iter().filter_map(|start| text.find(start)).min().unwrap_or(text.len())];

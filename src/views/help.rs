@@ -7,15 +7,21 @@ use ratatui::{
     widgets::{Clear, Widget},
 };
 
-use super::{panes::Ink, text::clean};
+use super::{
+    panes::Ink,
+    text::{clean, wrap},
+};
 use crate::{
-    api::TargetStage,
+    api::{Mode, TargetStage},
     app::{
         Hit, List, Place, State,
         actions::{self, ACTIONS, ActionInfo},
         targets::{LANGUAGE, stage_word},
     },
 };
+
+/// Columns of an action's keys.
+const KEYS: usize = 13;
 
 pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let area = area.intersection(ink.buffer.area);
@@ -48,13 +54,24 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     if here.is_empty() && elsewhere.is_empty() && language.is_empty() {
         return ink.empty(inner, &["No action has that in its name, its keys or its description.".to_owned()]);
     }
+    let columns = (inner.width / 78).max(1);
+    let width = inner.width / columns;
+    // Between two columns there is air.
+    let room = if columns > 1 { width.saturating_sub(2) } else { width };
     let plain = |line: Line<'static>| (line, None);
     let mut lines = Vec::new();
     for (title, infos, is_here) in [("On this screen", here, true), ("On other screens", elsewhere, false)] {
         if !infos.is_empty() {
             lines.push(plain(heading(title, ink)));
             let find = |info: &ActionInfo| (is_here && info.is_chosen()).then_some(Hit::Find(info.action));
-            lines.extend(infos.into_iter().map(|info| (entry(info, state, ink), find(info))));
+            for info in infos {
+                let mark = match state.snapshot.mode {
+                    _ if !is_here => format!(" ({})", actions::words(info.places)),
+                    Mode::ReadOnly if info.mutates => " (not in read-only)".to_owned(),
+                    _ => String::new(),
+                };
+                lines.extend(entry(info, mark, state, room, ink).into_iter().map(|line| (line, find(info))));
+            }
             lines.push(plain(Line::default()));
         }
     }
@@ -71,12 +88,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.hit(inner, Hit::List(List::Text));
 
     let height = usize::from(inner.height);
-    let columns = usize::from((inner.width / 78).max(1));
-    let first = usize::from(state.scroll).min(lines.len().saturating_sub(height * columns));
-    for (at, (line, hit)) in lines.iter().skip(first).take(height * columns).enumerate() {
+    let most = height * usize::from(columns);
+    let first = usize::from(state.scroll).min(lines.len().saturating_sub(most));
+    for (at, (line, hit)) in lines.iter().skip(first).take(most).enumerate() {
         let column = (at / height.max(1)) as u16;
-        let width = inner.width / columns as u16;
-        let cell = Rect { x: inner.x + column * width, width: width.saturating_sub(2), ..inner };
+        let cell = Rect { x: inner.x + column * width, width: room, ..inner };
         let row = (at % height.max(1)) as u16;
         ink.line(cell, row, line);
         if let Some(hit) = hit {
@@ -89,14 +105,16 @@ fn heading(text: &'static str, ink: &Ink<'_>) -> Line<'static> {
     Line::styled(text, ink.theme.strong())
 }
 
-fn entry(info: &ActionInfo, state: &State, ink: &Ink<'_>) -> Line<'static> {
+/// The keys, and beside them what they do and where or when, in as many lines as that takes.
+fn entry(info: &ActionInfo, mark: String, state: &State, room: u16, ink: &Ink<'_>) -> Vec<Line<'static>> {
     let keys: Vec<_> = state.keymap.keys(info).iter().map(|key| key.name(state.look.ascii)).collect();
-    let mark = if info.mutates { " (not in read-only)" } else { "" };
-    Line::from(vec![
-        Span::styled(format!("  {:<14}", keys.join(" ")), ink.theme.accent()),
-        Span::raw(info.help),
-        Span::styled(mark, ink.theme.dim()),
-    ])
+    let mut keys = keys.join(" ");
+    let text = wrap(&format!("{}{mark}", info.help), usize::from(room).saturating_sub(KEYS + 3).max(KEYS));
+    let line = |text| {
+        let keys = Span::styled(format!("  {:<KEYS$} ", std::mem::take(&mut keys)), ink.theme.accent());
+        Line::from(vec![keys, Span::raw(text)])
+    };
+    text.into_iter().map(line).collect()
 }
 
 fn signs(ink: &Ink<'_>) -> Line<'static> {

@@ -270,7 +270,7 @@ pub fn key_table() -> String {
     table
 }
 
-fn words(places: &[Place]) -> String {
+pub fn words(places: &[Place]) -> String {
     let on = |places: &[Place]| places.iter().map(|place| place.word()).collect::<Vec<_>>().join(", ");
     let missing: Vec<_> = SCREENS.iter().filter(|place| !places.contains(place)).copied().collect();
     if missing.is_empty() {
