@@ -8,6 +8,7 @@ use ratatui::{
 };
 
 use super::{
+    numbers,
     panes::Ink,
     preview::preview,
     table::{Column, Table, first_row, left, right},
@@ -131,7 +132,7 @@ fn draw_list(state: &State, answer: &Inspection, selected: usize, area: Rect, in
             1 => (away(answer, item), Style::new()),
             2 if answer.sigma > 0.0 => {
                 let nearer = if is_place { item.threshold - item.distance } else { 1.0 - item.away };
-                (format!("{:.1}", nearer / answer.sigma), Style::new())
+                (numbers::sigma(nearer / answer.sigma, 1, "", theme.glyphs.minus), Style::new())
             }
             2 => (theme.glyphs.dot.to_owned(), theme.dim()),
             3 => (letters(&[item.model], &state.snapshot.models), Style::new()),

@@ -1,7 +1,12 @@
 //! Lines of text into cells. Nearly all letters here fill one cell and join nothing: they need not be taken apart by the rules
 //! for all scripts, which are most of what a picture costs otherwise.
 
-use ratatui::{buffer::Buffer, layout::Position, style::Style, text::Line};
+use ratatui::{
+    buffer::Buffer,
+    layout::Position,
+    style::Style,
+    text::{Line, Span},
+};
 
 /// One cell each, whatever stands beside it, as long as that is plain too.
 fn is_plain(letter: char) -> bool {
@@ -9,6 +14,24 @@ fn is_plain(letter: char) -> bool {
         ' '..='~' | '·' | 'α'..='ω' | '–' | '—' | '…' | '←'..='↓'
         // Lines, blocks, shapes; dots.
         | '\u{2500}'..='\u{25fc}' | '\u{2800}'..='\u{28ff}')
+}
+
+/// The same in letters that every terminal has, each in one cell; what has no likeness is a question mark.
+pub fn in_ascii(line: &Line<'_>) -> Line<'static> {
+    let alike = |letter: char| match letter {
+        ' '..='~' => letter,
+        '→' | '≥' => '>',
+        '←' | '≤' => '<',
+        'σ' => 's',
+        '…' | '·' => '.',
+        '−' | '–' | '—' | '‑' => '-',
+        '×' => 'x',
+        '“' | '”' | '„' => '"',
+        '‘' | '’' => '\'',
+        _ => '?',
+    };
+    let span = |span: &Span<'_>| Span::styled(span.content.chars().map(alike).collect::<String>(), span.style);
+    Line::from_iter(line.spans.iter().map(span)).style(line.style)
 }
 
 /// Writes `line` from `at` on, over at most `room` cells. `at` lies in the buffer, and so does the room.
@@ -45,7 +68,6 @@ mod tests {
         buffer::CellWidth,
         layout::Rect,
         style::{Color, Modifier},
-        text::Span,
     };
 
     use super::*;

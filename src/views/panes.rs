@@ -116,7 +116,12 @@ impl<'a> Ink<'a> {
     pub fn line(&mut self, area: Rect, row: u16, line: &Line<'_>) {
         let area = area.intersection(self.buffer.area);
         if row < area.height && area.width > 0 {
-            letters::write(self.buffer, Position { x: area.x, y: area.y + row }, area.width, line);
+            let at = Position { x: area.x, y: area.y + row };
+            if self.theme.is_ascii() && !line.spans.iter().all(|span| span.content.is_ascii()) {
+                letters::write(self.buffer, at, area.width, &letters::in_ascii(line));
+            } else {
+                letters::write(self.buffer, at, area.width, line);
+            }
         }
     }
 

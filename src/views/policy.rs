@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, ago, clean, fit, group, width, wrap},
+    text::{age, ago, clean, counted, fit, group, width, wrap},
 };
 use crate::{
     api::{PolicyLimits, PolicyView},
@@ -72,7 +72,7 @@ pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.pair(inner, 2, "at least", least, plain);
     let did = format!("{} approved with bonds of {} SOMA", policy.auto.approved, policy.auto.bonds);
     ink.pair(inner, 3, "it did", did, ink.theme.good());
-    ink.pair(inner, 4, "it left alone", format!("{} targets", policy.auto.refused), plain);
+    ink.pair(inner, 4, "it left alone", counted(policy.auto.refused, "target"), plain);
     let mut row = 5;
     if let Some(at_ms) = policy.edited_at_ms {
         let edited = format!("limits changed {}, for this run", ago(state.now_ms.saturating_sub(at_ms)));
@@ -87,9 +87,10 @@ pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
         // Why is worth more than what it was.
         let whole = said(&format!(" {}", clean(&refusal.source)));
         let text = if width(&whole) <= inner.width.into() { whole } else { said("") };
-        let cut = fit(&text, inner.width.into(), ink.theme.glyphs.ellipsis);
-        ink.line(inner, row, &Line::styled(cut, ink.theme.dim()));
-        row = row.saturating_add(1);
+        for line in wrap(&text, inner.width.into()) {
+            ink.line(inner, row, &Line::styled(line, ink.theme.dim()));
+            row = row.saturating_add(1);
+        }
     }
 }
 

@@ -109,6 +109,11 @@ pub fn group(n: u64) -> String {
     grouped
 }
 
+/// So many of them: `1 target`, `2,000 targets`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", group(n), if n == 1 { "" } else { "s" })
+}
+
 /// Counts that may be large, in at most six columns: `9,999`, `12.3k`, `4.56M`.
 pub fn count(n: u64) -> String {
     let scaled = |unit: f64, letter: char| {

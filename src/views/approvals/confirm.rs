@@ -52,7 +52,8 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
                 sentences.push("Only what is for pinned targets: \"only pinned\" is on.".to_owned());
             }
             let waiting = state.undecided();
-            sentences.push(format!("{waiting} candidates wait now. m goes back to MANUAL at any time."));
+            let wait = if waiting == 1 { "1 candidate waits".to_owned() } else { format!("{waiting} candidates wait") };
+            sentences.push(format!("{wait} now. m goes back to MANUAL at any time."));
             ("Mode AUTO", sentences)
         }
     };
