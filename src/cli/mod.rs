@@ -144,8 +144,8 @@ struct CommonArgs {
 /// Parses the command line and runs it.
 pub fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    if args.len() == 1 {
-        args.extend(setup::usual_command().iter().map(OsString::from));
+    if let Some(line) = settings::without_command(&args) {
+        args.extend(setup::usual_command(line.config.as_deref()).iter().map(OsString::from));
     }
     let result = settings::parse(&args).and_then(|(cli, setup)| cli.run(setup));
     let exit = result.unwrap_or_else(|error| {

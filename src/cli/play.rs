@@ -146,8 +146,6 @@ impl Play {
     ) -> anyhow::Result<Exit> {
         let recorder = self.record.as_deref().map(|path| Recorder::create(path, self.record_previews)).transpose()?;
         let options = self.look.options()?;
-        // What is broken is of more use than a word about the line.
-        let hint = self.setup.notices.first().cloned().or(options.hint);
         let keymap = Arc::new(keymap(&self.setup.bindings).map_err(|errors| {
             anyhow!("[keys]: {}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
         })?);
@@ -155,8 +153,11 @@ impl Play {
             Some(kept) => (kept.saved, kept.memory, kept.notice),
             None => (Saved::default(), None, None),
         };
-        let (mouse, hint) = (saved.mouse, hint.or(trouble));
-        let options = Options { recorder, hint, keymap, mouse, saved, memory, notify: self.notify.into(), ..options };
+        let mouse = saved.mouse;
+        let warnings: Vec<String> = self.setup.notices.iter().cloned().chain(trouble).collect();
+        let warning = (!warnings.is_empty()).then(|| warnings.join("; "));
+        let options =
+            Options { recorder, warning, keymap, mouse, saved, memory, notify: self.notify.into(), ..options };
         let (front, back) = relay::socket(starting);
         let known = front.snapshot.clone();
         let mut shown = tokio::task::spawn_blocking(move || terminal::run(front, options));

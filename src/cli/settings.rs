@@ -280,6 +280,14 @@ impl Line {
     }
 }
 
+/// A line that names no command, and would do with one.
+pub fn without_command(args: &[OsString]) -> Option<Line> {
+    let tree = Cli::command();
+    let line = Line::of(args, &tree);
+    let lacks_it = |error: clap::Error| error.kind() == ErrorKind::MissingSubcommand;
+    (args.len() == 1 || tree.try_get_matches_from(args).is_err_and(lacks_it)).then_some(line)
+}
+
 /// The variables; where `.env` cannot be used, those of the process, and a word about it.
 pub fn environment() -> Environment {
     Environment::read(Path::new(".")).unwrap_or_else(|error| {

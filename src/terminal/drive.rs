@@ -27,6 +27,8 @@ use crate::{
 
 /// How long the word at the start stays.
 const HINT_MS: u64 = 12_000;
+/// It is to be read by whoever comes back with a coffee.
+const WARNING_MS: u64 = 120_000;
 
 /// What the loop needs of a terminal.
 pub trait Screen {
@@ -269,7 +271,10 @@ impl Core {
         state.mouse = options.mouse;
         state.notifier.by = options.notify;
         state.low_bandwidth = options.low_bandwidth;
-        state.notice = options.hint.map(|text| Notice { level: Level::Info, text, until_ms: state.now_ms + HINT_MS });
+        let notice = |level, for_ms: u64| move |text| Notice { level, text, until_ms: unix_ms() + for_ms };
+        // What is broken is of more use than a word about the line.
+        let warning = options.warning.map(notice(Level::Warning, WARNING_MS));
+        state.notice = warning.or_else(|| options.hint.map(notice(Level::Info, HINT_MS)));
         let mut recorder = options.recorder;
         if let Some(recorder) = &mut recorder {
             recorder.begin(&state);

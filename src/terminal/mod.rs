@@ -55,6 +55,8 @@ pub struct Options {
     pub sync: bool,
     /// A word to the user at the start.
     pub hint: Option<String>,
+    /// What of the configuration or of the memory of the screen is broken, and so not used.
+    pub warning: Option<String>,
     /// Writes down what the interface is told.
     pub recorder: Option<Recorder>,
     /// How it was left the last time.
@@ -89,6 +91,7 @@ impl Options {
             notify: Notify::None,
             sync: true,
             hint: None,
+            warning: None,
             recorder: None,
             saved: Saved::default(),
             memory: None,

@@ -8,7 +8,7 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{age, ago, clean, counted, fit, group, width, wrap},
+    text::{age, ago, clean, counted, group, width, wrap},
 };
 use crate::{
     api::{PolicyLimits, PolicyView},

@@ -260,9 +260,8 @@ pub fn at(place: Place) -> impl Iterator<Item = &'static ActionInfo> {
 
 /// The keys that every place has, as a table for the README.
 pub fn key_table() -> String {
-    let screens = |info: &&ActionInfo| info.places.iter().any(|place| SCREENS.contains(place));
     let mut table = String::from("| keys | action | what it does | where |\n|---|---|---|---|\n");
-    for info in ACTIONS.iter().filter(screens) {
+    for info in ACTIONS {
         let keys: Vec<_> = info.keys.iter().map(|key| format!("`{}`", key.name(false).replace('|', "\\|"))).collect();
         let places = words(info.places);
         table.push_str(&format!("| {} | `{}` | {} | {places} |\n", keys.join(" "), info.id, info.help));

@@ -1,7 +1,5 @@
 //! The orders that the targets can be listed in.
 
-use std::cmp::Ordering;
-
 use serde::{Deserialize, Serialize};
 
 use super::Letters;
@@ -69,34 +67,44 @@ impl SortKey {
             }
             return;
         }
-        let by_margin = |a: &TargetRow, b: &TargetRow| known_first(a.margin(), b.margin(), false);
-        let turned = |order: Ordering| if reversed { order.reverse() } else { order };
-        rows.sort_by(|a, b| {
-            let (a, b) = (&targets[*a], &targets[*b]);
-            let order = match self {
-                Self::Margin => known_first(a.margin(), b.margin(), reversed),
-                Self::Distance => known_first(a.best_distance, b.best_distance, !reversed),
-                Self::Reward => turned(b.reward.cmp(&a.reward)),
-                // The newest first.
-                Self::Age => turned(b.seen_at_ms.cmp(&a.seen_at_ms)),
-                Self::Id | Self::Models => turned(a.id.cmp(&b.id)),
-                Self::Status => turned(rank(a.stage).cmp(&rank(b.stage))).then_with(|| by_margin(a, b)),
-                Self::Threshold => turned(b.threshold.total_cmp(&a.threshold)),
-                Self::Epoch => turned(b.epoch.cmp(&a.epoch)),
-                Self::Pinned => turned(b.pinned.cmp(&a.pinned)).then_with(|| by_margin(a, b)),
-            };
-            order.then_with(|| a.id.cmp(&b.id))
-        });
+        // One number a row, so that nothing but numbers moves through the cache; what is equal goes by id.
+        let mut keyed: Vec<(u64, usize)> = rows.iter().map(|row| (self.key(reversed, &targets[*row]), *row)).collect();
+        keyed.sort_unstable_by(|(a, at), (b, bt)| a.cmp(b).then_with(|| targets[*at].id.cmp(&targets[*bt].id)));
+        rows.iter_mut().zip(keyed).for_each(|(row, (_, sorted))| *row = sorted);
+    }
+
+    /// Where a row belongs: the least first.
+    fn key(self, reversed: bool, target: &TargetRow) -> u64 {
+        let turned = |key: u64| if reversed { !key } else { key };
+        let least_first = |value: Option<f32>, falls: bool| match value.map(ordered) {
+            Some(key) if falls => (!key).into(),
+            Some(key) => key.into(),
+            None => u64::from(u32::MAX) + 1,
+        };
+        // Beside another key; never reversed.
+        let by_margin = || least_first(target.margin(), true);
+        match self {
+            Self::Margin => least_first(target.margin(), !reversed),
+            Self::Distance => least_first(target.best_distance, reversed),
+            Self::Reward => turned(!target.reward.0),
+            // The newest first.
+            Self::Age => turned(!target.seen_at_ms),
+            Self::Id | Self::Models => {
+                let (first, _) = target.id.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+                turned(u64::from_be_bytes(*first))
+            }
+            Self::Status => (turned(rank(target.stage).into()) & 0xff) << 33 | by_margin(),
+            Self::Threshold => turned(u64::from(!ordered(target.threshold))),
+            Self::Epoch => turned(!target.epoch),
+            Self::Pinned => (turned(u64::from(!target.pinned)) & 1) << 33 | by_margin(),
+        }
     }
 }
 
-/// The larger first, or the smaller; what is not known last.
-fn known_first(a: Option<f32>, b: Option<f32>, smaller_first: bool) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) if smaller_first => a.total_cmp(&b),
-        (Some(a), Some(b)) => b.total_cmp(&a),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    }
+/// In the order of [`f32::total_cmp`].
+fn ordered(value: f32) -> u32 {
+    let bits = value.to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
 /// What needs a person first.
@@ -106,5 +114,79 @@ fn rank(stage: TargetStage) -> u8 {
         TargetStage::InFlight => 1,
         TargetStage::Open => 2,
         TargetStage::Ours => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::primitives::{ObjectId, Shannons};
+
+    fn row() -> impl Strategy<Value = TargetRow> {
+        let distance = || prop_oneof![proptest::num::f32::NORMAL | proptest::num::f32::ZERO, 0.5_f32..1.5];
+        let stage = proptest::sample::select(vec![
+            TargetStage::Hit,
+            TargetStage::InFlight,
+            TargetStage::Open,
+            TargetStage::Ours,
+        ]);
+        let numbers = (any::<[u8; 32]>(), 0_u64..3, 0_u64..4, 0_u64..4);
+        (numbers, stage, distance(), proptest::option::of(distance()), any::<bool>()).prop_map(
+            |((id, epoch, reward, seen_at_ms), stage, threshold, best_distance, pinned)| TargetRow {
+                id: ObjectId(id),
+                epoch,
+                stage,
+                reward: Shannons(reward),
+                threshold,
+                models: Vec::new(),
+                best_distance,
+                seen_at_ms,
+                pinned,
+            },
+        )
+    }
+
+    /// The rule, in words of rows rather than numbers.
+    fn compared(key: SortKey, reversed: bool, a: &TargetRow, b: &TargetRow) -> Ordering {
+        let known_first = |a: Option<f32>, b: Option<f32>, smaller_first: bool| match (a, b) {
+            (Some(a), Some(b)) if smaller_first => a.total_cmp(&b),
+            (Some(a), Some(b)) => b.total_cmp(&a),
+            (a, b) => b.is_some().cmp(&a.is_some()),
+        };
+        let turned = |order: Ordering| if reversed { order.reverse() } else { order };
+        let by_margin = || known_first(a.margin(), b.margin(), false);
+        let order = match key {
+            SortKey::Margin => known_first(a.margin(), b.margin(), reversed),
+            SortKey::Distance => known_first(a.best_distance, b.best_distance, !reversed),
+            SortKey::Reward => turned(b.reward.cmp(&a.reward)),
+            SortKey::Age => turned(b.seen_at_ms.cmp(&a.seen_at_ms)),
+            SortKey::Id | SortKey::Models => turned(a.id.cmp(&b.id)),
+            SortKey::Status => turned(rank(a.stage).cmp(&rank(b.stage))).then_with(by_margin),
+            SortKey::Threshold => turned(b.threshold.total_cmp(&a.threshold)),
+            SortKey::Epoch => turned(b.epoch.cmp(&a.epoch)),
+            SortKey::Pinned => turned(b.pinned.cmp(&a.pinned)).then_with(by_margin),
+        };
+        order.then_with(|| a.id.cmp(&b.id))
+    }
+
+    proptest! {
+        #[test]
+        fn numbers_order_rows_as_the_rule_does(targets in proptest::collection::vec(row(), 0..20), reversed: bool) {
+            let keys = [
+                SortKey::Margin, SortKey::Distance, SortKey::Reward, SortKey::Age, SortKey::Id,
+                SortKey::Status, SortKey::Threshold, SortKey::Epoch, SortKey::Pinned,
+            ];
+            for key in keys {
+                let mut rows: Vec<usize> = (0..targets.len()).collect();
+                let mut expected = rows.clone();
+                key.sort(reversed, &mut rows, &targets, &Letters::default());
+                expected.sort_by(|a, b| compared(key, reversed, &targets[*a], &targets[*b]));
+                prop_assert_eq!(rows, expected, "{:?}", key);
+            }
+        }
     }
 }

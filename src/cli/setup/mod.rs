@@ -46,13 +46,13 @@ pub struct SetupCommand {
     look: LookArgs,
 }
 
-/// What `somascope` alone stands for; nothing: help, as there is no person to ask.
-pub fn usual_command() -> &'static [&'static str] {
+/// What `somascope` alone stands for, or with a configuration's name only; nothing: help, as there is no person to ask.
+pub fn usual_command(config: Option<&Path>) -> &'static [&'static str] {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         return &[];
     }
     // A variable that will not do, or a file that somebody named and that is not there, is told by the command itself.
-    let Ok(sources) = settings::Sources::read(None) else { return &["run"] };
+    let Ok(sources) = settings::Sources::read(config) else { return &["run"] };
     if sources.layers.get("data.sources").is_some() {
         return &["run"];
     }
