@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_key_behind_an_address_without_a_scheme_is_not_repeated() {
-        for bare in ["rpc.example.org/v2/KEY0123", "rpc.example.org:9000/KEY0123", "https:/rpc.example.org?KEY0123"] {
+        for bare in ["rpc.example.org/v2/KEY0123", "rpc.example.org:9000/KEY0123", "rpc.example.org?KEY0123"] {
             let args =
                 NetworkArgs { network: Some("localnet".into()), rpc_url: Some(bare.into()), ..NetworkArgs::default() };
             let named = NetworkArgs { network: Some(bare.into()), ..NetworkArgs::default() };
