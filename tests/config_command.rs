@@ -232,7 +232,8 @@ fn a_password_in_a_url_is_not_shown() {
     let key = "hunter2hunter2hunter2hunter2";
     let (session, _) = user(&format!(
         "[network]\nrpc-url = \"https://node.example.com/v2/{key}\"\nfaucet-url = \"me:{key}@host\"\n\
-         scoring-url = \"https://h/?token={key}\"\n[bucket]\npublic-url = \"https://s3.example.com/soma\"\n\
+         scoring-url = \"https://h/?token={key}\"\n\
+         admin-url = \"node.example.com:9000/v2/{key}\"\n[bucket]\npublic-url = \"https://s3.example.com/soma\"\n\
          [serve]\nlisten = \"http://me:{key}@127.0.0.1/\"\n"
     ));
     for line in [&["config", "show"][..], &["config", "check"], &["config", "show", "--json"]] {

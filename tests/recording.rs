@@ -22,7 +22,7 @@ use emulator::{Emulator, Shared};
 use futures::stream;
 use somascope::{
     api::{EngineHandle, Event, Level, LogLine, Snapshot},
-    app::{Key, Look, layout::Size},
+    app::{AppEvent, Key, Look, Pane, Place, layout::Size},
     terminal::{
         Exit, Occurrence, Options, Recorder, TerminalError, drive,
         recording::{self, ReadError},
@@ -43,6 +43,9 @@ fn busy() -> Snapshot {
         upstream.last_heard_ms = upstream.last_heard_ms.map(|at| at + later);
     }
     snapshot.network.epoch_ends_at_ms += later;
+    let map = Arc::make_mut(&mut snapshot.map);
+    // As an engine numbers them.
+    Arc::make_mut(&mut map.samples).iter_mut().zip(1..).for_each(|(point, number)| point.sample = number);
     snapshot
 }
 
@@ -256,6 +259,30 @@ fn watch_replay<F: Future<Output = ()>>(
         let start = Start { at_ms: 0, speed: 64.0 };
         tokio::join!(replay::play(&mut emulator, stream, tape, start, options), script(inputs, screen)).0
     })
+}
+
+/// What a screen asks the engine for to show more does nothing: it is no reason to keep the viewer out.
+#[test]
+fn the_viewer_can_look_at_what_asks_for_more() {
+    let dir = tempfile::tempdir().expect("a place");
+    let path = dir.path().join("run.jsonl.zst");
+    record(&path, false);
+    let mut tape = Tape::new(recording::read(&path).expect("a whole recording"), LOOK);
+    tape.seek(u64::MAX);
+    let mut press = |key| {
+        assert_eq!(format!("{:?}", tape.look_around(AppEvent::Key(key))), "Around", "{key:?}");
+        tape.state().clone()
+    };
+    assert_eq!(press(Key::Char('3')).place(), Place::Pane(Pane::Map));
+    ["hjklhjkl", "llllllll", "jjjjjjjj"].concat().chars().for_each(|c| drop(press(Key::Char(c))));
+    assert_eq!(press(Key::Char('5')).place(), Place::Pane(Pane::Rewards));
+    press(Key::Char('2'));
+    assert_eq!(press(Key::Enter).place(), Place::Target);
+    assert_eq!(
+        format!("{:?}", tape.look_around(AppEvent::Key(Key::Char('p')))),
+        "Acts",
+        "what changes something does not"
+    );
 }
 
 #[test]

@@ -236,6 +236,17 @@ pub struct HistoryPage {
     pub more: bool,
 }
 
+impl HistoryPage {
+    /// Of a journal that could not be read: no rows, though there are some.
+    pub fn unread(before: Option<SubmissionId>) -> Self {
+        Self { before, rows: Vec::new(), more: true }
+    }
+
+    pub fn failed(&self) -> bool {
+        self.rows.is_empty() && self.more
+    }
+}
+
 /// The engine as its owner sees it. Numbers travel by `snapshot` (the latest wins), facts by `events` (none dropped).
 pub struct EngineHandle {
     pub commands: mpsc::Sender<Command>,

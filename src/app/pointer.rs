@@ -11,13 +11,17 @@ use serde::{Deserialize, Serialize};
 use super::{
     AppEvent, Dialog, Effect, Key, ModelSort, Mouse, Pane, Place, Purpose, Screen, Section, SortKey, State,
     actions::{self, Action},
+    approvals::SETTLE_MS,
     layout::Area,
     map,
     rewards::{self, SubmissionSort},
     throughput::Span,
-    update::{choose, move_in, open, palette, type_for},
+    update::{choose, choose_apart, move_in, note, open, palette, type_for},
 };
-use crate::{api::SubmissionId, primitives::ObjectId};
+use crate::{
+    api::{Level, SubmissionId},
+    primitives::ObjectId,
+};
 
 /// Rows that a notch of the wheel moves.
 const NOTCH: isize = 3;
@@ -142,6 +146,9 @@ pub struct Touch {
     pub place: Place,
     /// The number of the question that was asked last.
     pub question: u64,
+    /// The candidate that an answer would have been about.
+    #[serde(default)]
+    pub candidate: Option<SubmissionId>,
 }
 
 /// What lies where on a picture. Later entries lie above earlier ones.
@@ -149,13 +156,15 @@ pub struct Touch {
 pub struct Hits {
     place: Place,
     question: u64,
+    candidate: Option<SubmissionId>,
     areas: Vec<(Area, Hit)>,
 }
 
 impl Hits {
     /// Of a picture of this state: nothing yet.
     pub fn of(state: &State) -> Self {
-        Self { place: state.place(), question: state.questions, areas: Vec::new() }
+        let candidate = state.approvals.selected;
+        Self { place: state.place(), question: state.questions, candidate, areas: Vec::new() }
     }
 
     pub fn push(&mut self, area: Area, hit: Hit) {
@@ -171,7 +180,7 @@ impl Hits {
 
     pub fn at(&self, column: u16, row: u16) -> Option<Touch> {
         let (_, hit) = self.areas.iter().rev().find(|(area, _)| area.contains(column, row))?;
-        Some(Touch { hit: *hit, place: self.place, question: self.question })
+        Some(Touch { hit: *hit, place: self.place, question: self.question, candidate: self.candidate })
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (Area, Hit)> {
@@ -201,7 +210,7 @@ pub(super) fn on_mouse(state: &mut State, mouse: Mouse, touch: Option<Touch>) ->
         return Vec::new();
     };
     let by = match mouse {
-        Mouse::Down { .. } => return press(state, touch.hit),
+        Mouse::Down { .. } => return press(state, &touch),
         Mouse::WheelUp { .. } => -NOTCH,
         Mouse::WheelDown { .. } => NOTCH,
         Mouse::Drag { .. } | Mouse::Up { .. } => return Vec::new(),
@@ -215,12 +224,12 @@ pub(super) fn on_mouse(state: &mut State, mouse: Mouse, touch: Option<Touch>) ->
     vec![Effect::Redraw]
 }
 
-fn press(state: &mut State, hit: Hit) -> Vec<Effect> {
-    match hit {
-        Hit::Act(action) => return do_at(state, state.place(), action),
+fn press(state: &mut State, touch: &Touch) -> Vec<Effect> {
+    match touch.hit {
+        Hit::Act(action) => return do_at(state, state.place(), action, touch),
         Hit::Run(action) => {
             state.dialog = None;
-            return do_at(state, state.below(), action);
+            return do_at(state, state.below(), action, touch);
         }
         Hit::Find(action) => {
             let Some(info) = actions::at(state.below()).find(|info| info.action == action) else { return Vec::new() };
@@ -245,9 +254,18 @@ fn press(state: &mut State, hit: Hit) -> Vec<Effect> {
     vec![Effect::Redraw]
 }
 
-fn do_at(state: &mut State, place: Place, action: Action) -> Vec<Effect> {
-    let info = actions::at(place).find(|info| info.action == action);
-    info.map_or_else(Vec::new, |info| choose(state, info))
+/// What keys ask for is not in the same place on every screen; what is clicked is. So the second half of a double click decides nothing
+/// where the first one has brought it, and an answer is for the candidate that was seen.
+fn do_at(state: &mut State, place: Place, action: Action, touch: &Touch) -> Vec<Effect> {
+    let Some(info) = actions::at(place).find(|info| info.action == action) else { return Vec::new() };
+    let decides = info.mutates || matches!(action, Action::Confirm | Action::LeaveNow);
+    if decides && state.now_ms < state.here_since_ms.saturating_add(SETTLE_MS) {
+        return note(state, Level::Warning, "this has just come under the pointer: look again, then click");
+    }
+    if matches!(action, Action::Approve | Action::Reject) && touch.candidate != state.approvals.selected {
+        return note(state, Level::Warning, "another candidate is selected now: look again, then answer");
+    }
+    choose_apart(state, info, SETTLE_MS)
 }
 
 /// By this column; by the one that it is sorted by, the other way round.

@@ -243,6 +243,8 @@ pub struct State {
     pub mouse: bool,
     /// Questions that were asked so far: an answer counts for the one that was seen.
     pub(super) questions: u64,
+    /// When the question that was asked last, or the place that keys land in, became what it is.
+    pub(super) here_since_ms: u64,
     /// Charts move in steps: each change costs the line to the terminal.
     pub low_bandwidth: bool,
     pub life: Life,
@@ -281,6 +283,7 @@ impl State {
             notifier: Notifier::default(),
             mouse: false,
             questions: 0,
+            here_since_ms: 0,
             low_bandwidth: false,
             life: Life::Running,
         };

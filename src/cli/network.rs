@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     chain::client::Client,
-    primitives::without_paths,
+    primitives::address_shown,
     storage::StoreConfig,
     wallet::{CliConfig, CliEnv},
 };
@@ -94,11 +94,13 @@ impl Network {
             url if url.contains("://") => Ok(Self::custom(url)),
             alias => match CliConfig::find()?.and_then(|config| config.env(alias).cloned()) {
                 Some(CliEnv { basic_auth: true, .. }) => Err(Exit::BadInput.because(format!(
-                    "--network {alias}: its environment in client.yaml wants a password, which this program does not send"
+                    "--network {}: its environment in client.yaml wants a password, which this program does not send",
+                    address_shown(alias)
                 ))),
                 Some(env) => Ok(Self::custom(&env.rpc)),
                 None => Err(Exit::BadInput.because(format!(
-                    "--network {alias}: neither testnet, localnet or devnet, nor a URL, nor an environment of client.yaml"
+                    "--network {}: neither testnet, localnet or devnet, nor a URL, nor an environment of client.yaml",
+                    address_shown(alias)
                 ))),
             },
         }
@@ -196,7 +198,7 @@ pub fn directory(title: &str) -> String {
 /// URLs are shown and logged, so they must hold no secret.
 fn check(url: &str) -> anyhow::Result<()> {
     // Not repeated where it may hold one.
-    let shown = if url.contains('@') { "what is given".to_owned() } else { without_paths(url) };
+    let shown = if url.contains('@') { "what is given".to_owned() } else { address_shown(url) };
     let parsed = url::Url::parse(url).with_context(|| format!("`{shown}` is no URL"))?;
     if !matches!(parsed.scheme(), "http" | "https") || parsed.host().is_none() {
         return Err(Exit::BadInput.because(format!("`{shown}` is no http:// or https:// URL")));
@@ -250,5 +252,18 @@ mod tests {
         let args = NetworkArgs { faucet_url: Some("https://me:hunter2@host".to_owned()), ..NetworkArgs::default() };
         let error = resolve(args).err().expect("refused").to_string();
         assert!(error.contains("password") && !error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_key_behind_an_address_without_a_scheme_is_not_repeated() {
+        for bare in ["rpc.example.org/v2/KEY0123", "rpc.example.org:9000/KEY0123", "rpc.example.org?KEY0123"] {
+            let args =
+                NetworkArgs { network: Some("localnet".into()), rpc_url: Some(bare.into()), ..NetworkArgs::default() };
+            let named = NetworkArgs { network: Some(bare.into()), ..NetworkArgs::default() };
+            for args in [args, named] {
+                let error = format!("{:#}", resolve(args).err().expect("refused"));
+                assert!(!error.contains("KEY0123"), "{error}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use clap::{
 use url::Url;
 
 use super::{Kind, SETTINGS, Setting, applies, file::looks_secret};
-use crate::primitives::without_paths;
+use crate::primitives::{address_shown, without_paths};
 
 /// A setting with what its option says of it.
 #[derive(Clone, Debug)]
@@ -86,7 +86,8 @@ impl Facts {
         if looks_secret(&value) {
             return Err(format!("what is given looks like a secret, and {} is expected", self.expected()));
         }
-        let value = shortened(&self.shown(&value));
+        let given = value;
+        let value = shortened(&self.shown(&given));
         let choices: Vec<&str> = self.choices.iter().map(|(name, _)| name.as_str()).collect();
         Err(match (error.kind(), error.source()) {
             (ErrorKind::InvalidValue, _) if !choices.is_empty() => {
@@ -96,7 +97,10 @@ impl Facts {
             }
             // It may repeat the value.
             (_, Some(cause)) => {
-                let cause = without_paths(&cause.to_string());
+                let cause = cause.to_string();
+                let repeats = self.setting.is_address() && !given.is_empty();
+                let cause = if repeats { cause.replace(&given, &value) } else { cause };
+                let cause = without_paths(&cause);
                 format!("`{value}` will not do: {}", cause.trim_end_matches('.'))
             }
             _ => format!("`{value}` will not do: {} is expected", self.expected()),
@@ -112,7 +116,8 @@ impl Facts {
         match Url::parse(value) {
             _ if looks_secret(value) => "(hidden: it looks like a secret)".to_owned(),
             _ if is_address && host.contains('@') => "(hidden: a URL with a password)".to_owned(),
-            Ok(url) if is_address && is_plain(&url) => value.to_owned(),
+            Ok(url) if is_address && value.contains("://") && is_plain(&url) => value.to_owned(),
+            _ if is_address => address_shown(value),
             _ => without_paths(value),
         }
     }

@@ -12,7 +12,7 @@ pub use ids::{Address, Digest, IdError, ObjectId};
 pub use text::{clean, is_unsafe};
 pub use time::{compact_utc, day, readable_utc, utc};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
-pub use web::without_paths;
+pub use web::{address_shown, without_paths};
 
 use blake2::digest::{Digest as _, consts::U32};
 

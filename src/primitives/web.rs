@@ -25,6 +25,19 @@ pub fn without_paths(text: &str) -> String {
     out
 }
 
+/// The same of a text that should be one address. Its scheme may have been forgotten: nothing behind its host is shown then, either, and
+/// nothing at all where there may be a password in it.
+pub fn address_shown(text: &str) -> String {
+    if text.contains("://") {
+        return without_paths(text);
+    }
+    match text.find(['/', '?', '#', '\\', '@']) {
+        Some(_) if text.contains('@') => "…".to_owned(),
+        Some(at) => format!("{}/…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// What is shown of an address, from behind its `://`.
 fn put(out: &mut String, address: &str) {
     let (authority, path) = address.split_at(address.find(['/', '?', '#', '\\']).unwrap_or(address.len()));
@@ -58,6 +71,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_address_that_lacks_its_scheme_keeps_no_more() {
+        for (text, left) in [
+            ("rpc.example.org/v2/KEY0123", "rpc.example.org/…"),
+            ("rpc.example.org:443?token=KEY", "rpc.example.org:443/…"),
+            ("https:/rpc.example.org/KEY", "https:/…"),
+            ("host#KEY", "host/…"),
+            ("host\\KEY", "host/…"),
+            ("me:word@host/x", "…"),
+            ("https://host/KEY", "https://host/…"),
+            ("testnet", "testnet"),
+        ] {
+            assert_eq!(address_shown(text), left);
+        }
+    }
 
     #[test]
     fn addresses_keep_their_host_and_nothing_behind_it() {

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{Fetcher, StorageError};
-use crate::primitives::{Digest, clean, without_paths};
+use crate::primitives::{Digest, address_shown, clean, without_paths};
 
 /// For one upload with all its retries; the largest submission is 1 MiB.
 const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
@@ -110,8 +110,7 @@ impl Store {
         let prefix = format!("{}/", config.public_url.trim_end_matches('/'));
         // An address that will not do is not repeated whole: there may be a password in it.
         let parse = |text: &str, named: &str| {
-            let is_bare = named.contains('@') && !named.contains("://");
-            let wrong = |e| StorageError::Url(if is_bare { "…".to_owned() } else { without_paths(named) }, e);
+            let wrong = |e| StorageError::Url(address_shown(named), e);
             match Url::parse(text).map_err(wrong)? {
                 url if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
                 _ => Err(wrong(url::ParseError::RelativeUrlWithoutBase)),

@@ -156,6 +156,29 @@ async fn states(orders: &Orders) -> Vec<State> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_desk_found_signed_and_never_sent_waits_for_an_approval_again() {
+    let network = Network::start(1).await;
+    network.next_epoch().await;
+    let orders = network.engine(48).await;
+    let target = open_target(&network).await;
+    dies(&orders, State::Signed, Work::Submit { target, sample: 3 }).await;
+    let desk = self::desk(&orders).await;
+    let settled = only_leftover(&desk);
+    assert!(
+        matches!(settled, Settled::Refused { why } if why.contains("never sent; the submission waits for an approval")),
+        "{settled:?}"
+    );
+    desk.close().await;
+    // The next run asks, as it says.
+    assert_eq!(states(&orders).await, [State::AwaitingApproval]);
+    let engine = Running::start(orders.clone().with_mode(Mode::Manual).config()).await;
+    until("it waits for a person", async || engine.0.snapshot.borrow().approvals.iter().any(|r| r.target == target))
+        .await;
+    engine.shut_down().await;
+    assert!(network.executed(orders.address()).is_empty(), "nobody has said that it is still wanted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_submission_that_came_to_nothing_at_the_desk_is_not_taken_up_by_the_next_run() {
     let network = Network::start(2).await;
     network.next_epoch().await;

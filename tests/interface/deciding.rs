@@ -390,6 +390,23 @@ fn a_key_that_is_held_answers_once() {
     assert!(matches!(commands(&key(&mut state, Key::Char('y')))[..], [Command::Approve(_)]));
 }
 
+/// It asks about what is marked, and half a second later begins to repeat.
+#[test]
+fn a_key_that_is_held_does_not_answer_its_own_question() {
+    let mut state = {
+        let mut state = state(busy());
+        keys(&mut state, "a*y");
+        state
+    };
+    assert!(state.dialog.is_some());
+    for pause_ms in std::iter::once(500).chain([33; 50]) {
+        let now_ms = state.now_ms + pause_ms;
+        update(&mut state, AppEvent::Clock { now_ms });
+        assert_eq!(commands(&update(&mut state, AppEvent::Key(Key::Char('y')))), []);
+    }
+    assert!(matches!(commands(&key(&mut state, Key::Char('y')))[..], [Command::ApproveMany(_)]));
+}
+
 #[test]
 fn an_answer_to_a_question_that_closed_by_itself_reaches_nobody() {
     let mut state = {

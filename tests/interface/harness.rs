@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{Command, Snapshot},
-    app::{AppEvent, Effect, Hits, Key, Look, State, layout::Size, update, wizard::Wizard},
+    app::{AppEvent, Effect, Hits, Key, Look, Place, State, layout::Size, update, wizard::Wizard},
     terminal::Screen,
     views,
 };
@@ -60,9 +60,10 @@ pub mod person {
         after(snapshot, "")
     }
 
-    /// No faster than a person: what comes within a quarter of a second is one press.
+    /// No faster than a person: what comes within a quarter of a second is one press, and a question is read before it is answered.
     pub fn key(state: &mut State, key: Key) -> Vec<Effect> {
-        let now_ms = state.now_ms + 300;
+        let pause_ms = if state.place() == Place::Confirm { 900 } else { 300 };
+        let now_ms = state.now_ms + pause_ms;
         update(state, AppEvent::Clock { now_ms });
         update(state, AppEvent::Key(key))
     }

@@ -33,8 +33,16 @@ fn spot(picture: &Hits, wanted: Hit) -> Option<(u16, u16)> {
     cells.find(|&(column, row)| picture.at(column, row).is_some_and(|touch| touch.hit == wanted))
 }
 
+/// The time in which a double click is done.
+const TWICE_MS: u64 = 300;
+
+/// No faster than somebody who looks first.
 fn later(state: &mut State) {
-    let now_ms = state.now_ms + 300;
+    wait(state, 900);
+}
+
+fn wait(state: &mut State, pause_ms: u64) {
+    let now_ms = state.now_ms + pause_ms;
     update(state, AppEvent::Clock { now_ms });
 }
 
@@ -265,6 +273,7 @@ fn an_answer_that_is_clicked_obeys_the_guards_of_its_key() {
 
     // Two presses at once are one.
     let mut state = at("a");
+    later(&mut state);
     let picture = hits(&state);
     let press = || picture.touch(AppEvent::Mouse(Mouse::Down { column, row }));
     assert_eq!(commands(&update(&mut state, press())), [Command::Approve(SubmissionId(0))]);
@@ -321,6 +330,94 @@ fn a_line_of_a_form_takes_the_cursor_to_it() {
     let mut state = at("aP");
     click(&mut state, Hit::Field(2));
     assert_eq!(state.form.as_ref().map(|form| form.at), Some(2));
+}
+
+/// Where the first half of a double click leads, the second half lies on something that was never looked at.
+#[test]
+fn the_second_half_of_a_double_click_decides_nothing() {
+    let decides = |command: &Command| {
+        matches!(
+            command,
+            Command::AcceptProtocol(_)
+                | Command::Approve(_)
+                | Command::ApproveMany(_)
+                | Command::Reject(_)
+                | Command::RejectMany(_)
+                | Command::SetMode(Mode::Auto)
+                | Command::SetPolicy(_)
+        )
+    };
+    let mut snapshot = busy();
+    snapshot.network.unaccepted_protocol = Some(7);
+    let (mut tried, mut asked) = (0, 0);
+    for (width, height) in [(80, 24), (120, 40), (200, 60)] {
+        for word in ["", "2", "3", "4", "5", "6", "7", "8", "a", "a*", ":", "a:", "a*:", ":protocol", "a*:approve"] {
+            let mut first = state(snapshot.clone());
+            update(&mut first, AppEvent::Resize(Size { width, height }));
+            keys(&mut first, word);
+            later(&mut first);
+            let picture = hits(&first);
+            for hit in picture.iter().map(|(_, hit)| hit).filter(|hit| matches!(hit, Hit::Act(_) | Hit::Run(_))) {
+                let Some((column, row)) = spot(&picture, hit) else { continue };
+                let mut state = first.clone();
+                let sent = commands(&update(&mut state, picture.touch(AppEvent::Mouse(Mouse::Down { column, row }))));
+                // Only the candidate that was selected, alone, is answered by a name on the screen.
+                let seen =
+                    first.approvals.selected.map_or(vec![], |id| vec![Command::Approve(id), Command::Reject(id)]);
+                assert!(
+                    sent.iter().all(|c| !decides(c) || seen.contains(c)),
+                    "{width}x{height} {word} {hit:?}: {sent:?}"
+                );
+                asked += usize::from(state.place() == Place::Confirm);
+                wait(&mut state, TWICE_MS);
+                let second = hits(&state).touch(AppEvent::Mouse(Mouse::Down { column, row }));
+                let sent = commands(&update(&mut state, second));
+                assert!(!sent.iter().any(decides), "{width}x{height} {word} {hit:?}: {sent:?}");
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 300 && asked > 20, "{tried} {asked}");
+}
+
+#[test]
+fn a_question_that_was_clicked_open_is_answered_once_it_could_be_read() {
+    let mut snapshot = busy();
+    snapshot.network.unaccepted_protocol = Some(7);
+    let mut state = state(snapshot);
+    update(&mut state, AppEvent::Resize(Size { width: 200, height: 60 }));
+    assert_eq!(commands(&click(&mut state, Hit::Act(Action::AcceptProtocol))), []);
+    wait(&mut state, TWICE_MS);
+    let (column, row) = spot(&hits(&state), Hit::Act(Action::Confirm)).expect("it is asked");
+    let press = hits(&state).touch(AppEvent::Mouse(Mouse::Down { column, row }));
+    assert_eq!(commands(&update(&mut state, press)), []);
+    assert!(state.notice.as_ref().is_some_and(|notice| notice.text.contains("look again")));
+    assert_eq!(commands(&click(&mut state, Hit::Act(Action::Confirm))), [Command::AcceptProtocol(7)]);
+}
+
+#[test]
+fn a_click_answers_only_the_candidate_that_was_drawn() {
+    let mut state = at("a");
+    let picture = hits(&state);
+    // The next one is selected, and not yet drawn.
+    keys(&mut state, "j");
+    assert_eq!(commands(&click_on(&mut state, &picture, Hit::Act(Action::Approve))), []);
+    assert!(state.notice.as_ref().is_some_and(|notice| notice.text.contains("another candidate")));
+    assert_eq!(commands(&click(&mut state, Hit::Act(Action::Approve))), [Command::Approve(SubmissionId(1))]);
+}
+
+#[test]
+fn the_map_takes_no_clicks_while_the_program_is_leaving() {
+    let mut state = at("3");
+    let press = Mouse::Down { column: state.size.width / 4, row: state.size.height / 3 };
+    let mut moved = state.clone();
+    update(&mut moved, AppEvent::Mouse(press));
+    assert_ne!(moved.map.cursor(), state.map.cursor(), "it takes them otherwise");
+    let before = state.map.cursor();
+    keys(&mut state, "q");
+    assert_eq!(state.place(), Place::Settling);
+    update(&mut state, AppEvent::Mouse(press));
+    assert_eq!(state.map.cursor(), before);
 }
 
 /// Whatever is clicked, twice: only what names a decision can be one.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Bounds, plot};
 use crate::{
     api::{Command, Level, MapColour, MapLayout},
-    app::{Effect, Mouse, Pane, Screen, State, actions::Action, update::note},
+    app::{Effect, Mouse, Pane, Place, Screen, State, actions::Action, update::note},
 };
 
 /// The actions of the map's screen.
@@ -113,7 +113,7 @@ fn finish_box(state: &mut State) -> Vec<Effect> {
 
 /// A click moves the cursor, a drag draws a box, the wheel zooms at the pointer. `None`: it is not for the map.
 pub(in crate::app) fn mouse(state: &mut State, mouse: Mouse) -> Option<Vec<Effect>> {
-    if state.screen != Screen::Pane(Pane::Map) || state.dialog.is_some() {
+    if state.place() != Place::Pane(Pane::Map) {
         return None;
     }
     let (Mouse::Down { column, row }

@@ -87,6 +87,10 @@ pub struct Submissions {
     pub detail: bool,
     /// Older ones were asked for.
     pub(super) asked: bool,
+    /// Before which; `None`: the newest.
+    pub(super) before: Option<SubmissionId>,
+    /// They could not be read.
+    pub(super) failed: bool,
     /// The journal has been read to its start, or as far as is held.
     pub is_whole: bool,
     /// The file that was written last, while this was looked at.
@@ -117,9 +121,10 @@ impl Submissions {
         }
     }
 
-    /// A submission has entered a state; old ones are not in the snapshot any more.
+    /// A submission has entered a state; old ones are not in the snapshot any more. A page that is on its way may have been read before.
     pub(in crate::app) fn told(&mut self, row: &Arc<SubmissionRow>) {
-        if self.known.contains_key(&row.id) {
+        let is_paging = self.asked && !self.is_whole;
+        if is_paging || self.known.contains_key(&row.id) {
             self.take_in([row]);
         }
     }
@@ -130,7 +135,12 @@ impl Submissions {
         let fresh: Vec<_> = page.rows.iter().filter(|row| !self.known.contains_key(&row.id)).collect();
         self.take_in(fresh);
         let oldest = page.rows.last().map(|row| row.id);
+        self.failed = page.failed();
+        if self.failed {
+            return None;
+        }
         self.is_whole = !page.more || oldest.is_none() || self.known.len() >= MOST;
+        self.before = oldest;
         oldest.filter(|_| !self.is_whole)
     }
 

@@ -2,8 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    api::{EpochRewards, RewardsView},
-    app::Period,
+    api::{Command, EpochRewards, Event, RewardsView},
+    app::{AppEvent, Effect, Key, Period, State, update},
     primitives::{Digest, ObjectId, Shannons},
 };
 
@@ -139,6 +139,43 @@ fn no_more_than_twenty_thousand_are_held_and_the_oldest_go() {
     list.follow(&snapshot([row(2, 0), row(1, 0)], rewards()));
     assert_eq!((list.known(), list.rows.len(), list.rows[0].id), (MOST, MOST, SubmissionId(2)));
     assert_eq!(list.rows.last().map(|row| row.id), list.oldest());
+}
+
+/// Pages are read beside the journal's own thread: one may have been read before what is told meanwhile.
+#[test]
+fn a_page_does_not_bring_back_what_a_submission_was() {
+    let mut list = Submissions { asked: true, ..Submissions::default() };
+    list.follow(&snapshot([row(9, 0)], rewards()));
+    let claimed = row(3, 1);
+    list.told(&claimed);
+    list.page(&HistoryPage { before: None, rows: vec![row(4, 0), row(3, 0)], more: false });
+    let known = list.rows.iter().find(|row| row.id == SubmissionId(3)).unwrap();
+    assert!(Arc::ptr_eq(known, &claimed));
+    // With the journal read to its end, what is not known is too old to be held.
+    list.told(&row(2, 1));
+    assert!(list.rows.iter().all(|row| row.id != SubmissionId(2)));
+}
+
+#[test]
+fn a_journal_that_could_not_be_read_is_asked_again_where_it_failed_by_whoever_comes_back() {
+    let look = crate::app::Look { ascii: false, colour: true };
+    let size = crate::app::layout::Size { width: 80, height: 24 };
+    let mut state = State::new(look, size, 1, Arc::new(snapshot([row(9, 0)], rewards())));
+    let asked = |effects: Vec<Effect>| -> Vec<Option<SubmissionId>> {
+        let before = |effect| if let Effect::Send(Command::History { before }) = effect { Some(before) } else { None };
+        effects.into_iter().filter_map(before).collect()
+    };
+    let page = |page| AppEvent::Engine(Event::History(Arc::new(page)));
+    let (here, away) = (|| AppEvent::Key(Key::Char('5')), || AppEvent::Key(Key::Char('7')));
+    assert_eq!(asked(update(&mut state, here())), [Some(SubmissionId(9))]);
+    let first = HistoryPage { before: Some(SubmissionId(9)), rows: vec![row(8, 0), row(7, 0)], more: true };
+    assert_eq!(asked(update(&mut state, page(first))), [Some(SubmissionId(7))]);
+    state.rewards.told(&row(2, 1));
+    assert_eq!(asked(update(&mut state, page(HistoryPage::unread(Some(SubmissionId(7)))))), []);
+    assert!(!state.rewards.is_whole, "there is more");
+    assert_eq!(asked(update(&mut state, away())), []);
+    assert_eq!(asked(update(&mut state, here())), [Some(SubmissionId(7))], "where it failed");
+    assert_eq!([away(), here()].map(|event| asked(update(&mut state, event)).len()), [0, 0], "once");
 }
 
 #[test]

@@ -14,10 +14,19 @@ use crate::api::{Command, Export, ExportFormat, HistoryPage};
 
 /// Once the list is looked at, the journal is read behind it.
 pub(super) fn ask(state: &mut State) -> Option<Effect> {
-    if state.screen != Screen::Pane(Pane::Rewards) || std::mem::replace(&mut state.rewards.asked, true) {
+    let list = &mut state.rewards;
+    if state.screen != Screen::Pane(Pane::Rewards) {
+        // What could not be read is asked for again by whoever comes back.
+        list.asked &= !list.failed;
         return None;
     }
-    Some(Effect::Send(Command::History { before: state.rewards.oldest() }))
+    if std::mem::replace(&mut list.asked, true) {
+        return None;
+    }
+    if !std::mem::take(&mut list.failed) {
+        list.before = list.oldest();
+    }
+    Some(Effect::Send(Command::History { before: list.before }))
 }
 
 pub(super) fn take_page(state: &mut State, page: &HistoryPage) -> Vec<Effect> {

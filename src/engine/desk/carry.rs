@@ -346,7 +346,14 @@ impl Desk {
             leftovers.push(Leftover { what: order.what, digest: order.digest, settled: ended(attempt) });
         }
         for (submission, kind, digest) in self.journal.drop_unsent().await? {
-            let settled = Settled::Refused { why: NEVER_SENT.into() };
+            let mut why = NEVER_SENT.to_owned();
+            if kind == TransactionKind::Submit {
+                // An approval that stayed would have the next run sign it anew, after it was told that it never will be.
+                let step = Step::new(State::Uploaded, State::AwaitingApproval).noting(NEVER_SENT);
+                self.journal.advance(submission.row.id, step).await?;
+                why.push_str("; the submission waits for an approval again");
+            }
+            let settled = Settled::Refused { why };
             leftovers.push(Leftover { what: what_of(&submission, kind), digest, settled });
         }
         for submission in self.journal.unfinished().await? {

@@ -290,6 +290,11 @@ impl Desk {
             let same = found.row.checksum == offer.checksum && found.row.model == offer.model;
             match found.row.state {
                 State::Approved | State::Uploaded if same => return Ok(found),
+                // This is the approval that it waits for. Another row could not be signed: it would be the same transaction.
+                State::AwaitingApproval if same => {
+                    let step = Step::new(State::AwaitingApproval, State::Approved);
+                    return Ok(self.journal.advance(found.row.id, step).await?);
+                }
                 State::Found | State::Confirmed => {
                     let step = Step::new(found.row.state, State::Failed).noting("another submission took its place");
                     self.journal.advance(found.row.id, step).await?;

@@ -172,7 +172,7 @@ impl Dispatcher {
                 Ok(())
             }
             Done::Summed { sums, took } => self.summed(sums, took).await,
-            Done::History(page) => self.history_told(page).await,
+            Done::History(page, trouble) => self.history_told(page, trouble).await,
             Done::Exported(result) => self.exported(result).await,
             Done::Fitted(fitted) => {
                 self.map.fitted(*fitted);

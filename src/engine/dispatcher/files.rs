@@ -41,17 +41,18 @@ impl Dispatcher {
                 HistoryPage { before, rows: rows.into_iter().map(Arc::new).collect(), more }
             });
             // The engine may have ended meanwhile.
-            let _ = done.send(Done::History(page.map_err(|error| error.to_string())));
+            let _ = done.send(match page {
+                Ok(page) => Done::History(page, None),
+                Err(error) => Done::History(HistoryPage::unread(before), Some(error.to_string())),
+            });
         });
     }
 
-    pub(super) async fn history_told(&mut self, page: Result<HistoryPage, String>) -> Result<(), Halt> {
-        match page {
-            Ok(page) => {
-                let _ = self.events.send(Event::History(Arc::new(page)));
-                Ok(())
-            }
-            Err(why) => self.log(Level::Warning, format!("older submissions cannot be shown: {why}")).await,
+    pub(super) async fn history_told(&mut self, page: HistoryPage, trouble: Option<String>) -> Result<(), Halt> {
+        let _ = self.events.send(Event::History(Arc::new(page)));
+        match trouble {
+            Some(why) => self.log(Level::Warning, format!("older submissions cannot be shown: {why}")).await,
+            None => Ok(()),
         }
     }
 

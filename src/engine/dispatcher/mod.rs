@@ -96,19 +96,48 @@ pub(super) use start::start;
 
 /// What a short-lived task reports.
 enum Done {
-    Weights { weights: Digest, result: Result<(), String> },
-    Target { id: SubmissionId, result: Result<Option<TargetV1>, ClientError> },
-    Uploaded { id: SubmissionId, result: Result<String, String> },
-    Prepared { id: SubmissionId, kind: TransactionKind, result: Result<SignedTransaction, NotBuilt> },
-    Settled { id: SubmissionId, verdict: Verdict },
-    OrderSettled { id: OrderId, verdict: Verdict },
-    Payment { id: SubmissionId, result: Result<Found, ClientError> },
+    Weights {
+        weights: Digest,
+        result: Result<(), String>,
+    },
+    Target {
+        id: SubmissionId,
+        result: Result<Option<TargetV1>, ClientError>,
+    },
+    Uploaded {
+        id: SubmissionId,
+        result: Result<String, String>,
+    },
+    Prepared {
+        id: SubmissionId,
+        kind: TransactionKind,
+        result: Result<SignedTransaction, NotBuilt>,
+    },
+    Settled {
+        id: SubmissionId,
+        verdict: Verdict,
+    },
+    OrderSettled {
+        id: OrderId,
+        verdict: Verdict,
+    },
+    Payment {
+        id: SubmissionId,
+        result: Result<Found, ClientError>,
+    },
     Fitted(Box<Fitted>),
-    Summed { sums: Result<(RewardsView, BTreeMap<u64, Shannons>), JournalError>, took: Duration },
-    History(Result<HistoryPage, String>),
+    Summed {
+        sums: Result<(RewardsView, BTreeMap<u64, Shannons>), JournalError>,
+        took: Duration,
+    },
+    /// A failed one with the reason.
+    History(HistoryPage, Option<String>),
     Exported(Result<String, String>),
     Finds(Finds),
-    Inspected { number: u64, inspection: Inspection },
+    Inspected {
+        number: u64,
+        inspection: Inspection,
+    },
 }
 
 /// Why the engine cannot go on: without its journal it must not touch money.

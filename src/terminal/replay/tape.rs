@@ -1,6 +1,7 @@
 //! A recording and a place in it. The core is a pure function of its events, so the same events give the same state.
 
 use crate::{
+    api::Command,
     app::{self, AppEvent, Effect, Life, State, layout::Size, update},
     terminal::recording::{Cursor, Recording},
 };
@@ -182,7 +183,9 @@ impl Tape {
         for effect in update(&mut tried, event) {
             look = match effect {
                 Effect::Redraw | Effect::Notify { .. } => continue,
-                Effect::Send(crate::api::Command::Shutdown) | Effect::Leave(_) => return Look::Leave,
+                // Nobody is there to answer; what the recording holds is shown.
+                Effect::Send(Command::Look(_) | Command::LookAtSample(_) | Command::History { .. }) => continue,
+                Effect::Send(Command::Shutdown) | Effect::Leave(_) => return Look::Leave,
                 Effect::Send(_) => return Look::Acts,
                 Effect::Suspend => return Look::Suspend,
                 Effect::Copy(text) => Look::Copy(text),
