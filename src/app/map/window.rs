@@ -197,6 +197,9 @@ impl Window {
 
     /// Puts the cursor somewhere and the window around it.
     pub fn centre_on(&mut self, point: (f32, f32)) {
+        if !is_finite(point) {
+            return;
+        }
         self.go(point);
         let half = self.size() / 2.0;
         self.put((self.cursor.0 - half, self.cursor.1 - half), self.cursor);
@@ -285,9 +288,8 @@ mod tests {
             for point in [(wrong, 1.0), (1.0, wrong), (wrong, wrong)] {
                 window.go(point);
                 window.zoom(true, point);
-                assert_eq!((window.visible(), window.cursor()), before, "{point:?}");
                 window.centre_on(point);
-                assert_eq!(window.cursor(), before.1, "{point:?}");
+                assert_eq!((window.visible(), window.cursor()), before, "{point:?}");
             }
         }
     }
