@@ -18,6 +18,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{
         EpochRewards, Event, HistoryPage, Mode, RewardsView, Snapshot, SubmissionId, SubmissionRow, SubmissionState,
+        Tiles,
     },
     app::{AppEvent, Key, Look, State, layout::Size, update},
     primitives::Shannons,
@@ -54,7 +55,10 @@ fn crowded() -> Snapshot {
         sample.y -= shifted(n * 7);
         sample
     });
-    map.samples = Arc::new(samples.collect());
+    let mut samples: Vec<_> = samples.collect();
+    // As the engine does it.
+    map.tiles = Arc::new(Tiles::order(&mut samples));
+    map.samples = Arc::new(samples);
     let marks = map.targets.iter().cycle().take(TARGETS).cloned().enumerate().map(|(n, mut target)| {
         target.x -= shifted(n);
         target.y += shifted(n * 3);
@@ -176,6 +180,7 @@ fn events(criterion: &mut Criterion) {
     let mut map = (*snapshot.map).clone();
     let mut samples = (*map.samples).clone();
     samples[0].x += 0.01;
+    map.tiles = Arc::new(Tiles::order(&mut samples));
     map.samples = Arc::new(samples);
     remapped.map = Arc::new(map);
     let mut answered = snapshot.clone();

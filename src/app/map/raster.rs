@@ -12,6 +12,8 @@ use crate::{
 const DOTS: [[u8; 2]; 4] = [[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]];
 /// Share of the cells that unhit targets may cover; of more, the cells with the most are marked.
 const COVERED: usize = 6;
+/// Regions that a grid may have: what comes from a file may say anything.
+const MOST_REGIONS: usize = 1 << 20;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
@@ -211,7 +213,7 @@ fn least(cells: &[Cell]) -> u16 {
 fn regions(cells: &mut [Cell], made: &Made) {
     let coverage = &made.map.coverage;
     let (columns, rows) = (usize::from(coverage.columns), usize::from(coverage.rows));
-    if columns == 0 || rows == 0 {
+    if !(1..=MOST_REGIONS).contains(&(columns * rows)) {
         return;
     }
     let mut numbers = vec![None; columns * rows];

@@ -112,6 +112,17 @@ prop_compose! {
         -> MapPoint { sample(x, y, n, margin) }
 }
 
+#[test]
+fn a_grid_larger_than_any_map_is_not_shown() {
+    let of = |columns, rows| {
+        let coverage =
+            Coverage { columns, rows, max: (4.0, 2.0), regions: vec![Region::default()], ..Coverage::default() };
+        let map = MapView { coverage: Arc::new(coverage), ..MapView::default() };
+        raster(map, Vec::new(), (4, 2), MapColour::Model).cells.iter().any(|cell| cell.region.is_some())
+    };
+    assert!(of(2, 2) && !of(u16::MAX, u16::MAX) && !of(0, 9));
+}
+
 proptest! {
     #[test]
     fn anything_at_all_becomes_cells_of_any_size(

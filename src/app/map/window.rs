@@ -14,6 +14,10 @@ fn share(value: f64, (low, high): (f32, f32)) -> f64 {
     (value - f64::from(low)) / (f64::from(high) - f64::from(low))
 }
 
+fn is_finite((x, y): (f32, f32)) -> bool {
+    x.is_finite() && y.is_finite()
+}
+
 /// A rectangle of the plane, both ends inclusive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {
@@ -178,9 +182,9 @@ impl Window {
         Some(self.all?.place(self.cursor))
     }
 
-    /// Puts the cursor somewhere, and moves the window if it would not be seen there.
+    /// Puts the cursor somewhere, and moves the window if it would not be seen there. What is not finite is nowhere.
     pub fn go(&mut self, point: (f32, f32)) {
-        if let Some(all) = self.all {
+        if let Some(all) = self.all.filter(|_| is_finite(point)) {
             self.move_to(all.shares(point));
         }
     }
@@ -193,6 +197,9 @@ impl Window {
 
     /// Puts the cursor somewhere and the window around it.
     pub fn centre_on(&mut self, point: (f32, f32)) {
+        if !is_finite(point) {
+            return;
+        }
         self.go(point);
         let half = self.size() / 2.0;
         self.put((self.cursor.0 - half, self.cursor.1 - half), self.cursor);
@@ -212,7 +219,7 @@ impl Window {
 
     /// Zooms so that a point stays where it is on the screen. The cursor comes along: the pointer is where the eye is.
     pub fn zoom(&mut self, closer: bool, point: (f32, f32)) {
-        let Some(all) = self.all else { return };
+        let Some(all) = self.all.filter(|_| is_finite(point)) else { return };
         let zoom = if closer { (self.zoom + 1).min(MOST_ZOOM) } else { self.zoom.saturating_sub(1) };
         if zoom == self.zoom {
             return;
@@ -269,6 +276,21 @@ mod tests {
             }
             window.whole();
             prop_assert_eq!(window.visible(), Some(all));
+        }
+    }
+
+    #[test]
+    fn a_place_that_is_no_number_is_not_gone_to() {
+        let mut window = window(&[(0.0, 0.0), (8.0, 8.0)]);
+        window.zoom(true, (2.0, 2.0));
+        let before = (window.visible(), window.cursor());
+        for wrong in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for point in [(wrong, 1.0), (1.0, wrong), (wrong, wrong)] {
+                window.go(point);
+                window.zoom(true, point);
+                window.centre_on(point);
+                assert_eq!((window.visible(), window.cursor()), before, "{point:?}");
+            }
         }
     }
 

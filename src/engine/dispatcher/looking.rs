@@ -26,49 +26,90 @@ use crate::{
     primitives::ObjectId,
 };
 
-/// One look reads every embedding that its models have won with.
+/// One look reads every embedding of its models: the same target is asked about again after a pause, and the longer the answer took,
+/// with all that came before it, the longer that is.
 const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE_PARTS: u32 = 10;
 /// Samples that are told.
 const NEAREST: usize = 12;
 
-/// What is looked at.
-pub(super) struct Look {
+/// What is looked at, and what the library is asked about it: one thing at a time, however fast somebody goes from target to target.
+#[derive(Default)]
+pub(super) struct Looking {
+    at: Option<Look>,
+    /// Since when an answer is due, about this target or an earlier one.
+    asked: Option<Instant>,
+    /// Until when nothing is asked again.
+    rests_until: Option<Instant>,
+}
+
+struct Look {
     target: ObjectId,
     /// As it was last seen open, or ours.
     row: Option<TargetRow>,
     sight: Option<Sight>,
     sought: Option<Sought>,
-    asked: Option<Instant>,
-    /// Samples that were scored when it was asked.
-    samples: u64,
+    /// Samples that were scored when it was last asked about.
+    samples: Option<u64>,
     last: Option<Arc<TargetDetail>>,
+}
+
+impl Looking {
+    fn at(&mut self, target: Option<ObjectId>) {
+        let anew = |target| Look { target, row: None, sight: None, sought: None, samples: None, last: None };
+        self.at = target.map(anew);
+    }
+
+    /// What to ask about, if that may bring something new. `samples`: scored by now.
+    fn due(&self, samples: u64, now: Instant) -> Option<ObjectId> {
+        let look = self.at.as_ref().filter(|_| self.asked.is_none())?;
+        let is_due = look.samples.is_none_or(|before| {
+            (before != samples || look.sight.is_none()) && self.rests_until.is_none_or(|until| now >= until)
+        });
+        is_due.then_some(look.target)
+    }
+
+    fn ask(&mut self, samples: u64, now: Instant) {
+        self.asked = Some(now);
+        if let Some(look) = &mut self.at {
+            look.samples = Some(samples);
+        }
+    }
+
+    /// The answer; gives whether it is about what is still looked at.
+    fn take(&mut self, target: ObjectId, sight: Option<Sight>, sought: Sought, now: Instant) -> bool {
+        let took = self.asked.take().map_or(Duration::ZERO, |asked| now.duration_since(asked));
+        self.rests_until = Some(now + PAUSE.max(took * PAUSE_PARTS));
+        let look = self.at.as_mut().filter(|look| look.target == target);
+        let is_looked_at = look.is_some();
+        if let Some(look) = look {
+            (look.sight, look.sought) = (sight, Some(sought));
+        }
+        is_looked_at
+    }
 }
 
 impl Dispatcher {
     pub(super) fn look_at(&mut self, target: Option<ObjectId>) {
-        let anew = |target| Look { target, row: None, sight: None, sought: None, asked: None, samples: 0, last: None };
-        self.look = target.map(anew);
+        self.look.at(target);
         self.dirty = true;
         self.review_look();
     }
 
     /// Asks the library about the target, if that may bring something new.
     pub(super) fn review_look(&mut self) {
-        let samples = self.meter.samples;
-        let Some(look) = &mut self.look else { return };
-        let is_new = look.asked.is_none() || (look.samples != samples || look.sight.is_none());
-        let Some(spec) = self.chain.spec(&look.target).filter(|_| is_new) else { return };
-        if look.asked.is_none_or(|asked| asked.elapsed() >= PAUSE) {
-            (look.asked, look.samples) = (Some(Instant::now()), samples);
+        let (samples, now) = (self.meter.samples, Instant::now());
+        let due = self.look.due(samples, now);
+        if let Some(spec) = due.and_then(|target| self.chain.spec(&target)) {
+            self.look.ask(samples, now);
             self.matcher.ask(Ask::Look(spec));
         }
     }
 
     pub(super) fn looked(&mut self, target: ObjectId, sight: Option<Sight>, sought: Sought) {
-        if let Some(look) = self.look.as_mut().filter(|look| look.target == target) {
-            (look.sight, look.sought) = (sight, Some(sought));
-            self.dirty = true;
-        }
+        self.dirty |= self.look.take(target, sight, sought, Instant::now());
+        // Somebody may look at another one by now.
+        self.review_look();
     }
 
     /// Tells of a sample of the map, with the models that are in play.
@@ -88,7 +129,7 @@ impl Dispatcher {
 
     /// For the snapshot. `targets`: its rows.
     pub(super) fn target_detail(&mut self, targets: &[TargetRow]) -> Option<Arc<TargetDetail>> {
-        let mut look = self.look.take()?;
+        let mut look = self.look.at.take()?;
         if let Some(row) = targets.iter().find(|row| row.id == look.target) {
             look.row = Some(row.clone());
         }
@@ -98,7 +139,7 @@ impl Dispatcher {
             look.last = Some(Arc::new(detail));
         }
         let last = look.last.clone();
-        self.look = Some(look);
+        self.look.at = Some(look);
         last
     }
 
@@ -338,5 +379,44 @@ fn about_compositions(sought: Sought, open: &OpenTarget) -> Option<String> {
                 )
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: u8) -> ObjectId {
+        ObjectId([n; 32])
+    }
+
+    #[test]
+    fn the_library_is_asked_about_one_target_at_a_time_and_rests_as_long_as_it_worked() {
+        let (mut looking, began) = (Looking::default(), Instant::now());
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let answer = |looking: &mut Looking, n, seconds| {
+            looking.take(id(n), Some(Sight::default()), Sought::Needless, at(seconds))
+        };
+        assert_eq!(looking.due(0, at(0)), None);
+        looking.at(Some(id(1)));
+        assert_eq!(looking.due(0, at(0)), Some(id(1)));
+        looking.ask(0, at(0));
+        // Neither new scores nor another target make a second question of it.
+        assert_eq!(looking.due(50, at(9)), None);
+        looking.at(Some(id(2)));
+        looking.at(Some(id(3)));
+        assert_eq!(looking.due(50, at(9)), None);
+        assert!(!answer(&mut looking, 1, 10), "nobody looks at it any more");
+        // What was never asked about does not wait.
+        assert_eq!(looking.due(50, at(10)), Some(id(3)));
+        looking.ask(50, at(10));
+        assert!(answer(&mut looking, 3, 13));
+        assert_eq!(looking.due(50, at(999)), None, "nothing is new");
+        assert_eq!(looking.due(51, at(42)), None, "it took three seconds");
+        assert_eq!(looking.due(51, at(43)), Some(id(3)));
+        looking.ask(51, at(43));
+        assert!(answer(&mut looking, 3, 43));
+        assert_eq!(looking.due(52, at(44)), None);
+        assert_eq!(looking.due(52, at(45)), Some(id(3)));
     }
 }

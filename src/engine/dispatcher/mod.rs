@@ -84,7 +84,7 @@ use crate::{
 use approval::Refusals;
 use chain_view::ChainView;
 use health::Health;
-use looking::Look;
+use looking::Looking;
 use odds::Odds;
 use orders::LiveOrder;
 use pipeline::Pipeline;
@@ -197,7 +197,7 @@ struct Dispatcher {
     hit_targets: HashSet<ObjectId>,
     hits: u64,
     pins: Pins,
-    look: Option<Look>,
+    look: Looking,
     trails: Trails,
     odds: Odds,
     /// A target was not what we computed of it: told once.

@@ -63,10 +63,7 @@ pub(super) fn look(spec: &TargetSpec, library: &Library) -> Option<Sight> {
             (distance(product, (norms[*slot as usize], norm_of_target)), Seen { winner, slot: *slot, number: *number })
         });
         let mut rows: Vec<(f32, Seen)> = rows.filter(|(distance, _)| distance.is_finite()).collect();
-        let exact = |row: Seen| {
-            let embedding = shelf.exact(row.slot)?;
-            Some(model::cosine_distance(&embedding, &spec.embedding)).filter(|distance| distance.is_finite())
-        };
+        let exact = |row: Seen| exactly(shelf, row.slot, spec);
         let best = least(&rows, band, exact);
         models.push((wins, best.map(|(distance, _)| distance)));
         let few = rows.len().min(2 * SIGHTED);
@@ -85,41 +82,85 @@ pub(super) fn look(spec: &TargetSpec, library: &Library) -> Option<Sight> {
     Some(Sight { scored, models, nearest: nearest.collect(), beaten: beaten(spec, &weights, library) })
 }
 
+/// The distance of a row with all its bits; `None`: it is damaged, or has no direction.
+fn exactly(shelf: &Shelf, slot: u32, spec: &TargetSpec) -> Option<f32> {
+    let embedding = shelf.exact(slot)?;
+    Some(model::cosine_distance(&embedding, &spec.embedding)).filter(|distance| distance.is_finite())
+}
+
 /// Looks for the sample that only its loss keeps from being a hit.
 fn beaten(spec: &TargetSpec, weights: &[Digest], library: &Library) -> Option<Beaten> {
-    let (dim, norm_of_target) = (spec.embedding.len(), norm(&spec.embedding));
+    let dim = spec.embedding.len();
     let shelves: Vec<&Shelf> = weights.iter().map(|weights| library.shelf(weights)).collect::<Option<_>>()?;
-    // By model: slot and number of the samples that it loses, and who wins them.
-    let mut lost: Vec<Vec<(u32, u32, usize)>> = vec![Vec::new(); shelves.len()];
+    let mut lost: Vec<Lost<'_>> = shelves.iter().enumerate().map(|(model, shelf)| Lost::of(model, shelf)).collect();
     library.each_scored(weights, |number, slots, winner| {
-        let losers = lost.iter_mut().zip(slots).enumerate().filter(|(at, _)| *at != winner);
-        losers.for_each(|(_, (lost, slot))| lost.push((*slot, number, winner)));
+        let losers = lost.iter_mut().zip(slots).filter(|(lost, _)| lost.model != winner && lost.shelf.dim() == dim);
+        losers.for_each(|(lost, slot)| lost.add(*slot, number, spec));
     });
-    let mut best: Option<(f32, usize, (u32, u32, usize))> = None;
-    for (at, (shelf, lost)) in shelves.iter().zip(lost).enumerate() {
-        if shelf.dim() != dim || lost.is_empty() {
-            continue;
-        }
-        let slots: Vec<u32> = lost.iter().map(|(slot, ..)| *slot).collect();
-        let mut out = vec![0.0; slots.len()];
-        products_of_rows(shelf.embeddings(), dim, &slots, &spec.embedding, &mut out);
-        for (row, product) in lost.into_iter().zip(out) {
-            let seeming = distance(product, (shelf.norms()[row.0 as usize], norm_of_target));
-            if seeming <= spec.threshold && best.is_none_or(|(least, ..)| seeming < least) {
-                best = Some((seeming, at, row));
-            }
+    lost.iter_mut().for_each(|lost| lost.meet(spec));
+    let near: Vec<(f32, Seen)> = lost.into_iter().flat_map(|lost| lost.near).collect();
+    let (distance, row) = least(&near, band(dim), |row| exactly(shelves[row.winner], row.slot, spec))?;
+    if distance > spec.threshold {
+        return None;
+    }
+    let loss = |shelf: &&Shelf| Some(shelf.losses()[shelf.slot(row.number)? as usize]);
+    let losses: Vec<f32> = shelves.iter().map(loss).collect::<Option<_>>()?;
+    let winner = model::winner(&losses)?;
+    Some(Beaten {
+        source: library.source(row.number)?,
+        model: spec.models[row.winner].0,
+        distance,
+        loss: losses[row.winner],
+        winner: (spec.models[winner].0, losses[winner]),
+    })
+}
+
+/// Rows that meet a target together.
+const AT_ONCE: usize = 1 << 16;
+/// Rows of those that seem near enough, the nearest, which are looked at with all their bits.
+const NEAR: usize = 1024;
+
+/// The samples that a model does not win, as they meet a target: what this takes does not grow with the library.
+struct Lost<'a> {
+    /// Index into the target's models.
+    model: usize,
+    shelf: &'a Shelf,
+    /// Those that have not met it yet.
+    slots: Vec<u32>,
+    numbers: Vec<u32>,
+    /// As if this model won them.
+    near: Vec<(f32, Seen)>,
+}
+
+impl<'a> Lost<'a> {
+    fn of(model: usize, shelf: &'a Shelf) -> Self {
+        Self { model, shelf, slots: Vec::new(), numbers: Vec::new(), near: Vec::new() }
+    }
+
+    fn add(&mut self, slot: u32, number: u32, spec: &TargetSpec) {
+        self.slots.push(slot);
+        self.numbers.push(number);
+        if self.slots.len() >= AT_ONCE {
+            self.meet(spec);
         }
     }
-    let (_, at, (slot, number, winner)) = best?;
-    let distance = model::cosine_distance(&shelves[at].exact(slot)?, &spec.embedding);
-    let loss = |of: usize| Some(shelves[of].losses()[shelves[of].slot(number)? as usize]);
-    (distance <= spec.threshold).then_some(Beaten {
-        source: library.source(number)?,
-        model: spec.models[at].0,
-        distance,
-        loss: loss(at)?,
-        winner: (spec.models[winner].0, loss(winner)?),
-    })
+
+    fn meet(&mut self, spec: &TargetSpec) {
+        let (dim, norm_of_target) = (spec.embedding.len(), norm(&spec.embedding));
+        let mut out = vec![0.0; self.slots.len()];
+        products_of_rows(self.shelf.embeddings(), dim, &self.slots, &spec.embedding, &mut out);
+        let (model, norms, reach) = (self.model, self.shelf.norms(), spec.threshold + band(dim));
+        let rows = self.slots.drain(..).zip(self.numbers.drain(..)).zip(out);
+        let seen = rows.map(|((slot, number), product)| {
+            let seeming = distance(product, (norms[slot as usize], norm_of_target));
+            (seeming, Seen { winner: model, slot, number })
+        });
+        self.near.extend(seen.filter(|(seeming, _)| *seeming <= reach));
+        if self.near.len() > NEAR {
+            self.near.select_nth_unstable_by(NEAR, |(a, _), (b, _)| a.total_cmp(b));
+            self.near.truncate(NEAR);
+        }
+    }
 }
 
 /// A sample of the map, in one number: its number in the library, and whose number that was.
@@ -197,5 +238,31 @@ mod tests {
         assert!(told.source.label().contains("4.txt"));
         assert_eq!(look_at_sample(name + 1, &library), None);
         assert_eq!(look_at_sample(name_of_sample(99, 0), &library), None);
+    }
+
+    #[test]
+    fn of_samples_that_seem_as_near_the_one_that_is_nearest_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut library = Library::open(dir.path(), u64::MAX).unwrap();
+        // With half of their bits both begin with 0.5.
+        let (far, near) = ([0.49989, 1.0, 0.0], [0.50013, 1.0, 0.0]);
+        let embedding = [1.0, 0.0, 0.0];
+        let [to_far, to_near] = [far, near].map(|of| model::cosine_distance(&of, &embedding));
+        assert!(to_near < to_far);
+        let mut spec = TargetSpec {
+            id: ObjectId([9; 32]),
+            embedding: embedding.as_slice().into(),
+            threshold: f32::midpoint(to_far, to_near),
+            models: [1, 2].map(|n| (ObjectId([n; 32]), Some(weights(n)))).to_vec(),
+        };
+        let beaten_by_first = |n, of| sample(n, [(1.0, [0.0, 0.0, 1.0]), (2.0, of)]);
+        library.add(&[beaten_by_first(3, far)]).unwrap();
+        assert_eq!(look(&spec, &library).unwrap().beaten, None, "it only seems to be inside");
+        library.add(&[beaten_by_first(4, near)]).unwrap();
+        let beaten = look(&spec, &library).unwrap().beaten.unwrap();
+        assert!(beaten.source.label().contains("4.txt"), "{beaten:?}");
+        assert_eq!((beaten.distance, beaten.model), (to_near, ObjectId([2; 32])));
+        spec.threshold = to_near - 1e-5;
+        assert_eq!(look(&spec, &library).unwrap().beaten, None);
     }
 }

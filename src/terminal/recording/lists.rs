@@ -25,12 +25,30 @@ pub struct List {
 impl List {
     /// Whether it is in one of these, by the beginning of its name.
     pub fn is_in(&self, others: &[String]) -> bool {
-        others.iter().any(|other| self.name.strip_prefix(other.as_str()).is_some_and(|rest| rest.starts_with('.')))
+        others.iter().any(|other| is_part(self.name, other))
+    }
+
+    /// What it is written together with, or not at all: some lists name rows of others by their places.
+    pub fn pace(&self) -> &'static str {
+        let is_tied = TIED.iter().any(|tied| self.name == *tied || is_part(self.name, tied));
+        if is_tied { TIED[0] } else { self.name }
     }
 }
 
-/// `get`: the part of a snapshot; `put`: its place in one.
+/// The map names targets and models by their places in their lists.
+const TIED: [&str; 3] = ["map", "targets", "models"];
+
+fn is_part(name: &str, of: &str) -> bool {
+    name.strip_prefix(of).is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// `get`: the part of a snapshot; `put`: its place in one. Without changes it is written whole when it changes.
 macro_rules! list {
+    ($name:expr, |$of:ident| $get:expr, |$to:ident| $put:expr, $len:expr) => {
+        list!($name, |$of| $get, |$to| $put, $len, |_, _| None, |_, _, _| {
+            Err(format!("it has changes of `{}`", $name))
+        })
+    };
     ($name:expr, |$of:ident| $get:expr, |$to:ident| $put:expr, $len:expr, $changes:expr, $apply:expr) => {
         List {
             name: $name,
@@ -55,14 +73,7 @@ macro_rules! list {
 /// A part that is written whole when it changes.
 macro_rules! whole {
     ($($field:ident).+, $len:expr) => {
-        list!(
-            stringify!($($field).+),
-            |of| of.$($field).+,
-            |to| to.$($field).+,
-            $len,
-            |_, _| None,
-            |_, _, _| Err(concat!("it has changes of `", stringify!($($field).+), "`").to_owned())
-        )
+        list!(stringify!($($field).+), |of| of.$($field).+, |to| to.$($field).+, $len)
     };
 }
 
@@ -101,6 +112,13 @@ macro_rules! of_map {
     };
 }
 
+/// A part of the map that is written whole when it changes.
+macro_rules! whole_of_map {
+    ($field:ident) => {
+        list!(concat!("map.", stringify!($field)), |of| of.map.$field, |to| Arc::make_mut(&mut to.map).$field, |_| 0)
+    };
+}
+
 fn rates(rates: &Option<Rates>) -> u64 {
     key(rates.map(|rates| <[f32; 5]>::from(rates).map(f32::to_bits)))
 }
@@ -110,20 +128,13 @@ pub const LISTS: &[List] = &[
     entries!(wallet.history, |(at_ms, _)| key(*at_ms)),
     entries!(targets, |row| key(row.id)),
     entries!(models, |row| key(row.id)),
-    whole!(map, |snapshot| snapshot.map.samples.len() + snapshot.map.targets.len()),
-    // Samples stay where they are in the list.
-    of_map!(samples, |_| 0),
+    whole!(map, |_| 0),
+    of_map!(samples, |point| point.sample),
+    whole_of_map!(tiles),
     of_map!(sources, |source| key(source.as_str())),
     of_map!(reached, |target| key(*target)),
     of_map!(targets, |target| key(target.row)),
-    list!(
-        "map.coverage",
-        |of| of.map.coverage,
-        |to| Arc::make_mut(&mut to.map).coverage,
-        |_| 0,
-        |_, _| None,
-        |_, _, _| Err("it has changes of `map.coverage`".to_owned())
-    ),
+    whole_of_map!(coverage),
     whole!(looked_at, |_| 0),
     whole!(inspection, |_| 0),
     whole!(board, |_| 0),

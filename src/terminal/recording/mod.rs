@@ -7,6 +7,7 @@
 
 mod entry;
 mod lists;
+mod out;
 mod reader;
 mod redact;
 mod runs;

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Longer lists are in no snapshot.
 const LONGEST: usize = 4 << 20;
@@ -51,6 +52,12 @@ pub fn runs<'a, T: PartialEq>(old: &[T], new: &'a [T], key: impl Fn(&T) -> u64) 
         runs.push(Run::New(&new[fresh..]));
     }
     runs
+}
+
+/// How many entries are new in what [`runs`] told.
+pub fn fresh(told: &Value) -> usize {
+    let runs = told.as_array().into_iter().flatten();
+    runs.filter_map(|run| run.get("new")?.as_array()).map(Vec::len).sum()
 }
 
 /// The list that [`runs`] told.

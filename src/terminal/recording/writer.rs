@@ -1,9 +1,9 @@
 //! Writes a recording, on a thread of its own: the interface never waits for a disk.
 
 use std::{
-    collections::BTreeMap,
-    fs::{File, OpenOptions},
-    io::{self, BufWriter, Write},
+    collections::{BTreeMap, HashMap},
+    fs::OpenOptions,
+    io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -17,7 +17,9 @@ use std::{
 use super::{
     entry::{Entry, FORMAT, Header, Told, What},
     lists::LISTS,
+    out::Out,
     redact::redact,
+    runs,
 };
 use crate::{
     api::Snapshot,
@@ -31,15 +33,9 @@ use crate::{
 const WAITING: usize = 4096;
 /// What a crash may lose.
 const FLUSH: Duration = Duration::from_secs(1);
-/// Lists longer than this are written less often than they change: every five seconds, and the longer the less often.
+/// Lists longer than this are written less often than they change: every five seconds, and the more is new the less often.
 const LONG: usize = 1_000;
 const LONG_EVERY_MS: u64 = 5_000;
-/// Of the file, and of what is in it.
-const MOST_BYTES: u64 = 256 << 20;
-const MOST_TEXT: u64 = 8 << 30;
-const ZSTD_LEVEL: i32 = 3;
-/// Text of a frame: whoever goes back in a recording unpacks no more than this.
-const FRAME: u64 = 32 << 20;
 
 #[derive(Debug, thiserror::Error)]
 #[error("cannot record to {}: {source}", path.display())]
@@ -86,7 +82,7 @@ impl Recorder {
         let thread = thread::Builder::new()
             .name("recorder".to_owned())
             .spawn(move || {
-                let mut writer = Writer { out, previews, last: None, written: [0; LISTS.len()] };
+                let mut writer = Writer { out, previews, last: None, paces: HashMap::new() };
                 if let Err(error) = writer.run(&receiver) {
                     let text = format!("the recording ends here: {name}: {error}");
                     *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
@@ -175,9 +171,11 @@ fn other_keys(keymap: &Keymap) -> Vec<(String, Vec<Key>)> {
     ACTIONS.iter().filter(is_other).map(|info| (info.id.to_owned(), keymap.keys(info).to_vec())).collect()
 }
 
-/// Whether what is typed now may be a secret: everything but filters, searches and the palette, whatever they are of.
+/// Whether what is typed now may be a secret: everything but limits, filters, searches and the palette, whatever they are of.
 fn types_in_secret(state: &State) -> bool {
     match state.dialog {
+        // Without its numbers a form would not close in a replay.
+        Some(Dialog::Form) => false,
         Some(Dialog::Typing(purpose)) => !matches!(purpose.prompt(), ":" | "filter /" | "search /"),
         _ => state.place() == Place::Typing,
     }
@@ -188,8 +186,19 @@ struct Writer {
     previews: bool,
     /// The last snapshot as a reader knows it.
     last: Option<Snapshot>,
-    /// When each list was last written.
-    written: [u64; LISTS.len()],
+    /// By [`List::pace`](super::lists::List::pace).
+    paces: HashMap<&'static str, Pace>,
+}
+
+/// Lists that are written together.
+#[derive(Clone, Copy, Default)]
+struct Pace {
+    /// Of the longest.
+    len: usize,
+    /// Since when one of them may be written.
+    due: u64,
+    /// Whether none is written this time.
+    waits: bool,
 }
 
 impl Writer {
@@ -238,31 +247,43 @@ impl Writer {
     fn told(&mut self, t: u64, snapshot: &Snapshot) -> Told {
         let (mut now, mut known) = (snapshot.clone(), snapshot.clone());
         let (mut same, mut changed) = (Vec::new(), BTreeMap::new());
-        for (list, written) in LISTS.iter().zip(&mut self.written) {
+        // Before any of them is written, so that all of a pace are as they were, or none.
+        self.pace(t, snapshot);
+        for list in LISTS {
             if list.is_in(&same) {
                 continue;
             }
-            let len = (list.len)(snapshot);
-            // A second for each thousand entries.
-            let pause = LONG_EVERY_MS.max(len as u64);
-            let can_wait = len > LONG && t < *written + pause;
+            let pace = self.paces.entry(list.pace()).or_default();
             match &self.last {
-                Some(last) if can_wait || (list.is_same)(last, snapshot) => {
+                Some(last) if pace.waits || (list.is_same)(last, snapshot) => {
                     (list.copy)(last, &mut known);
                     (list.clear)(&mut now);
                     same.push(list.name.to_owned());
                 }
                 last => {
-                    *written = t;
+                    let mut fresh = 0;
                     if let Some(changes) = last.as_ref().and_then(|last| (list.changes)(last, snapshot)) {
+                        fresh = runs::fresh(&changes);
                         (list.clear)(&mut now);
                         changed.insert(list.name.to_owned(), changes);
                     }
+                    // A second for each thousand entries.
+                    pace.due = pace.due.max(t + LONG_EVERY_MS.max(fresh as u64));
                 }
             }
         }
         self.last = Some(known);
         Told { same, changed, now }
+    }
+
+    /// Which lists wait.
+    fn pace(&mut self, t: u64, snapshot: &Snapshot) {
+        self.paces.values_mut().for_each(|pace| pace.len = 0);
+        for list in LISTS {
+            let pace = self.paces.entry(list.pace()).or_default();
+            pace.len = pace.len.max((list.len)(snapshot));
+            pace.waits = pace.len > LONG && t < pace.due;
+        }
     }
 
     fn line(&mut self, entry: &Entry) -> io::Result<()> {
@@ -272,70 +293,116 @@ impl Writer {
     }
 }
 
-/// The file, with or without compression.
-struct Out {
-    kind: Kind,
-    text: u64,
-}
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
 
-enum Kind {
-    Plain(BufWriter<File>),
-    Zstd { encoder: Box<zstd::stream::write::Encoder<'static, File>>, frame: u64 },
-    Done,
-}
+    use super::*;
+    use crate::{
+        api::{MapPoint, MapTarget, MapView, TargetRow, TargetStage, Tiles},
+        app::{Look, layout::Size},
+        primitives::{ObjectId, Shannons},
+        terminal::recording::read,
+    };
 
-impl Out {
-    fn new(file: File, compressed: bool) -> io::Result<Self> {
-        let kind = if compressed {
-            Kind::Zstd { encoder: Box::new(zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?), frame: 0 }
-        } else {
-            Kind::Plain(BufWriter::new(file))
-        };
-        Ok(Self { kind, text: 0 })
+    fn state(snapshot: Snapshot) -> State {
+        let size = Size { width: 80, height: 24 };
+        State::new(Look { ascii: false, colour: true }, size, 0, Arc::new(snapshot))
     }
 
-    fn line(&mut self, value: &serde_json::Value) -> io::Result<()> {
-        let mut text = serde_json::to_vec(value)?;
-        text.push(b'\n');
-        self.text += text.len() as u64;
-        match &mut self.kind {
-            Kind::Plain(file) => file.write_all(&text),
-            Kind::Zstd { encoder, frame } => {
-                *frame += text.len() as u64;
-                encoder.write_all(&text)?;
-                if *frame < FRAME {
-                    return Ok(());
-                }
-                let Kind::Zstd { encoder, .. } = std::mem::replace(&mut self.kind, Kind::Done) else { return Ok(()) };
-                *self = Self { text: self.text, ..Self::new(encoder.finish()?, true)? };
-                Ok(())
+    fn writer(path: &Path) -> Writer {
+        let out = Out::new(File::create(path).expect("a new file"), false).expect("no frame yet");
+        Writer { out, previews: false, last: None, paces: HashMap::new() }
+    }
+
+    fn id(n: usize) -> ObjectId {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&n.to_le_bytes());
+        ObjectId(id)
+    }
+
+    fn target(n: usize) -> TargetRow {
+        TargetRow {
+            id: id(n),
+            epoch: 1,
+            stage: TargetStage::Open,
+            reward: Shannons(5),
+            threshold: 1.0,
+            models: Vec::new(),
+            best_distance: None,
+            seen_at_ms: 0,
+            pinned: false,
+        }
+    }
+
+    fn point(n: usize) -> MapPoint {
+        let at = |by: f32| (n as f32 * by).fract();
+        let (x, y) = (at(0.618), at(0.414));
+        MapPoint { x, y, model: 0, source: 0, loss: 1.0, margin: None, nearest: 0, sample: n as u64 }
+    }
+
+    /// Targets, and a map with a mark for each of them.
+    fn snapshot(targets: impl Iterator<Item = usize>, samples: impl Iterator<Item = usize>) -> Snapshot {
+        let rows: Vec<TargetRow> = targets.map(target).collect();
+        let mark = |(row, target): (u32, &TargetRow)| MapTarget { x: f32::from(target.id.0[0]), y: 0.0, row };
+        let marks = (0..).zip(&rows).map(mark).collect();
+        let mut points: Vec<MapPoint> = samples.map(point).collect();
+        let tiles = Arc::new(Tiles::order(&mut points));
+        let map = MapView { samples: Arc::new(points), tiles, targets: Arc::new(marks), ..MapView::default() };
+        Snapshot { targets: Arc::new(rows), map: Arc::new(map), ..Snapshot::default() }
+    }
+
+    #[test]
+    fn what_is_typed_into_a_form_is_written_as_it_is() {
+        let dir = tempfile::tempdir().expect("a place");
+        let path = dir.path().join("run.jsonl");
+        let mut state = state(Snapshot::default());
+        state.dialog = Some(Dialog::Form);
+        let mut recorder = Recorder::create(&path, false).expect("a new file");
+        recorder.begin(&state);
+        recorder.note(&state, &AppEvent::Key(Key::Char('7')));
+        recorder.note(&state, &AppEvent::Paste("1.5".to_owned()));
+        drop(recorder);
+        let mut recording = read(&path).expect("a whole recording");
+        let mut cursor = recording.start();
+        assert!(matches!(recording.next(&mut cursor), Some(AppEvent::Key(Key::Char('7')))));
+        assert!(matches!(recording.next(&mut cursor), Some(AppEvent::Paste(text)) if text == "1.5"));
+    }
+
+    #[test]
+    fn the_map_and_the_rows_that_it_names_are_of_the_same_moment() {
+        let dir = tempfile::tempdir().expect("a place");
+        // There are many samples and few targets: alone, targets would be written each time.
+        let mut writer = writer(&dir.path().join("run.jsonl"));
+        for n in 0..20_usize {
+            let now = snapshot(n..n + 50, n..n + 2_000);
+            let told = writer.told(n as u64 * 1_000, &now);
+            let known = writer.last.as_ref().expect("the first one");
+            for mark in known.map.targets.iter() {
+                let row = &known.targets[mark.row as usize];
+                assert_eq!(mark.x, f32::from(row.id.0[0]), "after {n} s");
             }
-            Kind::Done => Ok(()),
+            assert!(known.map.tiles().is_some());
+            let is_whole = n % 5 == 0;
+            assert_eq!(known.targets == now.targets && known.map == now.map, is_whole, "after {n} s");
+            assert_eq!(told.same.iter().any(|name| name == "map"), !is_whole, "after {n} s");
         }
     }
 
-    fn has_room(&self) -> bool {
-        let file = match &self.kind {
-            Kind::Plain(_) => self.text,
-            Kind::Zstd { encoder, .. } => encoder.get_ref().metadata().map_or(0, |metadata| metadata.len()),
-            Kind::Done => return false,
-        };
-        file < MOST_BYTES && self.text < MOST_TEXT
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match &mut self.kind {
-            Kind::Plain(file) => file.flush(),
-            Kind::Zstd { encoder, .. } => encoder.flush(),
-            Kind::Done => Ok(()),
-        }
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        match std::mem::replace(&mut self.kind, Kind::Done) {
-            Kind::Plain(mut file) => file.flush(),
-            Kind::Zstd { encoder, .. } => encoder.finish().map(drop),
-            Kind::Done => Ok(()),
-        }
+    #[test]
+    fn of_the_map_only_new_samples_are_written() {
+        let dir = tempfile::tempdir().expect("a place");
+        let mut writer = writer(&dir.path().join("run.jsonl"));
+        writer.told(0, &snapshot(0..1, 0..3_000));
+        let told = writer.told(LONG_EVERY_MS, &snapshot(0..1, 5..3_005));
+        let of_samples = told.changed.get("map.samples").expect("some are new");
+        assert_eq!(runs::fresh(of_samples), 5, "{of_samples}");
+        assert_eq!(told.same.iter().filter(|name| *name == "map").count(), 0);
+        // Nothing else brings the tiles along.
+        let mut moved = snapshot(0..1, 5..3_005);
+        Arc::make_mut(&mut moved.map).scored += 1;
+        let told = writer.told(2 * LONG_EVERY_MS, &moved);
+        assert!(told.same.iter().any(|name| name == "map.tiles"), "{:?}", told.same);
+        assert_eq!(told.now.map.tiles, Arc::default());
     }
 }
