@@ -57,6 +57,9 @@ pub struct MapView {
 }
 
 impl MapView {
+    /// Fewer samples make no picture that lasts.
+    pub const LEAST_POINTS: usize = 16;
+
     /// Where samples lie; `None`: nobody has ordered them.
     pub fn tiles(&self) -> Option<&Tiles> {
         Some(&*self.tiles).filter(|tiles| tiles.are_of(self.samples.len()))

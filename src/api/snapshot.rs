@@ -50,6 +50,13 @@ pub struct Snapshot {
     pub log_first: u64,
 }
 
+impl Snapshot {
+    /// Whether the engine has published anything yet.
+    pub fn is_told(&self) -> bool {
+        self.version > 0 || self.network.is_heard() || self.wallet.address.is_some()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NetworkView {

@@ -78,9 +78,11 @@ pub(super) fn of(row: &SubmissionRow, mode: Mode) -> Option<String> {
         }
         SubmissionState::Filled => format!("target {target} filled"),
         SubmissionState::Claimed => format!("{} SOMA claimed", row.paid.unwrap_or_default()),
-        SubmissionState::Failed | SubmissionState::Forfeited => {
-            format!("submission for {target} is {}", row.state.word())
-        }
+        SubmissionState::Failed => match &row.note {
+            Some(why) => format!("submission for {target} failed: {why}"),
+            None => format!("submission for {target} failed"),
+        },
+        SubmissionState::Forfeited => format!("the bond for {target} is forfeited"),
         // Money may have moved.
         SubmissionState::Unknown => format!("nobody can say yet what became of the submission for {target}"),
         SubmissionState::Lost => format!("target {target} went to somebody else"),

@@ -14,7 +14,7 @@ use super::{
     saved::MapKept,
 };
 use crate::{
-    api::{Level, MapView, Snapshot, SubmissionRow},
+    api::{Level, MapView, Mode, Snapshot, SubmissionRow},
     primitives::Shannons,
 };
 
@@ -368,6 +368,24 @@ impl State {
         match action {
             Action::AcceptProtocol => self.snapshot.network.unaccepted_protocol.is_some(),
             Action::CopyPart(part) => copying::subject(self).is_some_and(|row| part.of(row).is_some()),
+            // They act on a list that nobody sees behind the details.
+            Action::Submission
+            | Action::SortSubmissions
+            | Action::FilterSubmissions
+            | Action::OlderPeriod
+            | Action::NewerPeriod
+            | Action::ByDay
+            | Action::Export => !(self.rewards.detail && self.rewards.chosen().is_some()),
+            Action::Mark | Action::MarkAll | Action::ClearMarks if self.snapshot.mode == Mode::ReadOnly => false,
+            Action::Approve
+            | Action::Reject
+            | Action::ApproveAll
+            | Action::Mark
+            | Action::MarkAll
+            | Action::ClearMarks
+            | Action::PreviewDown
+            | Action::PreviewUp
+            | Action::Hex => !self.snapshot.approvals.is_empty(),
             _ => true,
         }
     }

@@ -21,6 +21,9 @@ use crate::{
 /// Two light looks missed: not broken yet, but worth a look.
 const QUIET_MS: u64 = 35_000;
 
+/// Columns of a notice that is still understood.
+const NOTICE: usize = 12;
+
 /// From here on every server is named.
 const ALL_SERVERS: u16 = 120;
 
@@ -168,7 +171,10 @@ fn worst(state: &State, ink: &Ink<'_>) -> Piece {
     let mut spans = server(worst, state, ink);
     let others = network.upstreams.len() - 1;
     if others > 0 {
-        spans.push(Span::styled(format!(" +{others}"), ink.theme.dim()));
+        let is_well = |upstream: &&Upstream| health(upstream, now_ms) <= Health::Live;
+        let well = network.upstreams.iter().filter(is_well).count() - usize::from(is_well(&worst));
+        let word = if well == others { "ok" } else { "more" };
+        spans.push(Span::styled(format!(" +{others} {word}"), ink.theme.dim()));
     }
     Piece::new(3, spans)
 }
@@ -188,6 +194,11 @@ fn wallet(state: &State) -> Option<Piece> {
 }
 
 fn mode(state: &State, ink: &Ink<'_>) -> Piece {
+    // What the engine has not told yet is nobody's mode.
+    if !state.snapshot.is_told() {
+        let word = format!(" {} ", ink.theme.glyphs.ellipsis);
+        return Piece::new(1, vec![Span::styled(word, ink.theme.badge(ink.theme.dim()))]);
+    }
     let (word, style) = match state.snapshot.mode {
         Mode::Manual => (" MANUAL ", ink.theme.accent()),
         Mode::Auto => (" AUTO ", ink.theme.attention()),
@@ -280,7 +291,7 @@ fn pieces(mut left: Vec<Piece>, right: Option<Piece>, area: Rect, row: u16, ink:
     let room = columns.saturating_sub(used);
     if let Some(piece) = right {
         // A shortened address is no use; a shortened notice still is.
-        if piece.width() > room && piece.rank > 1 {
+        if piece.width() > room && (piece.rank > 1 || room < NOTICE) {
             return;
         }
         let cut =

@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{
-    numbers,
+    key_below, key_of, numbers,
     panes::Ink,
     preview::preview,
     table::{Column, Table, first_row, left, right},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     api::{Content, Inspect, InspectStage, Inspection, Landed},
-    app::{Hit, Row, State},
+    app::{Hit, Row, State, actions::Action},
 };
 
 const COLUMNS: &[Column] = &[
@@ -40,7 +40,7 @@ pub fn draw(state: &State, body: Rect, ink: &mut Ink<'_>) {
     };
     let inner = ink.pane("", &format!("What lands {}", subject(state, &answer.of)), stage(answer), true, area);
     if answer.items.is_empty() {
-        return ink.empty(inner, &empty(answer));
+        return ink.empty(inner, &empty(state, answer));
     }
     let selected = state.inspector.selected(answer);
     let list_height = (answer.items.len() as u16 + 1).min((inner.height / 2).max(2));
@@ -83,7 +83,7 @@ fn stage(answer: &Inspection) -> String {
     }
 }
 
-fn empty(answer: &Inspection) -> Vec<String> {
+fn empty(state: &State, answer: &Inspection) -> Vec<String> {
     match &answer.stage {
         InspectStage::Listing | InspectStage::Fetching => vec![match answer.of {
             Inspect::Near(_) => {
@@ -102,7 +102,8 @@ fn empty(answer: &Inspection) -> Vec<String> {
             "Fills stay on the chain until they are claimed: ask again when the board shows some.".to_owned(),
         ],
         InspectStage::Failed(why) => {
-            vec![format!("The chain did not tell: {}", clean(why)), "Esc, then i asks again.".to_owned()]
+            let (close, asks) = (key_of(state, Action::CloseInspector), key_below(state, Action::Inspect));
+            vec![format!("The chain did not tell: {}", clean(why)), format!("{close}, then {asks} asks again.")]
         }
     }
 }

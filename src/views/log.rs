@@ -7,13 +7,14 @@ use ratatui::{
 };
 
 use super::{
+    key_below,
     panes::Ink,
     table::first_row,
-    text::{clean, fit, time_of_day, wrap},
+    text::{clean, counted, fit, time_of_day, wrap},
 };
 use crate::{
     api::{LogKind, LogLine},
-    app::{Hit, List, LogView, Row, State, log::key},
+    app::{Hit, List, LogView, Row, State, actions::Action, log::key},
     primitives::day,
 };
 
@@ -40,11 +41,14 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let position = log.position(snapshot);
     let below = position.map_or(0, |at| log.rows.len() - 1 - at);
     let mut right = match log.filter.is_empty() {
-        true => format!("{} lines, UTC", log.rows.len()),
-        false => format!("{} of {} lines /{}", log.rows.len(), snapshot.log.len(), clean(&log.filter.text)),
+        true => format!("{}, UTC", counted(log.rows.len() as u64, "line")),
+        false => {
+            let all = counted(snapshot.log.len() as u64, "line");
+            format!("{} of {all} /{}", log.rows.len(), clean(&log.filter.text))
+        }
     };
     if !log.follows() {
-        right = format!("{right}, {below} newer below, f follows");
+        right = format!("{right}, {below} newer below, {} follows", key_below(state, Action::LogFollow));
     }
     let detail = log.line(snapshot).filter(|_| log.detail).map(|line| parts(line, area.width, ink));
     let height = detail
@@ -57,7 +61,10 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         let next = if snapshot.log.is_empty() {
             "Nothing has happened yet. What is signed, uploaded, filled, claimed or refused will stand here, with digests and fees."
         } else {
-            "No line fits the filter. / changes it, and Esc there clears it."
+            &format!(
+                "No line fits the filter. {} changes it, and Esc there clears it.",
+                key_below(state, Action::LogFilter)
+            )
         };
         return ink.empty(inner, &[next.to_owned()]);
     };
@@ -79,7 +86,13 @@ fn screen(state: &State, area: Rect, ink: &mut Ink<'_>) {
         }
     }
     if let Some(lines) = detail.filter(|_| height >= 3) {
-        let inner = ink.pane("", "Line", "c copies the digest, URL or id".to_owned(), false, below);
+        let inner = ink.pane(
+            "",
+            "Line",
+            format!("{} copies the digest, URL or id", key_below(state, Action::Copy)),
+            false,
+            below,
+        );
         ink.lines(inner, &lines);
     }
 }

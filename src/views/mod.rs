@@ -37,7 +37,7 @@ use ratatui::{
 };
 
 use crate::app::{
-    Dialog, Hit, Hits, Life, Pane, Purpose, Screen, State,
+    Dialog, Hit, Hits, Life, Pane, Place, Purpose, Screen, State,
     actions::{self, Action},
     layout::Area,
 };
@@ -141,7 +141,16 @@ fn settling(state: &State, body: Rect, ink: &mut Ink<'_>) {
 
 /// The key that does this here, as it is bound now.
 fn key_of(state: &State, action: Action) -> String {
-    let info = actions::at(state.place()).find(|info| info.action == action);
+    key_at(state, state.place(), action)
+}
+
+/// The key that does this on the screen, whatever lies above it.
+fn key_below(state: &State, action: Action) -> String {
+    key_at(state, state.below(), action)
+}
+
+fn key_at(state: &State, place: Place, action: Action) -> String {
+    let info = actions::at(place).find(|info| info.action == action);
     let key = info.and_then(|info| state.keymap.keys(info).first());
     key.map_or_else(String::new, |key| key.name(state.look.ascii))
 }

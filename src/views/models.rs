@@ -63,10 +63,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let models = &state.snapshot.models;
     let list = &state.models;
     let turned = if list.reversed { " reversed" } else { "" };
-    let right = format!("{} of {} here, by {}{turned}", list.resident, models.len(), list.sort.word());
+    let right = format!("{} of {} fetched, by {}{turned}", list.resident, models.len(), list.sort.word());
     let inner = ink.pane("6", "Models", right, true, area);
     if models.is_empty() {
-        let text = "No active model is known yet. They are listed as soon as the network's state is read.";
+        let text = "No active model is known yet. They are listed as soon as the network's state is read. If this lasts, `somascope \
+                    doctor` tells what is wrong.";
         return ink.empty(inner, &[text.to_owned()]);
     }
     let width = usize::from(inner.width);

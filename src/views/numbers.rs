@@ -42,9 +42,9 @@ pub fn share(part: u64, whole: u64) -> String {
     let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
     match hundredths {
         _ if whole == 0 && part > 0 => "all".to_owned(),
-        0 if part > 0 => "<0.01 %".to_owned(),
-        0..1_000 => format!("{}.{:02} %", hundredths / 100, hundredths % 100),
-        _ => format!("{} %", hundredths / 100),
+        0 if part > 0 => "<0.01%".to_owned(),
+        0..1_000 => format!("{}.{:02}%", hundredths / 100, hundredths % 100),
+        _ => format!("{}%", hundredths / 100),
     }
 }
 
@@ -54,8 +54,8 @@ mod tests {
 
     #[test]
     fn a_share_is_seen_however_small() {
-        assert_eq!([share(0, 9), share(1, 1_000_000), share(66, 100_000)], ["0.00 %", "<0.01 %", "0.06 %"]);
-        assert_eq!([share(1, 4), share(5, 4), share(1, 0)], ["25 %", "125 %", "all"]);
+        assert_eq!([share(0, 9), share(1, 1_000_000), share(66, 100_000)], ["0.00%", "<0.01%", "0.06%"]);
+        assert_eq!([share(1, 4), share(5, 4), share(1, 0)], ["25%", "125%", "all"]);
     }
 
     #[test]

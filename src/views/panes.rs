@@ -16,8 +16,8 @@ use super::{
 };
 use crate::app::{Hit, Hits, Look, Sorting, layout::Area};
 
-/// Columns of a label with its value.
-const PAIR: u16 = 78;
+/// Columns of a label with its value, unless they need more.
+const PAIR: u16 = 44;
 
 pub struct Ink<'a> {
     pub theme: Theme,
@@ -133,7 +133,8 @@ impl<'a> Ink<'a> {
 
     /// Label on the left, value on the right of one row, no further apart than an eye follows.
     pub fn pair(&mut self, area: Rect, row: u16, label: &str, value: String, style: Style) {
-        let area = Rect { width: area.width.min(PAIR), ..area };
+        let wanted = u16::try_from(text::width(label) + 1 + text::width(&value)).unwrap_or(u16::MAX);
+        let area = Rect { width: area.width.min(wanted.max(PAIR)), ..area };
         let room = usize::from(area.width).saturating_sub(text::width(label) + 1);
         let value = text::fit(&value, room, self.theme.glyphs.ellipsis);
         let gap = usize::from(area.width).saturating_sub(text::width(label) + text::width(&value));
@@ -181,6 +182,11 @@ impl<'a> Ink<'a> {
 
     /// What to say while there is nothing to show: what is happening, and what comes next.
     pub fn empty(&mut self, area: Rect, sentences: &[String]) {
+        self.sentences(area, sentences);
+    }
+
+    /// Dim sentences, wrapped. Gives the rows that they took.
+    pub fn sentences(&mut self, area: Rect, sentences: &[String]) -> u16 {
         let mut row = 0;
         for sentence in sentences {
             for line in text::wrap(sentence, area.width.into()) {
@@ -188,5 +194,6 @@ impl<'a> Ink<'a> {
                 row += 1;
             }
         }
+        row
     }
 }

@@ -7,12 +7,13 @@ use ratatui::{
 };
 
 use super::{
+    key_below,
     panes::Ink,
     text::{age, ago, clean, counted, group, width, wrap},
 };
 use crate::{
     api::{PolicyLimits, PolicyView},
-    app::{self, Form, FormKind, Hit, State, margin_text},
+    app::{self, Form, FormKind, Hit, State, actions::Action, margin_text},
 };
 
 /// The limits as a sentence each.
@@ -62,7 +63,8 @@ pub fn change(state: &State) -> (&'static str, Vec<String>) {
 /// What automatic approval may do and did.
 pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let policy = &state.snapshot.policy;
-    let inner = ink.pane("", "Policy", "P changes the limits".to_owned(), false, area);
+    let inner =
+        ink.pane("", "Policy", format!("{} changes the limits", key_below(state, Action::EditPolicy)), false, area);
     let limits = &policy.limits;
     let strong = ink.theme.strong();
     ink.pair(inner, 0, "bonds of this epoch", format!("{} of {} SOMA", policy.used, limits.max_bond_per_epoch), strong);
@@ -70,9 +72,9 @@ pub fn panel(state: &State, area: Rect, ink: &mut Ink<'_>) {
     ink.pair(inner, 1, "bond of a submission", format!("at most {} SOMA", limits.max_bond_per_submission), plain);
     let least = format!("margin {}, gain {} SOMA", margin_text(limits.min_margin_millionths), limits.min_gain);
     ink.pair(inner, 2, "at least", least, plain);
-    let did = format!("{} approved with bonds of {} SOMA", policy.auto.approved, policy.auto.bonds);
-    ink.pair(inner, 3, "it did", did, ink.theme.good());
-    ink.pair(inner, 4, "it left alone", counted(policy.auto.refused, "target"), plain);
+    let did = format!("{}, bonds {} SOMA", group(policy.auto.approved), policy.auto.bonds);
+    ink.pair(inner, 3, "approved by it", did, ink.theme.good());
+    ink.pair(inner, 4, "left alone by it", counted(policy.auto.refused, "target"), plain);
     let mut row = 5;
     if let Some(at_ms) = policy.edited_at_ms {
         let edited = format!("limits changed {}, for this run", ago(state.now_ms.saturating_sub(at_ms)));

@@ -29,8 +29,8 @@ pub const fn right(title: &'static str, width: usize, rank: u8) -> Column {
 pub struct Table<'a> {
     columns: &'a [Column],
     shown: Vec<usize>,
-    /// Spare width, given to the last left-aligned column that may stretch.
-    stretch: Option<(usize, usize)>,
+    /// Columns that are wider than they need be: which, by how much.
+    stretch: Vec<(usize, usize)>,
     ellipsis: &'a str,
 }
 
@@ -43,18 +43,31 @@ impl<'a> Table<'a> {
                 shown.remove(victim);
             }
         }
-        Self { columns, shown, stretch: None, ellipsis }
+        Self { columns, shown, stretch: Vec::new(), ellipsis }
     }
 
     /// Lets column `index` take what is left of `width`.
     pub fn stretching(mut self, index: usize, width: usize) -> Self {
         let total = self.shown.iter().map(|&i| self.columns[i].width + 1).sum::<usize>().saturating_sub(1);
-        self.stretch = Some((index, width.saturating_sub(total)));
+        self.stretch = vec![(index, width.saturating_sub(total))];
+        self
+    }
+
+    /// Lets the column that stretches grow to `most` columns; what is left goes to column `next`.
+    pub fn up_to(mut self, most: usize, next: usize) -> Self {
+        if let Some((index, extra)) = self.stretch.first_mut() {
+            let fits = most.saturating_sub(self.columns[*index].width).min(*extra);
+            let rest = *extra - fits;
+            *extra = fits;
+            if self.shown.contains(&next) {
+                self.stretch.push((next, rest));
+            }
+        }
         self
     }
 
     pub fn width_of(&self, index: usize) -> usize {
-        let extra = self.stretch.filter(|(column, _)| *column == index).map_or(0, |(_, extra)| extra);
+        let extra: usize = self.stretch.iter().filter(|(column, _)| *column == index).map(|(_, extra)| extra).sum();
         self.columns[index].width + extra
     }
 

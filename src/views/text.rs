@@ -198,8 +198,8 @@ pub fn clock(ms: u64) -> String {
 pub fn bytes(n: u64) -> String {
     match n {
         0..10_240 => format!("{} B", group(n)),
-        10_240..10_485_760 => format!("{:.1} KiB", n as f64 / 1024.0),
-        10_485_760..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
+        10_240..1_048_576 => format!("{:.1} KiB", n as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", n as f64 / 1_048_576.0),
         _ => format!("{:.1} GiB", n as f64 / 1_073_741_824.0),
     }
 }

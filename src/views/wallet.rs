@@ -10,18 +10,25 @@ use ratatui::{
 
 use super::{
     panes::Ink,
-    text::{ago, clean, group, soma, soma_change},
+    text::{ago, clean, fit, group, soma, soma_change, width},
 };
 use crate::{
     app::{Pane, State},
     primitives::{SHANNONS_PER_SOMA, Shannons},
 };
 
+/// Rows of the balance's chart at most.
+const CHART: u16 = 16;
+
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let wallet = &state.snapshot.wallet;
     let focused = zoomed || state.focus == Pane::Wallet;
     let inner = ink.pane("1", Pane::Wallet.title(), "SOMA".to_owned(), focused, area);
     let Some(address) = wallet.address else {
+        if !state.snapshot.is_told() {
+            let asking = format!("Asking the engine which key is in use{}", ink.theme.glyphs.ellipsis);
+            return ink.empty(inner, &[asking]);
+        }
         let text = "No key is in use: this session only watches. `somascope setup` or `somascope wallet new` makes one; --mode manual uses it.";
         return ink.empty(inner, &[text.to_owned()]);
     };
@@ -67,9 +74,11 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     }
     let servers = if zoomed { servers(state, inner, ink) } else { 0 };
     let inner = Rect { height: inner.height - servers, ..inner };
-    if inner.height > 9 {
+    if inner.height > 10 {
         let chart = Rect { y: inner.y + 8, height: inner.height - 8, ..inner };
-        history(state, chart, ink);
+        titled(state, chart, ink);
+    } else if inner.height > 9 {
+        history(state, Rect { y: inner.y + 8, height: inner.height - 8, ..inner }, ink);
     } else if inner.height > 7 {
         history(state, Rect { y: inner.bottom() - 1, height: 1, ..inner }, ink);
     }
@@ -96,15 +105,32 @@ fn servers(state: &State, area: Rect, ink: &mut Ink<'_>) -> u16 {
             None => "not needed yet".to_owned(),
         };
         let trouble = upstream.trouble.as_ref().map(|trouble| format!("  {}", clean(trouble))).unwrap_or_default();
+        let (url, ellipsis) = (clean(&upstream.url), ink.theme.glyphs.ellipsis);
+        let room = usize::from(area.width).saturating_sub(1 + 1 + 12 + 18);
+        let url = fit(&url, room, ellipsis);
+        let trouble = fit(&trouble, room.saturating_sub(width(&url)), ellipsis);
         let line = Line::from(vec![
             Span::styled(glyph, style),
             Span::raw(format!(" {:<12}{heard:<18}", upstream.name.word())),
-            Span::styled(clean(&upstream.url), ink.theme.dim()),
+            Span::styled(url, ink.theme.dim()),
             Span::styled(trouble, ink.theme.bad()),
         ]);
         ink.line(Rect { y: top + row, height: 1, ..area }, 0, &line);
     }
     rows
+}
+
+/// The balance over time under its range, no higher than it takes to see a direction.
+fn titled(state: &State, area: Rect, ink: &mut Ink<'_>) {
+    let balances = || state.snapshot.wallet.history.iter().map(|&(_, balance)| balance);
+    let (Some(low), Some(high)) = (balances().min(), balances().max()) else { return };
+    if low == high {
+        return;
+    }
+    let title = format!("Balance, {} to {} SOMA", soma(low, 12), soma(high, 12));
+    ink.line(area, 0, &Line::styled(fit(&title, area.width.into(), ink.theme.glyphs.ellipsis), ink.theme.dim()));
+    let height = area.height.saturating_sub(1).min(CHART);
+    history(state, Rect { y: area.y.saturating_add(1), height, ..area }, ink);
 }
 
 /// The balance over time, scaled to its own range: what matters is the direction.

@@ -103,7 +103,7 @@ fn an_epoch_or_a_day_is_chosen_and_the_list_is_about_it() {
     press(&mut state, "[[");
     assert_eq!(epochs(&state), BTreeSet::from([11]));
     assert!(
-        text(&state).contains("5 of 13+ in epoch 11, by newest") && text(&state).contains("▶  11"),
+        text(&state).contains("5 of 13 read so far in epoch 11, by newest") && text(&state).contains("▶  11"),
         "{}",
         text(&state)
     );
@@ -159,7 +159,7 @@ fn what_to_export_is_chosen_by_a_key_and_the_path_is_told() {
 #[test]
 fn escape_leaves_the_details_first() {
     let mut state = state(busy(), COLOUR, (80, 24), "5\n");
-    assert!(text(&state).contains("checksum"));
+    assert!(text(&state).contains("Checksum"));
     press(&mut state, "\u{1b}");
     assert!(!state.rewards.detail && state.screen == Where::Pane(Pane::Rewards));
     press(&mut state, "\u{1b}");

@@ -41,7 +41,7 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     dashboard.wait_for(" AUTO ", PATIENCE);
     dashboard.wait_for(&format!("of {LIMIT} SOMA"), PATIENCE);
     dashboard.send("a");
-    dashboard.wait_for("approved with bonds of 0.000", PATIENCE);
+    dashboard.wait_for(", bonds 0.000", PATIENCE);
     dashboard.wait_for("in this epoch would be above", PATIENCE);
     dashboard.send("\x1b");
     dashboard.wait_for("Wallet", PATIENCE);
@@ -58,7 +58,7 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     dashboard.wait_for("filled target", PATIENCE);
     dashboard.wait_for(&format!("of {LIMIT} SOMA"), PATIENCE);
     dashboard.send("a");
-    dashboard.wait_for("approved with bonds of 0.000", PATIENCE);
+    dashboard.wait_for(", bonds 0.000", PATIENCE);
     dashboard.wait_for("in this epoch would be above", PATIENCE);
     dashboard.send("7");
     dashboard.wait_for("7 Activity", PATIENCE);

@@ -44,7 +44,7 @@ const SCREENS: [(&str, &str, &str); 19] = [
     ("coverage", "u", "coverage, "),
     ("throughput", "4", "4 Throughput \u{2501}"),
     ("rewards", "5", "5 Rewards \u{2501}"),
-    ("submission", "/filled\r\r", "sent in"),
+    ("submission", "/filled\r\r", "Sent in"),
     ("models", "6", "6 Models \u{2501}"),
     ("inspector", "jji", "checksum agrees"),
     ("activity", "7", "7 Activity \u{2501}"),

@@ -60,7 +60,7 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     // It has the whole screen; what the list shows beside it has much of the same.
     dashboard.wait_until("the submission alone", PATIENCE, |screen| !screen.contents().contains("epoch fills"));
     for part in
-        ["checksum", "URL", "sent in", "claimed in", "Paid", "approved", "uploaded", "signed", "filled", "claimable"]
+        ["Checksum", "URL", "Sent in", "Claimed in", "Paid", "approved", "uploaded", "signed", "filled", "claimable"]
     {
         dashboard.wait_for(part, PATIENCE);
     }

@@ -14,7 +14,7 @@ pub(super) const MARKS: &[ActionInfo] = &[
     ),
     plain(Action::MapColour, "map-colour", "colour", &[Char('c')], "colour samples by model, source or margin", MAP),
     plain(Action::Coverage, "coverage", "coverage", &[Char('u')], "show which regions our data underserves", MAP),
-    plain(Action::NextRegion, "next-region", "next gap", &[Char('n')], "cursor to the next underserved region", MAP),
+    plain(Action::NextRegion, "next-region", "next region", &[Char('n')], "cursor to the next underserved region", MAP),
     plain(
         Action::NextTarget,
         "next-target",

@@ -9,11 +9,11 @@ use crate::{
     api::Mode,
     app::{Hit, State, Verdict, actions::Action},
     views::{
-        key_of,
+        key_below, key_of,
         numbers::gain,
         panes::Ink,
         policy,
-        text::{clean, wrap},
+        text::{clean, counted, wrap},
     },
 };
 
@@ -53,7 +53,7 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
             }
             let waiting = state.undecided();
             let wait = if waiting == 1 { "1 candidate waits".to_owned() } else { format!("{waiting} candidates wait") };
-            sentences.push(format!("{wait} now. m goes back to MANUAL at any time."));
+            sentences.push(format!("{wait} now. {} goes back to MANUAL at any time.", key_below(state, Action::Mode)));
             ("Mode AUTO", sentences)
         }
     };
@@ -80,7 +80,11 @@ fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
     let Some(batch) = &state.approvals.batch else { return ("Approvals", Vec::new()) };
     let snapshot = &state.snapshot;
     let sums = batch.sums;
-    let many = if sums.count == 1 { "1 submission".to_owned() } else { format!("{} submissions", sums.count) };
+    let only = snapshot.approvals.iter().find(|row| sums.count == 1 && batch.ids.contains(&row.id));
+    let many = match only {
+        Some(row) => format!("the submission for {}", row.target.short()),
+        None => counted(sums.count as u64, "submission"),
+    };
     if batch.verdict == Verdict::Rejected {
         let gone = "What is rejected is not offered again in this epoch.".to_owned();
         return ("Reject", vec![format!("Drop {many}?"), gone]);

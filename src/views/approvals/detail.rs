@@ -9,13 +9,14 @@ use ratatui::{
 use super::gain_of;
 use crate::{
     api::SubmissionRow,
-    app::{Hit, List, State, Verdict, targets::model_letter},
+    app::{Hit, List, State, Verdict, actions::Action, targets::model_letter},
     primitives::Shannons,
     views::{
+        key_below,
         numbers::{deviations, gain, share, small},
         panes::Ink,
         preview::preview,
-        text::{age, bytes, clean, fit, fit_end, group, margin, wrap},
+        text::{age, bytes, clean, counted, fit, fit_end, group, margin, wrap},
     },
 };
 
@@ -29,13 +30,18 @@ const PIECES: usize = 8;
 pub fn draw(state: &State, selected: usize, area: Rect, ink: &mut Ink<'_>) {
     let Some(row) = state.snapshot.approvals.get(selected) else { return };
     let title = match state.approvals.verdict(row.id) {
-        Some(Verdict::Approved) => "approved, on its way to the engine",
-        Some(Verdict::Rejected) => "rejected",
-        None if state.approvals.marks.is_empty() => "y approve  n reject",
-        None => "y and n answer all that are marked",
+        Some(Verdict::Approved) => "approved, on its way to the engine".to_owned(),
+        Some(Verdict::Rejected) => "rejected".to_owned(),
+        None => {
+            let (yes, no) = (key_below(state, Action::Approve), key_below(state, Action::Reject));
+            match state.approvals.marks.is_empty() {
+                true => format!("{yes} approve  {no} reject"),
+                false => format!("{yes} and {no} answer all that are marked"),
+            }
+        }
     };
     let of = format!("Target {}, {} of {}", row.target.short(), selected + 1, state.snapshot.approvals.len());
-    let inner = ink.pane("", &of, title.to_owned(), false, area);
+    let inner = ink.pane("", &of, title, false, area);
     ink.hit(inner, Hit::List(List::Preview));
     let columns = usize::from(inner.width);
     let height = usize::from(inner.height);
@@ -80,22 +86,36 @@ fn facts(state: &State, row: &SubmissionRow, columns: usize, short: bool, ink: &
         labelled("Losses", losses(state, row, ink)),
     ];
     let bond = Span::raw(format!("{} SOMA", row.bond));
+    let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
+    // On one line if that holds it: a number that is cut is another number.
+    let both = |label: &str, first: Vec<Span<'static>>, more: Vec<Span<'static>>| {
+        if width(&first) + width(&more) <= room {
+            vec![labelled(label, first.into_iter().chain(more).collect())]
+        } else {
+            vec![labelled(label, first), labelled("", more)]
+        }
+    };
+    let beyond = beyond(state, row, ink);
     if short {
-        let mut spans = vec![bond, Span::styled(", ", dim)];
-        spans.extend(limits(state, row, 0, ink));
-        lines.push(labelled("Bond", spans));
+        let share = limits(state, row, 0, ink);
+        let mut first = vec![bond, Span::styled(", ", dim)];
+        match beyond {
+            Some(beyond) => {
+                first.extend([beyond, Span::styled("; ", dim)]);
+                lines.extend(both("Bond", first, share));
+            }
+            None => lines.push(labelled("Bond", first.into_iter().chain(share).collect())),
+        }
     } else {
         lines.push(labelled("Bond", vec![bond, Span::styled("  comes back unless an audit fails", dim)]));
-        lines.push(labelled("Limits", limits(state, row, room, ink)));
+        let share = limits(state, row, room, ink);
+        match beyond {
+            Some(beyond) => lines.extend(both("Limits", vec![beyond, Span::styled("; ", dim)], share)),
+            None => lines.push(labelled("Limits", share)),
+        }
     }
     let [worth, less] = worth(row, ink);
-    let width = |spans: &[Span<'_>]| spans.iter().map(Span::width).sum::<usize>();
-    if width(&worth) + width(&less) <= room {
-        lines.push(labelled("Gain", worth.into_iter().chain(less).collect()));
-    } else {
-        lines.push(labelled("Gain", worth));
-        lines.push(labelled("", less));
-    }
+    lines.extend(both("Gain", worth, less));
     let consequence = wrap("Approving also approves claiming the reward later.", columns);
     lines.extend(consequence.into_iter().map(|line| Line::styled(line, theme.accent())));
     lines.extend([
@@ -132,7 +152,7 @@ fn worth(row: &SubmissionRow, ink: &Ink<'_>) -> [Vec<Span<'static>>; 2] {
     let mut less = vec![Span::styled(format!(" {minus} fee "), dim), Span::raw(small(row.fee))];
     if let Some(prospect) = row.prospect {
         let (whole, tenth) = (prospect.chance_permille / 10, prospect.chance_permille % 10);
-        worth.extend([Span::styled(" at ", dim), Span::raw(format!("{whole}.{tenth} %"))]);
+        worth.extend([Span::styled(" at ", dim), Span::raw(format!("{whole}.{tenth}%"))]);
         less.extend([Span::styled(format!(" {minus} risk "), dim), Span::raw(small(prospect.at_risk))]);
     }
     [worth, less]
@@ -170,11 +190,13 @@ fn limits(state: &State, row: &SubmissionRow, room: usize, ink: &Ink<'_>) -> Vec
     spans.push(Span::styled(" of the epoch's ", ink.theme.dim()));
     spans.push(Span::raw(most.to_string()));
     spans.push(Span::styled(" SOMA with this one", ink.theme.dim()));
-    if row.bond > policy.limits.max_bond_per_submission {
-        let each = policy.limits.max_bond_per_submission;
-        spans.push(Span::styled(format!("; above {each} for one"), ink.theme.bad()));
-    }
     spans
+}
+
+/// That the bond is above the limit of a single one.
+fn beyond(state: &State, row: &SubmissionRow, ink: &Ink<'_>) -> Option<Span<'static>> {
+    let each = state.snapshot.policy.limits.max_bond_per_submission;
+    (row.bond > each).then(|| Span::styled(format!("above {each} for one"), ink.theme.bad()))
 }
 
 /// `[==+.......]`: what is used, what this adds, what is left.
@@ -213,11 +235,14 @@ fn data(state: &State, row: &SubmissionRow, columns: usize, height: usize, ink: 
     let below = preview.lines.len().saturating_sub(top + room);
     let more = match (top, below) {
         (0, 0) => String::new(),
-        (_, below) => format!(", J K: {below} lines below"),
+        (_, below) => {
+            let (down, up) = (key_below(state, Action::PreviewDown), key_below(state, Action::PreviewUp));
+            format!(", {down} {up}: {} below", counted(below as u64, "line"))
+        }
     };
     let mut lines = vec![Line::from(vec![
         Span::styled(format!("Preview, {}", preview.kind), ink.theme.strong()),
-        Span::styled(format!("  {shown}{more}, x: text/hex"), ink.theme.dim()),
+        Span::styled(format!("  {shown}{more}, {}: text/hex", key_below(state, Action::Hex)), ink.theme.dim()),
     ])];
     lines.extend(preview.lines.into_iter().skip(top).take(room).map(Line::raw));
     lines

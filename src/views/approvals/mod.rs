@@ -12,15 +12,16 @@ use ratatui::{
 };
 
 use super::{
+    key_below,
     numbers::gain,
     panes::Ink,
     policy,
     table::{Column, Table, first_row, left, right},
-    text::{age, ago, clean, fit, margin, soma},
+    text::{age, ago, clean, fit, group, margin, soma},
 };
 use crate::{
     api::{Mode, SubmissionRow},
-    app::{Hit, List, Row, State, Verdict},
+    app::{Hit, List, Row, State, Verdict, actions::Action},
     primitives::Shannons,
 };
 
@@ -77,15 +78,22 @@ fn draw_empty(state: &State, area: Rect, ink: &mut Ink<'_>) {
     };
     let inner = ink.pane("a", "Approvals", String::new(), true, area);
     let next = match state.snapshot.mode {
-        Mode::Manual => "A confirmed hit will wait here until you approve or reject it.",
-        Mode::Auto => "The mode is AUTO: the policy approves within its limits. m goes back to MANUAL.",
-        Mode::ReadOnly => "The mode is READ-ONLY: hits are shown in the targets, nothing is signed.",
+        Mode::Manual => "A confirmed hit will wait here until you approve or reject it.".to_owned(),
+        Mode::Auto => {
+            let mode = key_below(state, Action::Mode);
+            format!("The mode is AUTO: the policy approves within its limits. {mode} goes back to MANUAL.")
+        }
+        Mode::ReadOnly => "The mode is READ-ONLY: hits are shown in the targets, nothing is signed. With a wallet, \
+                           `somascope run --mode manual` lets you decide here."
+            .to_owned(),
     };
-    let sentences = ["Nothing waits for a decision.".to_owned(), String::new(), next.to_owned()];
-    ink.empty(inner, &sentences);
-    let below = u16::try_from(sentences.len() + 2).unwrap_or(u16::MAX);
+    let sentences = ["Nothing waits for a decision.".to_owned(), String::new(), next];
+    let below = ink.sentences(inner, &sentences).saturating_add(1);
     let rest = Rect { y: inner.y.saturating_add(below), height: inner.height.saturating_sub(below), ..inner };
-    ink.lines(rest, &gone);
+    let columns = usize::from(rest.width);
+    for (row, line) in (0..rest.height).zip(&gone) {
+        ink.line(rest, row, &whole_or_cut(line, columns, ink));
+    }
     if panel.height > 0 {
         policy::panel(state, panel, ink);
     }
@@ -97,7 +105,8 @@ fn gone(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
         let row = &gone.row;
         let why = clean(row.note.as_deref().unwrap_or(row.state.word()));
         let ago = ago(state.now_ms.saturating_sub(gone.at_ms));
-        Line::styled(format!("{} {} gone {ago}: {why}", ink.theme.glyphs.bad, row.target.short()), ink.theme.dim())
+        let text = format!("{} {} gone {ago}: {why}", ink.theme.glyphs.bad, row.target.short());
+        Line::styled(text, ink.theme.dim())
     };
     state.approvals.gone.iter().take(GONE).map(line).collect()
 }
@@ -108,14 +117,24 @@ fn gain_of(row: &SubmissionRow) -> i64 {
     row.prospect.map_or_else(|| plain(row.expected_reward) - plain(row.fee), |prospect| prospect.gain)
 }
 
+/// A line of one style, with an ellipsis where it is cut.
+fn whole_or_cut(line: &Line<'_>, columns: usize, ink: &Ink<'_>) -> Line<'static> {
+    let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
+    Line::from(Span::styled(fit(&text, columns, ink.theme.glyphs.ellipsis), line.style))
+}
+
+fn waits(candidates: usize) -> String {
+    format!("{} {}", group(candidates as u64), if candidates == 1 { "waits" } else { "wait" })
+}
+
 /// `below`: lines under the candidates.
 fn draw_list(state: &State, selected: usize, below: Vec<Line<'static>>, area: Rect, ink: &mut Ink<'_>) {
     let rows = &state.snapshot.approvals;
     let marks = &state.approvals.marks;
     let right = match marks.len() {
         // The order where there is room for it.
-        0 if area.width >= 56 => format!("{} wait, pinned first, then best gain", state.undecided()),
-        0 => format!("{} wait", state.undecided()),
+        0 if area.width >= 56 => format!("{}, pinned first, then best gain", waits(state.undecided())),
+        0 => waits(state.undecided()),
         n if area.width < 56 => format!("{n} of {} marked", rows.len()),
         n => {
             format!("{n} of {} marked, bonds {} SOMA", rows.len(), soma(state.approvals.marked.bonds, 9))
@@ -156,8 +175,6 @@ fn draw_list(state: &State, selected: usize, below: Vec<Line<'static>>, area: Re
     }
     let first = inner.height.saturating_sub(lines as u16);
     for (line, row) in below.into_iter().take(lines).zip(first..) {
-        let text: String = line.spans.iter().map(|span| span.content.as_ref()).collect();
-        let cut = fit(&text, width, ink.theme.glyphs.ellipsis);
-        ink.line(inner, row, &Line::from(Span::styled(cut, line.style)));
+        ink.line(inner, row, &whole_or_cut(&line, width, ink));
     }
 }

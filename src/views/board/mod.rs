@@ -129,11 +129,11 @@ fn summary(board: &BoardView, ink: &Ink<'_>) -> Vec<Line<'static>> {
         Some(finds) => {
             let more = if finds.more { "+" } else { "" };
             let gain = soma(finds.fees.saturating_sub(finds.costs), 9);
-            second.extend([label("  others left "), Span::raw(format!("{}{more} for {gain}", group(finds.count)))]);
+            second.extend([label("  left by others "), Span::raw(format!("{}{more} for {gain}", group(finds.count)))]);
         }
-        None => second.extend([label("  others left "), Span::raw("?")]),
+        None => second.extend([label("  left by others "), Span::raw("?")]),
     }
-    second.extend([label("  dust "), amount(money.dust, money.dust_holds)]);
+    second.extend([label("  too small "), amount(money.dust, money.dust_holds)]);
     vec![Line::from(first), Line::from(second)]
 }
 

@@ -8,9 +8,9 @@ mod side;
 
 use ratatui::layout::Rect;
 
-use super::panes::Ink;
+use super::{panes::Ink, text::counted};
 use crate::{
-    api::{MapColour, MapLayout},
+    api::{MapColour, MapLayout, MapView},
     app::{Pane, State, map::places},
 };
 
@@ -20,8 +20,7 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let right = if map.basis > 0 { title(state, zoomed) } else { String::new() };
     let inner = ink.pane("3", Pane::Map.title(), right, focused, area);
     if state.map.visible().is_none() {
-        let text = "The map is drawn when enough samples are scored to see how they spread.";
-        return ink.empty(inner, &[text.to_owned()]);
+        return ink.empty(inner, &nothing_yet(state));
     }
     let Some(raster) = state.map.raster() else { return };
     plot::cells(state, raster, ink);
@@ -34,6 +33,12 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     plot::cursor(state, raster, ink);
     let (_, side) = places(state.frame().body);
     side::draw(state, raster, super::rect(side), ink);
+}
+
+fn nothing_yet(state: &State) -> Vec<String> {
+    let scored = counted(state.snapshot.throughput.samples_scored, "sample");
+    let least = MapView::LEAST_POINTS;
+    vec![format!("The map is drawn once {least} samples are scored under models in play. So far: {scored}.")]
 }
 
 fn title(state: &State, zoomed: bool) -> String {

@@ -167,8 +167,11 @@ pub fn cursor(state: &State, raster: &Raster, ink: &mut Ink<'_>) {
             put(left, row, upright, style, true);
             put(right, row, upright, style, true);
         }
-        for (column, row) in [(left, top), (right, top), (left, bottom), (right, bottom)] {
-            put(column, row, "+", style, true);
+        let corners = if theme.is_ascii() { ["+"; 4] } else { ["┌", "┐", "└", "┘"] };
+        for ((column, row), corner) in
+            [(left, top), (right, top), (left, bottom), (right, bottom)].into_iter().zip(corners)
+        {
+            put(column, row, corner, style, true);
         }
     }
     let Some((column, row)) = state.map.cursor().and_then(clamped) else { return };

@@ -11,14 +11,16 @@ use crate::{
     api::{MapColour, MapLayout, MapPoint, SampleDetail, TargetStage},
     app::{
         Near, State,
+        actions::Action,
         map::{Raster, STAGES, z},
         targets::{model_letter, stage_word},
     },
     primitives::ObjectId,
     views::{
+        key_below,
         numbers::{sigma, unit},
         panes::Ink,
-        text::{clean, count, fit, group, letters, margin, soma, wrap},
+        text::{clean, count, counted, fit, group, letters, margin, soma, wrap},
     },
 };
 
@@ -32,7 +34,9 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
     // The cursor moves; what is below must not.
     lines.resize(UNDER_CURSOR, Line::default());
     if state.map.boxed().is_some() {
-        lines.push(Line::styled("box: b pins, i looks, Esc ends", ink.theme.attention()));
+        let (pins, looks) = (key_below(state, Action::Box), key_below(state, Action::Inspect));
+        let text = format!("box: {pins} pins, {looks} looks, Esc ends");
+        lines.push(Line::styled(text, ink.theme.attention()));
     } else if area.height as usize > UNDER_CURSOR + 4 {
         lines.push(Line::default());
     }
@@ -83,7 +87,11 @@ fn under_cursor(state: &State, ink: &Ink<'_>, width: u16) -> Vec<Line<'static>> 
                 Line::styled(format!("model {} {}", model_letter(index), row.id.short()), theme.strong()),
                 Line::raw(format!("stake {} SOMA", soma(row.stake, 12))),
                 Line::raw(format!("wins {} of our samples", count(row.wins))),
-                Line::raw(format!("serves {} open targets", count(row.targets))),
+                Line::raw(format!(
+                    "serves {} open target{}",
+                    count(row.targets),
+                    if row.targets == 1 { "" } else { "s" }
+                )),
                 Line::raw(weights),
             ]
         }
@@ -146,7 +154,7 @@ fn source(state: &State, index: u16) -> String {
 fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'static>> {
     let snapshot = &state.snapshot;
     let colour = state.map.colour;
-    let counted = |at: u16| raster.counts.get(usize::from(at)).copied().unwrap_or(0);
+    let of_class = |at: u16| raster.counts.get(usize::from(at)).copied().unwrap_or(0);
     let title = match colour {
         MapColour::Model => "Samples by winning model",
         MapColour::Source => "Samples by source",
@@ -172,7 +180,7 @@ fn legend(state: &State, raster: &Raster, ink: &Ink<'_>, room: usize, width: u16
         let gap = name_room.saturating_sub(crate::views::text::width(&name));
         lines.push(Line::from(vec![
             sign,
-            Span::raw(format!(" {name}{} {:>7}", " ".repeat(gap), group(counted(*at).into()))),
+            Span::raw(format!(" {name}{} {:>7}", " ".repeat(gap), group(of_class(*at).into()))),
         ]));
     }
     if entries.len() > room {
@@ -226,7 +234,10 @@ fn regions(state: &State, ink: &Ink<'_>, room: usize, width: u16) -> Vec<Line<'s
         );
         lines.push(Line::styled(fit(&facts, width.into(), theme.glyphs.ellipsis), theme.dim()));
     }
-    lines.push(Line::styled(format!("{paying} regions; n: to the next"), theme.dim()));
+    lines.push(Line::styled(
+        format!("{}; {}: to the next", counted(paying as u64, "region"), key_below(state, Action::NextRegion)),
+        theme.dim(),
+    ));
     lines
 }
 
@@ -250,14 +261,14 @@ fn signs(state: &State, raster: &Raster, ink: &Ink<'_>) -> Vec<Line<'static>> {
         ]));
     }
     if raster.pinned > 0 {
-        lines.push(Line::raw(format!("{} pinned (reversed)", group(raster.pinned.into()))));
+        lines.push(Line::raw(format!("{} pinned, shown reversed", group(raster.pinned.into()))));
     }
     let shown = map.samples.len() as u64;
     lines.push(Line::styled(
         if shown < map.scored {
             format!("{} of {} samples", count(shown), count(map.scored))
         } else {
-            format!("{} samples", group(shown))
+            counted(shown, "sample")
         },
         theme.dim(),
     ));
@@ -296,7 +307,7 @@ pub fn line(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
     spans.push(Span::raw(glyphs.open));
     spans.push(Span::styled(" target", ink.theme.dim()));
     if width >= 46 {
-        let samples = format!("  {} samples", group(state.snapshot.map.samples.len() as u64));
+        let samples = format!("  {}", counted(state.snapshot.map.samples.len() as u64, "sample"));
         spans.push(Span::styled(samples, ink.theme.dim()));
     }
     Line::from(spans)

@@ -26,17 +26,17 @@ pub fn draw(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
     let (glyph, word, style) = theme.submission(row.state);
     let title = Line::from(vec![
         Span::styled(format!("{glyph} {word}"), style.patch(theme.strong())),
-        Span::styled(format!("  submission {}, epoch {}", row.id.0, row.epoch), theme.dim()),
+        Span::styled(format!("  submission {}, epoch {}, times in UTC", row.id.0, row.epoch), theme.dim()),
     ]);
     ink.line(area, 0, &title);
     let width = usize::from(area.width);
     let file = format!("{}, {}", clean(&row.source), bytes(row.size_bytes));
-    let mut long = vec![("target", row.target.to_hex_prefixed()), ("file", file)];
-    long.push(("checksum", row.checksum.to_string()));
+    let mut long = vec![("Target", row.target.to_hex_prefixed()), ("File", file)];
+    long.push(("Checksum", row.checksum.to_string()));
     long.extend(row.url.as_deref().map(|url| ("URL", clean(url))));
-    long.extend(row.digest.map(|digest| ("sent in", digest.to_string())));
-    long.extend(row.claim_digest.map(|digest| ("claimed in", digest.to_string())));
-    long.extend(row.note.as_deref().map(|note| ("note", clean(note))));
+    long.extend(row.digest.map(|digest| ("Sent in", digest.to_string())));
+    long.extend(row.claim_digest.map(|digest| ("Claimed in", digest.to_string())));
+    long.extend(row.note.as_deref().map(|note| ("Note", clean(note))));
     let mut at = 1;
     for (label, text) in long {
         let label_width = LABEL.max(label.len()) + 1;
@@ -74,12 +74,13 @@ fn numbers(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
         let name = letters(std::slice::from_ref(model), models);
         pairs.push(("Loss", format!("{wins}{name} {loss:.4}"), plain));
     }
-    pairs.push(("Bond", soma(row.bond, 12), plain));
-    pairs.push(("Fee", soma(row.fee, 12), plain));
+    let coins = |amount| format!("{} SOMA", soma(amount, 12));
+    pairs.push(("Bond", coins(row.bond), plain));
+    pairs.push(("Fee", coins(row.fee), plain));
     match row.paid {
-        Some(paid) => pairs.push(("Paid", soma(paid, 12), theme.good())),
+        Some(paid) => pairs.push(("Paid", coins(paid), theme.good())),
         None if row.state.is_final() => pairs.push(("Paid", "nothing".to_owned(), theme.dim())),
-        None => pairs.push(("Expected", soma(row.expected_reward, 12), theme.attention())),
+        None => pairs.push(("Expected", coins(row.expected_reward), theme.attention())),
     }
     for (at, (label, value, style)) in (0..area.height).zip(pairs) {
         ink.pair(area, at, label, value, style);

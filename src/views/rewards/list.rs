@@ -3,8 +3,9 @@
 use ratatui::{layout::Rect, style::Style, text::Line};
 
 use crate::{
-    app::{Hit, List, Row, Sorting, State, SubmissionSort},
+    app::{Hit, List, Row, Sorting, State, SubmissionSort, actions::Action},
     views::{
+        key_below,
         panes::Ink,
         table::{Column, Table, first_row, left, right},
         text::{age, clean, margin, soma},
@@ -13,7 +14,7 @@ use crate::{
 
 const COLUMNS: &[Column] = &[
     left("", 1, 0),
-    left("submission", 13, 0),
+    left("state", 13, 0),
     left("target", 8, 0),
     left("source", 12, 3),
     right("epoch", 5, 5),
@@ -47,11 +48,14 @@ pub fn draw(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
     if rows.is_empty() && selectable {
         let text = match &state.rewards {
             rewards if !rewards.filter.is_empty() => {
-                "No submission has these words. / edits them, Esc in it clears them."
+                let edits = key_below(state, Action::FilterSubmissions);
+                format!("No submission has these words. {edits} edits them, Esc in it clears them.")
             }
             // Pages of it arrive.
-            rewards if !rewards.is_whole => "The journal is being read.",
-            _ => "None of these is held; e writes all of them to a file.",
+            rewards if !rewards.is_whole => "The journal is being read.".to_owned(),
+            _ => {
+                format!("None of these is held; {} writes all of them to a file.", key_below(state, Action::Export))
+            }
         };
         return ink.line(area, 1, &Line::styled(text, ink.theme.dim()));
     }

@@ -11,13 +11,14 @@ use ratatui::{
 };
 
 use super::{
+    key_below,
     numbers::share,
     panes::Ink,
     text::{clean, count, fit_end, group, soma, soma_change, span},
 };
 use crate::{
     api::RewardsView,
-    app::{Pane, State},
+    app::{Pane, State, actions::Action},
     primitives::Shannons,
 };
 
@@ -96,18 +97,21 @@ fn split(area: Rect, height: u16) -> (Rect, Rect) {
 
 fn nothing_yet(state: &State) -> Vec<String> {
     let next = match state.undecided() {
-        0 => "The first hit waits for you under a (approvals), or is sent by itself in mode AUTO (m).",
-        _ => "A candidate waits for your decision: a shows it.",
+        0 => format!(
+            "The first hit waits under {} (approvals); AUTO ({}) sends it.",
+            key_below(state, Action::Approvals),
+            key_below(state, Action::Mode)
+        ),
+        _ => format!("A candidate waits for your decision: {} shows it.", key_below(state, Action::Approvals)),
     };
-    let text = "Nothing submitted yet. A filled target pays two epochs later; every submission will be listed here.";
-    vec![text.to_owned(), next.to_owned()]
+    vec!["Nothing submitted yet. A filled target pays two epochs later.".to_owned(), next]
 }
 
 /// What of the submissions is listed, and how.
 fn listed(state: &State) -> String {
     let rewards = &state.rewards;
     let known = group(rewards.known() as u64);
-    let more = if rewards.is_whole { "" } else { "+" };
+    let more = if rewards.is_whole { "" } else { " read so far" };
     let period = rewards.periods.chosen();
     let mut text = match period {
         None if rewards.filter.is_empty() => format!("{known}{more}"),

@@ -11,10 +11,12 @@ use crate::{
     api::{Improvement, NearSample, TargetDetail, TargetRow, TargetStage},
     app::{
         Hit, List, State,
+        actions::Action,
         targets::{model_letter, stage_word},
     },
     primitives::ObjectId,
     views::{
+        key_below, numbers,
         panes::Ink,
         text::{ago, bytes, clean, count, fit, group, margin, soma, wrap},
     },
@@ -39,7 +41,8 @@ pub fn draw(state: &State, id: ObjectId, area: Rect, ink: &mut Ink<'_>) {
     };
     let inner = ink.pane("2", &format!("Target {}", id.short()), place, true, area);
     let Some(row) = row else {
-        return ink.empty(inner, &["This target is not open any more. Esc leads back to the list.".to_owned()]);
+        let back = key_below(state, Action::Back);
+        return ink.empty(inner, &[format!("This target is not open any more. {back} leads back to the list.")]);
     };
     ink.hit(inner, Hit::List(List::Target));
     let page = Page { state, row, looked };
@@ -85,11 +88,11 @@ impl Page<'_> {
         let row = self.row;
         let label = |name: &str| Span::styled(format!("{name:<10}"), theme.dim());
         let fact = |name: &str, value: String, style: Style| Line::from(vec![label(name), Span::styled(value, style)]);
-        let mut lines = vec![fact(
-            "id",
-            fit(&row.id.to_hex_prefixed(), width.saturating_sub(10), theme.glyphs.ellipsis),
-            theme.strong(),
-        )];
+        // To the last digit: it is compared and copied by eye.
+        let id = wrap(&row.id.to_hex_prefixed(), width.saturating_sub(10));
+        let names = std::iter::once("id").chain(std::iter::repeat(""));
+        let mut lines: Vec<Line<'static>> =
+            names.zip(id).map(|(name, piece)| fact(name, piece, theme.strong())).collect();
         let (glyph, style) = theme.stage(row.stage);
         let mut status = vec![label("status"), Span::styled(format!("{glyph} {}", stage_word(row.stage)), style)];
         if row.pinned {
@@ -105,9 +108,9 @@ impl Page<'_> {
         lines.push(fact("threshold", format!("{:.4}", row.threshold), Style::new()));
         lines.push(match (row.best_distance, row.margin()) {
             (Some(best), Some(value)) => {
-                let z = deviations(value, self.dim(), self.state, ink);
+                let z = numbers::deviations(value, self.dim(), ink).map_or_else(String::new, |z| format!(" ({z})"));
                 let style = if value >= 0.0 { theme.good() } else { Style::new() };
-                fact("our best", format!("{best:.4}, margin {} ({z})", margin(value, theme.glyphs.minus)), style)
+                fact("our best", format!("{best:.4}, margin {}{z}", margin(value, theme.glyphs.minus)), style)
             }
             _ => fact("our best", "nothing is scored with all of its models yet".to_owned(), theme.dim()),
         });

@@ -5,12 +5,21 @@ mod detail;
 use ratatui::{layout::Rect, style::Style, text::Line};
 
 use super::{
+    key_below,
     numbers::sigma,
     panes::Ink,
     table::{Column, Table, first_row, left, right},
     text::{age, clean, fit, group, margin, soma},
 };
-use crate::app::{Hit, List, Pane, Row, SortKey, Sorting, State, map::z, targets::stage_word};
+use crate::{
+    app::{
+        Hit, List, Pane, Row, SortKey, Sorting, State,
+        actions::Action,
+        map::z,
+        targets::{model_letter, stage_word},
+    },
+    primitives::ObjectId,
+};
 
 /// In front of what is pinned.
 pub(super) const PIN: &str = "P";
@@ -30,6 +39,17 @@ const COLUMNS: &[Column] = &[
     right("z", 7, 9),
 ];
 
+/// Columns of a target's whole id.
+const ID_DIGITS: usize = 66;
+/// From so many columns on, models have the start of their ids beside their letters.
+const NAMED_MODELS: usize = 35;
+
+/// A model's letter and the start of its id.
+fn model(state: &State, id: &ObjectId) -> String {
+    let letter = state.targets.letters.index(id).map_or_else(|| "?".to_owned(), model_letter);
+    format!("{letter} {}", id.short())
+}
+
 /// The column that an order is about.
 fn column_of(sort: SortKey) -> usize {
     match sort {
@@ -46,10 +66,10 @@ fn column_of(sort: SortKey) -> usize {
     }
 }
 
-/// A margin in standard deviations of random directions, with its sign.
+/// A margin in standard deviations of random directions, with its sign, for a column named `z`: without a letter for σ, the bare
+/// number.
 fn deviations(margin: f32, dim: u64, state: &State, ink: &Ink<'_>) -> String {
-    // A column is narrow.
-    sigma(z(margin, dim), 2, if state.look.ascii { "s" } else { "σ" }, ink.theme.glyphs.minus)
+    sigma(z(margin, dim), 2, if state.look.ascii { "" } else { "σ" }, ink.theme.glyphs.minus)
 }
 
 pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
@@ -90,18 +110,24 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
     let inner = ink.pane("2", Pane::Targets.title(), summary(state, zoomed), focused, area);
     if list.rows.is_empty() {
         let sentence = if !targets.is_empty() {
-            "No target matches the filter. / changes it, Esc there clears it.".to_owned()
+            format!(
+                "No target matches the filter. {} changes it, Esc there clears it.",
+                key_below(state, Action::Filter)
+            )
         } else if !snapshot.network.is_heard() {
             format!("Asking {} for its open targets.", clean(&snapshot.network.rpc_url))
         } else {
-            "No target is open. New ones come with the next epoch, and whenever one is filled.".to_owned()
+            "No target is open. New ones come with the next epoch, and whenever one is filled. If this lasts, `somascope doctor` \
+             tells what is wrong."
+                .to_owned()
         };
         return ink.empty(inner, &[sentence]);
     }
 
     let width = usize::from(inner.width);
-    // Spare width goes to the id, up to all of its 64 digits.
-    let table = Table::new(COLUMNS, width, "").stretching(2, width);
+    // Spare width goes to the id, up to all of its digits, then to the models, which are named by more than a letter there.
+    let table = Table::new(COLUMNS, width, "").stretching(2, width).up_to(ID_DIGITS, 6);
+    let has_names = table.width_of(6) >= NAMED_MODELS;
     let theme = ink.theme;
     let by = column_of(list.sort);
     let heading =
@@ -130,7 +156,11 @@ fn list(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
                 (margin(value, theme.glyphs.minus), if value >= 0.0 { theme.good() } else { Style::new() })
             }),
             5 => (soma(target.reward, 9), Style::new()),
-            6 => (fit(&list.letters.of(&target.models), 6, theme.glyphs.ellipsis), Style::new()),
+            6 if has_names => {
+                let names: Vec<_> = target.models.iter().map(|id| model(state, id)).collect();
+                (fit(&names.join("  "), table.width_of(6), theme.glyphs.ellipsis), Style::new())
+            }
+            6 => (fit(&list.letters.of(&target.models), table.width_of(6), theme.glyphs.ellipsis), Style::new()),
             7 => target.best_distance.map_or_else(unknown, |distance| (format!("{distance:.4}"), Style::new())),
             8 => (format!("{:.4}", target.threshold), Style::new()),
             9 => (age(state.now_ms.saturating_sub(target.seen_at_ms)), theme.dim()),

@@ -64,7 +64,7 @@ const UNICODE: Glyphs = Glyphs {
 
 const ASCII: Glyphs = Glyphs {
     open: "o",
-    hit: "#",
+    hit: "@",
     sending: "^",
     ours: "*",
     good: "+",
@@ -74,7 +74,7 @@ const ASCII: Glyphs = Glyphs {
     warning: "!",
     live: "*",
     selected: ">",
-    dot: "-",
+    dot: ".",
     ellipsis: "..",
     minus: "-",
     bars: ["_", "_", ".", ".", "-", "-", "=", "#"],

@@ -10,8 +10,9 @@ use ratatui::{
 };
 
 use super::{
+    key_below,
     panes::Ink,
-    text::{bytes, clean, count, group, rate},
+    text::{bytes, clean, count, counted, rate},
 };
 use crate::{
     api::ThroughputView,
@@ -59,13 +60,17 @@ pub fn draw(state: &State, area: Rect, zoomed: bool, ink: &mut Ink<'_>) {
 
 fn why_nothing(state: &State) -> String {
     match (state.snapshot.scoring_paused, state.snapshot.throughput.remaining) {
-        (true, _) => "Scoring is paused: p resumes it.".to_owned(),
+        (true, _) => format!("Scoring is paused: {} resumes it.", key_below(state, Action::Pause)),
         _ if state.snapshot.models.iter().all(|model| !model.resident) => {
-            "Waiting for models: their weights are fetched, checked and loaded first.".to_owned()
+            let models = key_below(state, Action::Models);
+            format!("Waiting for models: their weights are fetched, checked and loaded first. {models} shows how far.")
         }
         (false, None) => "Listing the corpus; scoring starts with the first file.".to_owned(),
-        (false, Some(0)) => "The corpus has no samples: check the data directory.".to_owned(),
-        (false, Some(n)) => format!("{} samples wait for their first score.", group(n)),
+        (false, Some(0)) => {
+            "The corpus has no samples: check the data directory. `somascope doctor` tells more.".to_owned()
+        }
+        (false, Some(1)) => "1 sample waits for its first score.".to_owned(),
+        (false, Some(n)) => format!("{} wait for their first score.", counted(n, "sample")),
     }
 }
 
@@ -105,8 +110,8 @@ fn device_use(view: &ThroughputView) -> String {
     let busy: f32 = view.scorers.iter().map(|scorer| scorer.busy).sum();
     match view.scorers.len() {
         0 => "no device".to_owned(),
-        1 => format!("{:.0} %", busy * 100.0),
-        n => format!("{:.0} % of {n}", busy * 100.0 / n as f32),
+        1 => format!("{:.0}%", busy * 100.0),
+        n => format!("{:.0}% of {n}", busy * 100.0 / n as f32),
     }
 }
 
@@ -141,7 +146,7 @@ fn above(state: &State, stats: &[Stat], area: Rect, ink: &mut Ink<'_>) {
         parts::scorers(&view.scorers, place, ink);
     }
     if let Some(place) = take((state.snapshot.models.len() as u16).clamp(1, 4)) {
-        parts::models(&state.snapshot.models, place, ink);
+        parts::models(state, place, ink);
     }
     let row = row.min(area.height.saturating_sub(1));
     history(state, Rect { y: area.y + row, height: area.height - row, ..area }, ink);
@@ -169,8 +174,7 @@ fn beside(state: &State, stats: &[Stat], area: Rect, ink: &mut Ink<'_>) {
         ink,
     );
     section("What waits before each stage", 4, &mut |place, ink| parts::stages(&view.stages, place, ink), ink);
-    let models = &state.snapshot.models;
-    section("Models", models.len(), &mut |place, ink| parts::models(models, place, ink), ink);
+    section("Models", state.snapshot.models.len(), &mut |place, ink| parts::models(state, place, ink), ink);
 }
 
 /// Charts of the chosen time: the chosen measure, and below it as many of those after it as there is room for.
@@ -199,7 +203,7 @@ fn chart(state: &State, span: Time, measure: Measure, is_first: bool, area: Rect
     }
     let newest = series.buckets.iter().rev().flatten().next();
     if let Some(newest) = newest {
-        title.push((Span::styled(format!("  now {}", rate(measure.of(newest))), ink.theme.dim()), None));
+        title.push((Span::styled(format!("  last {}", rate(measure.of(newest))), ink.theme.dim()), None));
     }
     if is_first {
         title.push((Span::styled("  UTC", ink.theme.dim()), None));

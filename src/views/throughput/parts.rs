@@ -7,9 +7,10 @@ use ratatui::{
 };
 
 use crate::{
-    api::{ModelRow, ScorerState, ScorerView, Stage, Stages},
-    app::targets::model_letter,
+    api::{ScorerState, ScorerView, Stage, Stages},
+    app::{State, actions::Action, targets::model_letter},
     views::{
+        key_below,
         panes::Ink,
         text::{bytes, clean, fit, rate},
     },
@@ -29,7 +30,7 @@ pub fn scorers(scorers: &[ScorerView], area: Rect, ink: &mut Ink<'_>) {
         let (speed, busy) = (rate(scorer.rows_per_s), (scorer.busy * 100.0).round());
         let data = bytes(scorer.bytes_per_s.max(0.0) as u64);
         let mut text =
-            format!("{mark} {name}: {word}, {speed} rows/s, {busy} % busy, batches of {}, {data}/s", scorer.batch_rows);
+            format!("{mark} {name}: {word}, {speed} rows/s, {busy}% busy, batches of {}, {data}/s", scorer.batch_rows);
         if let Some(trouble) = &scorer.trouble {
             text.push_str("; ");
             text.push_str(&clean(trouble));
@@ -80,24 +81,25 @@ pub fn stages(stages: &Stages, area: Rect, ink: &mut Ink<'_>) {
 }
 
 /// A line for each model: where its weights are.
-pub fn models(models: &[ModelRow], area: Rect, ink: &mut Ink<'_>) {
-    let theme = ink.theme;
+pub fn models(state: &State, area: Rect, ink: &mut Ink<'_>) {
+    let (theme, models) = (ink.theme, &state.snapshot.models);
     for (row, (index, model)) in (0..area.height).zip(models.iter().enumerate()) {
         // The last line tells of those that have none.
         if row + 1 == area.height && models.len() > usize::from(area.height) {
-            let more = format!("and {} more: 6 shows all", models.len() - index);
+            let more = format!("and {} more: {} shows all", models.len() - index, key_below(state, Action::Models));
             return ink.line(area, row, &Line::styled(more, theme.dim()));
         }
         let (text, style) = match (&model.trouble, model.fetching) {
             (Some(trouble), _) if !model.resident => (format!("{} {}", theme.glyphs.bad, clean(trouble)), theme.bad()),
             (_, Some((here, all))) if !model.resident => {
                 let share = u128::from(here.min(all)) * 100 / u128::from(all.max(1));
-                (format!("{} fetching, {share} % of {}", theme.glyphs.sending, bytes(all)), theme.attention())
+                (format!("{} fetching, {share}% of {}", theme.glyphs.sending, bytes(all)), theme.attention())
             }
             _ if !model.resident => (format!("{} not here yet", theme.glyphs.quiet), theme.dim()),
             _ if model.loaded_on.is_empty() => (format!("{} on disk", theme.glyphs.good), Style::new()),
             _ => (format!("{} loaded on {}", theme.glyphs.good, clean(&model.loaded_on.join(", "))), theme.good()),
         };
+        let text = fit(&text, usize::from(area.width).saturating_sub(3 + 8 + 2), theme.glyphs.ellipsis);
         let line = Line::from(vec![
             Span::styled(format!("{:<2} ", model_letter(index)), theme.model(index).patch(theme.strong())),
             Span::styled(format!("{}  ", model.id.short()), theme.dim()),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Fewer points make no picture that lasts.
-const LEAST_POINTS: usize = 16;
+const LEAST_POINTS: usize = MapView::LEAST_POINTS;
 /// The first basis is fitted early, on few points; once there are this many it is fitted again.
 const LASTING_POINTS: usize = 256;
 /// How far a target is drawn from our nearest sample towards its models.
