@@ -1,7 +1,7 @@
 //! Every action of the registry can be reached, is told of, and does something.
 
 use somascope::{
-    api::Level,
+    api::{Level, Snapshot},
     app::{
         AppEvent, Effect, Notice, Place, State,
         actions::{ACTIONS, ActionInfo, Palette},
@@ -10,7 +10,7 @@ use somascope::{
 };
 
 use crate::{
-    harness::{Drawn, after, busy, text},
+    harness::{COLOUR, Drawn, after, busy, state, text},
     states::STATES,
 };
 
@@ -49,7 +49,7 @@ fn every_action_has_a_key_that_leads_to_it_where_it_belongs_and_the_palette_know
 fn every_action_is_in_the_help_or_at_the_foot_of_its_dialog() {
     // Room for all of them at once.
     let mut help = Drawn::from(after(busy(), "?"));
-    help.fit((150, 400), crate::harness::COLOUR);
+    help.fit((150, 400), COLOUR);
     let Drawn::Screen(help) = help else { return };
     let help = text(&help);
     for info in ACTIONS {
@@ -93,4 +93,20 @@ fn every_place_is_among_the_named_states() {
     for place in places {
         assert!(screens().any(|(_, state)| state.place() == place), "no state is at {place:?}");
     }
+}
+
+#[test]
+fn the_foot_says_the_way_back_and_offers_only_what_acts() {
+    let shown = |snapshot: Snapshot, typed: &str| {
+        let hints = hints(&state(snapshot, COLOUR, (80, 24), typed), 80);
+        hints.iter().map(|hint| format!("{} {}", hint.key, hint.name)).collect::<Vec<_>>()
+    };
+    for typed in ["a", "2", "3", "4", "5", "5\n", "6", "7", "8"] {
+        let hints = shown(busy(), typed);
+        assert!(hints.contains(&"Esc back".to_owned()) && hints.contains(&"q quit".to_owned()), "{typed}: {hints:?}");
+    }
+    let details = shown(busy(), "5\n").join("  ");
+    assert!(details.contains("C copy part") && !details.contains("sort") && !details.contains("filter"), "{details}");
+    let none = shown(Snapshot { approvals: Default::default(), ..busy() }, "a").join("  ");
+    assert!(!none.contains("approve") && !none.contains("mark") && none.contains("1-8 screens"), "{none}");
 }

@@ -103,14 +103,14 @@ fn an_epoch_or_a_day_is_chosen_and_the_list_is_about_it() {
     press(&mut state, "[[");
     assert_eq!(epochs(&state), BTreeSet::from([11]));
     assert!(
-        text(&state).contains("5 of 13 read so far in epoch 11, by newest") && text(&state).contains("▶  11"),
+        text(&state).contains("5 of 13 in epoch 11 (read so far), by newest") && text(&state).contains("▶  11"),
         "{}",
         text(&state)
     );
     // The day of that epoch: the 22nd has three of eight hours before the time of the picture.
     press(&mut state, "d");
     assert_eq!(epochs(&state), BTreeSet::from([11, 12]));
-    assert!(text(&state).contains("10 of 13+ of 11-22, by newest"), "{}", text(&state));
+    assert!(text(&state).contains("10 of 13 of 11-22 (read so far), by newest"), "{}", text(&state));
     // The next start sums by day too, and lists all of them.
     again.restore(&state.saved());
     assert_eq!((again.rewards.periods.rows.len(), again.rewards.rows.len()), (3, 13));

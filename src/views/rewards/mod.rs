@@ -111,18 +111,18 @@ fn nothing_yet(state: &State) -> Vec<String> {
 fn listed(state: &State) -> String {
     let rewards = &state.rewards;
     let known = group(rewards.known() as u64);
-    let more = if rewards.is_whole { "" } else { " read so far" };
     let period = rewards.periods.chosen();
-    let mut text = match period {
-        None if rewards.filter.is_empty() => format!("{known}{more}"),
-        _ => format!("{} of {known}{more}", group(rewards.rows.len() as u64)),
-    };
+    let is_all = period.is_none() && rewards.filter.is_empty();
+    let mut text = if is_all { known } else { format!("{} of {known}", group(rewards.rows.len() as u64)) };
     if let Some(period) = period {
         let of = if rewards.periods.by_day { "of" } else { "in epoch" };
         text.push_str(&format!(" {of} {}", period.label));
     }
     if !rewards.filter.is_empty() {
         text.push_str(&format!(" with \"{}\"", clean(&rewards.filter)));
+    }
+    if !rewards.is_whole {
+        text.push_str(if is_all { " read so far" } else { " (read so far)" });
     }
     text.push_str(&format!(", by {}", rewards.sort.word()));
     text
