@@ -427,7 +427,7 @@ fn news(row: &SubmissionRow, mode: Mode) -> Option<(Level, String)> {
         SubmissionState::Lost => (Level::Warning, format!("target {target} went to somebody else")),
         SubmissionState::Failed | SubmissionState::Unknown | SubmissionState::Forfeited => {
             let why = row.note.as_deref().unwrap_or("see Rewards");
-            (Level::Error, format!("submission for {target} is {}: {why}", row.state.word()))
+            (Level::Error, format!("submission for {target} {}: {why}", row.state.word()))
         }
         _ => return None,
     })
