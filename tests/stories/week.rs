@@ -48,7 +48,7 @@ fn a_week_of_epochs_is_read_the_morning_after() {
     // It opens where it was left.
     dashboard.wait_until("the whole journal", PATIENCE, |screen| {
         let text = screen.contents();
-        text.contains("by newest") && !text.contains("+, by newest") && text.contains("claimed")
+        text.contains("by newest") && !text.contains("read so far") && text.contains("claimed")
     });
     // From the newest to the oldest, epoch by epoch.
     dashboard.send("G");
