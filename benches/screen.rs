@@ -47,7 +47,10 @@ fn crowded() -> Snapshot {
         }
         target
     });
-    snapshot.targets = Arc::new(targets.collect());
+    let mut targets: Vec<_> = targets.collect();
+    // As the engine lists them.
+    targets.sort_by(|a, b| b.margin().unwrap_or(f32::MIN).total_cmp(&a.margin().unwrap_or(f32::MIN)));
+    snapshot.targets = Arc::new(targets);
     let mut map = (*snapshot.map).clone();
     let shifted = |n: usize| (n as f32 * 0.618).fract() * 0.1;
     let samples = map.samples.iter().cycle().take(SAMPLES).cloned().enumerate().map(|(n, mut sample)| {

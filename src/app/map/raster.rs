@@ -110,7 +110,7 @@ impl Raster {
         let held = before.filter(|before| before.made.has_samples_of(&made)).map(|before| before.samples.clone());
         let samples = held.unwrap_or_else(|| {
             let counted = before.filter(|before| before.made.has_classes_of(&made)).map(|before| before.counts.clone());
-            Arc::new(Samples::new(&made, counted.unwrap_or_else(|| Arc::new(counts(&made)))))
+            Arc::new(Samples::new(&made, counted))
         });
         let mut cells = samples.cells.clone();
         let grid = Dots::over(made.seen, made.area);
@@ -141,26 +141,24 @@ impl Raster {
     }
 }
 
-fn counts(made: &Made) -> Vec<u32> {
-    let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
-    for point in made.map.samples.iter() {
-        let class = usize::from(point.class(made.colour, made.dim));
-        if counts.len() <= class {
-            counts.resize(class + 1, 0);
-        }
-        counts[class] += 1;
-    }
-    counts
-}
-
 impl Samples {
-    fn new(made: &Made, counts: Arc<Vec<u32>>) -> Self {
+    /// Counts the samples of each class while it goes over them, unless they are `counted`.
+    fn new(made: &Made, counted: Option<Arc<Vec<u32>>>) -> Self {
+        let is_counted = counted.is_some();
+        let mut counts = vec![0; usize::from(MapPoint::MARGINS)];
         let mut cells = vec![Cell::default(); usize::from(made.area.width) * usize::from(made.area.height)];
         let (is_best, grid) = (made.colour == MapColour::Margin, Dots::over(made.seen, made.area));
         let mut show = |points: &[MapPoint]| {
             for point in points {
+                let class = point.class(made.colour, made.dim);
+                if !is_counted {
+                    if counts.len() <= usize::from(class) {
+                        counts.resize(usize::from(class) + 1, 0);
+                    }
+                    counts[usize::from(class)] += 1;
+                }
                 let Some((at, bits)) = grid.dot(point.x, point.y) else { continue };
-                let (cell, class): (&mut Cell, u16) = (&mut cells[at], point.class(made.colour, made.dim));
+                let cell: &mut Cell = &mut cells[at];
                 cell.dots |= bits;
                 cell.samples += 1;
                 if is_best {
@@ -174,14 +172,15 @@ impl Samples {
             }
         };
         match made.map.tiles() {
-            Some(tiles) => {
+            // What is to be counted is gone over whole.
+            Some(tiles) if is_counted => {
                 let (first, last) = (made.seen.min, made.seen.max);
                 let ((left, bottom), (right, top)) = (tiles.place(first.0, first.1), tiles.place(last.0, last.1));
                 (bottom..=top).for_each(|row| show(&made.map.samples[tiles.run(row, (left, right))]));
             }
-            None => show(&made.map.samples),
+            _ => show(&made.map.samples),
         }
-        Self { cells, counts }
+        Self { cells, counts: counted.unwrap_or_else(|| Arc::new(counts)) }
     }
 }
 
