@@ -16,7 +16,7 @@ use super::{
     map,
     rewards::{self, SubmissionSort},
     throughput::Span,
-    update::{choose, choose_apart, move_in, note, open, palette, type_for},
+    update::{choose, move_in, note, open, palette, type_for},
 };
 use crate::{
     api::{Level, SubmissionId},
@@ -265,7 +265,7 @@ fn do_at(state: &mut State, place: Place, action: Action, touch: &Touch) -> Vec<
     if matches!(action, Action::Approve | Action::Reject) && touch.candidate != state.approvals.selected {
         return note(state, Level::Warning, "another candidate is selected now: look again, then answer");
     }
-    choose_apart(state, info, SETTLE_MS)
+    choose(state, info)
 }
 
 /// By this column; by the one that it is sorted by, the other way round.

@@ -100,23 +100,15 @@ fn on_key(state: &mut State, key: Key) -> Vec<Effect> {
     }
 }
 
-/// Does what a key or the palette asks for.
+/// Does what a key, a click or the palette asks for: refused in read-only mode, asked about where that is the rule.
 pub(super) fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
-    // The key that asks about many is the one that says yes: held, it begins to repeat after half a second.
-    let apart_ms = if info.action == Action::Confirm { approvals::SETTLE_MS } else { approvals::REPEAT_MS };
-    choose_apart(state, info, apart_ms)
-}
-
-/// Does what is asked for: refused in read-only mode, asked about where that is the rule. Of two like answers within `apart_ms` the later one
-/// is the same press.
-pub(super) fn choose_apart(state: &mut State, info: &ActionInfo, apart_ms: u64) -> Vec<Effect> {
     let answer = match info.action {
         Action::Approve => Some(Verdict::Approved),
         Action::Reject => Some(Verdict::Rejected),
         Action::Confirm if state.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) => Some(Verdict::Approved),
         _ => None,
     };
-    if answer.is_some_and(|verdict| state.approvals.is_repeated(verdict, state.now_ms, apart_ms)) {
+    if answer.is_some_and(|verdict| state.approvals.is_repeated(verdict, state.now_ms)) {
         return note(state, Level::Warning, "it was pressed twice at once: look again, then answer");
     }
     if let Some(refusal) = refusal(state, info) {

@@ -13,7 +13,7 @@ use crate::{
     fixture::{NOW_MS, id, submission},
     harness::{
         busy, commands,
-        person::{key, keys, state},
+        person::{key, keys, reads, state},
     },
 };
 
@@ -22,6 +22,13 @@ fn fill(state: &mut State, text: &str) {
     key(state, Key::Ctrl('u'));
     keys(state, text);
     key(state, Key::Tab);
+}
+
+/// After keys as a person presses them.
+fn deciding(word: &str) -> State {
+    let mut state = state(busy());
+    keys(&mut state, word);
+    state
 }
 
 fn ids(numbers: &[i64]) -> Vec<SubmissionId> {
@@ -55,6 +62,7 @@ fn marked_candidates_are_answered_together_after_one_question() {
     assert!(state.approvals.marks.is_empty());
     assert_eq!((state.undecided(), state.approvals.selected), (1, Some(SubmissionId(2))));
     // Without marks a y is for the one that is looked at.
+    reads(&mut state);
     assert_eq!(commands(&keys(&mut state, "y")), [Command::Approve(SubmissionId(2))]);
 }
 
@@ -373,47 +381,36 @@ proptest! {
     }
 }
 
+/// It begins to repeat after half a second, and nothing comes of that.
+fn stays_held(state: &mut State, key: Key) {
+    for pause_ms in std::iter::once(500).chain([33; 50]) {
+        let now_ms = state.now_ms + pause_ms;
+        update(state, AppEvent::Clock { now_ms });
+        assert_eq!(commands(&update(state, AppEvent::Key(key))), []);
+    }
+}
+
 #[test]
 fn a_key_that_is_held_answers_once() {
-    let mut state = {
-        let mut state = state(busy());
-        keys(&mut state, "a");
-        state
-    };
+    let mut state = deciding("a");
     let first = update(&mut state, AppEvent::Key(Key::Char('y')));
     assert!(matches!(commands(&first)[..], [Command::Approve(_)]), "{first:?}");
-    for _ in 0..50 {
-        let now_ms = state.now_ms + 33;
-        update(&mut state, AppEvent::Clock { now_ms });
-        assert_eq!(commands(&update(&mut state, AppEvent::Key(Key::Char('y')))), []);
-    }
+    stays_held(&mut state, Key::Char('y'));
+    reads(&mut state);
     assert!(matches!(commands(&key(&mut state, Key::Char('y')))[..], [Command::Approve(_)]));
 }
 
-/// It asks about what is marked, and half a second later begins to repeat.
 #[test]
 fn a_key_that_is_held_does_not_answer_its_own_question() {
-    let mut state = {
-        let mut state = state(busy());
-        keys(&mut state, "a*y");
-        state
-    };
+    let mut state = deciding("a*y");
     assert!(state.dialog.is_some());
-    for pause_ms in std::iter::once(500).chain([33; 50]) {
-        let now_ms = state.now_ms + pause_ms;
-        update(&mut state, AppEvent::Clock { now_ms });
-        assert_eq!(commands(&update(&mut state, AppEvent::Key(Key::Char('y')))), []);
-    }
+    stays_held(&mut state, Key::Char('y'));
     assert!(matches!(commands(&key(&mut state, Key::Char('y')))[..], [Command::ApproveMany(_)]));
 }
 
 #[test]
 fn an_answer_to_a_question_that_closed_by_itself_reaches_nobody() {
-    let mut state = {
-        let mut state = state(busy());
-        keys(&mut state, "a");
-        state
-    };
+    let mut state = deciding("a");
     keys(&mut state, " ");
     let marked = *state.approvals.marks.iter().next().expect("one is marked");
     keys(&mut state, "y");
@@ -427,11 +424,7 @@ fn an_answer_to_a_question_that_closed_by_itself_reaches_nobody() {
 
 #[test]
 fn a_candidate_that_comes_into_an_empty_list_under_the_eye_is_not_answered_at_once() {
-    let mut state = {
-        let mut state = state(busy());
-        keys(&mut state, "a");
-        state
-    };
+    let mut state = deciding("a");
     let all = Arc::clone(&state.snapshot);
     for approvals in [Arc::new(Vec::new()), Arc::clone(&all.approvals)] {
         let snapshot = Snapshot { approvals, ..(*all).clone() };

@@ -60,12 +60,20 @@ pub mod person {
         after(snapshot, "")
     }
 
-    /// No faster than a person: what comes within a quarter of a second is one press, and a question is read before it is answered.
+    /// No faster than a person, who reads a question before answering it.
     pub fn key(state: &mut State, key: Key) -> Vec<Effect> {
-        let pause_ms = if state.place() == Place::Confirm { 900 } else { 300 };
-        let now_ms = state.now_ms + pause_ms;
+        if state.place() == Place::Confirm {
+            reads(state);
+        }
+        let now_ms = state.now_ms + 300;
         update(state, AppEvent::Clock { now_ms });
         update(state, AppEvent::Key(key))
+    }
+
+    /// Long enough to see what the next answer is about.
+    pub fn reads(state: &mut State) {
+        let now_ms = state.now_ms + 600;
+        update(state, AppEvent::Clock { now_ms });
     }
 
     /// The effects of all keys of a word.

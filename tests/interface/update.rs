@@ -11,7 +11,7 @@ use crate::{
     fixture::{NOW_MS, empty, id, submission},
     harness::{
         busy, commands,
-        person::{key, keys, state},
+        person::{key, keys, reads, state},
     },
 };
 
@@ -61,6 +61,7 @@ fn approving_sends_the_command_once_and_moves_on() {
     assert_eq!(commands(&keys(&mut state, "ay")), [Command::Approve(SubmissionId(0))]);
     assert_eq!(state.approvals.verdict(SubmissionId(0)), Some(Verdict::Approved));
     assert_eq!(state.undecided(), 2);
+    reads(&mut state);
     assert_eq!(
         commands(&keys(&mut state, "yn")),
         [Command::Approve(SubmissionId(1)), Command::Reject(SubmissionId(2))]
@@ -79,7 +80,7 @@ fn a_candidate_that_slips_under_the_finger_is_not_approved() {
     update(&mut state, AppEvent::Snapshot(Arc::new(snapshot)));
     assert_eq!(commands(&keys(&mut state, "y")), []);
     assert!(state.notice.as_ref().is_some_and(|notice| notice.text.contains("look again")));
-    update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 1_000 });
+    update(&mut state, AppEvent::Clock { now_ms: NOW_MS + 2_000 });
     assert_eq!(commands(&keys(&mut state, "y")), [Command::Approve(SubmissionId(1))]);
 }
 

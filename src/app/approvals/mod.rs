@@ -17,11 +17,9 @@ use std::{
 use super::{Dialog, Effect, State, actions::Action};
 use crate::api::{Command, Mode, Snapshot, SubmissionId, SubmissionRow, SubmissionState};
 
-/// After the engine takes the selected candidate away, how long an answer to its successor is refused; and how long a click decides nothing
-/// where it could be the second half of a double one.
+/// How long somebody needs to see what is under an answer now: after the engine takes the selected candidate away, and after an answer like
+/// the one before it, which a held key (it begins to repeat after half a second) or the second half of a double click would be.
 pub(super) const SETTLE_MS: u64 = 800;
-/// Two answers within this time are one press of a key that is held, or bounces.
-pub(super) const REPEAT_MS: u64 = 250;
 /// Candidates that have gone, and how long they are shown.
 const GONE: usize = 16;
 const GONE_MS: u64 = 10 * 60_000;
@@ -107,10 +105,10 @@ impl Approvals {
         self.moved_at_ms = Some(now_ms);
     }
 
-    /// Whether a key of an answer is the same press as the one before: held, bouncing, or in doubt whether it was taken.
-    pub(super) fn is_repeated(&mut self, verdict: Verdict, now_ms: u64, apart_ms: u64) -> bool {
+    /// Whether an answer is the same press as the one before: held, bouncing, or in doubt whether it was taken.
+    pub(super) fn is_repeated(&mut self, verdict: Verdict, now_ms: u64) -> bool {
         let before = self.answered.replace((verdict, now_ms));
-        before.is_some_and(|(same, at_ms)| same == verdict && now_ms < at_ms.saturating_add(apart_ms))
+        before.is_some_and(|(same, at_ms)| same == verdict && now_ms < at_ms.saturating_add(SETTLE_MS))
     }
 
     fn gone_since(&self, now: &Snapshot) -> Vec<Arc<SubmissionRow>> {

@@ -239,17 +239,22 @@ fn a_window_whose_loss_is_no_number_takes_part_in_nothing() {
     assert_eq!(found.map(|found| found.windows), Some(vec![1]));
 }
 
-#[test]
-fn a_composition_reaches_what_none_of_its_windows_does() {
-    // Two windows of one file, each with an error of its own that the other's takes away.
-    let library = Library {
+/// Two windows of one file, each with an error of its own, and one of another file.
+fn two_of_a_file(second_error: f32) -> Library {
+    Library {
         dim: 3,
-        embeddings: vec![vec![vec![1.0, 2.0, 0.0], vec![1.0, -2.0, 0.0], vec![1.0, 0.0, 3.0]]],
+        embeddings: vec![vec![vec![1.0, 2.0, 0.0], vec![1.0, second_error, 0.0], vec![1.0, 0.0, 3.0]]],
         losses: vec![vec![1.0, 1.0, 1.0]],
         groups: vec![0, 0, 1],
         contents: vec![0, 1, 2],
         target: vec![1.0, 0.0, 0.0],
-    };
+    }
+}
+
+#[test]
+fn a_composition_reaches_what_none_of_its_windows_does() {
+    // What one errs by, the other takes away.
+    let library = two_of_a_file(-2.0);
     let stored = library.stored();
     let pool = library.pool(&stored);
     let groups = Groups::new(&pool, &library.groups);
@@ -263,14 +268,7 @@ fn a_composition_reaches_what_none_of_its_windows_does() {
 
 #[test]
 fn without_one_within_the_target_the_nearest_of_several_windows_is_told() {
-    let library = Library {
-        dim: 3,
-        embeddings: vec![vec![vec![1.0, 2.0, 0.0], vec![1.0, -1.0, 0.0], vec![1.0, 0.0, 3.0]]],
-        losses: vec![vec![1.0, 1.0, 1.0]],
-        groups: vec![0, 0, 1],
-        contents: vec![0, 1, 2],
-        target: vec![1.0, 0.0, 0.0],
-    };
+    let library = two_of_a_file(-1.0);
     let stored = library.stored();
     let pool = library.pool(&stored);
     let groups = Groups::new(&pool, &library.groups);

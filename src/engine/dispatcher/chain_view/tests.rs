@@ -147,22 +147,9 @@ fn a_target_that_no_chain_can_have_is_passed_over() {
     chain.refreshed(told);
     assert_eq!(open(&chain), [1]);
 
-    let target = |reward_pool, generation_epoch| TargetV1 {
-        embedding: SomaTensor::vector(&[1.0]),
-        model_ids: vec![],
-        distance_threshold: SomaTensor::scalar(1.0),
-        reward_pool,
-        generation_epoch,
-        status: TargetStatus::Open,
-        submitter: None,
-        winning_model_id: None,
-        winning_model_owner: None,
-        bond_amount: 0,
-        winning_data_manifest: None,
-        winning_embedding: None,
-        winning_distance_score: None,
-        winning_loss_score: None,
-        submission_reports: Default::default(),
+    let target = |reward_pool, generation_epoch| {
+        let (embedding, threshold) = (SomaTensor::vector(&[1.0]), SomaTensor::scalar(1.0));
+        TargetV1::open(embedding, vec![], threshold, reward_pool, generation_epoch)
     };
     let targets = [target(u64::MAX, 1), target(1, u64::MAX), target(money::MOST.0, 1)];
     let changes = chain.checkpoint(&CheckpointInfo {
