@@ -66,7 +66,9 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     demo.send("\x1b");
     demo.wait_for("filled target", PATIENCE);
     demo.send("2/⌫pinned status:ours\r".replace('⌫', "\x15").as_str());
-    demo.wait_for("1 of ", PATIENCE);
+    demo.wait_until("the pinned target that is ours", PATIENCE, |screen| {
+        screen.contents().lines().any(|line| line.contains("/pinned status:ours") && line.contains("━ 1 of "))
+    });
     leave(demo);
 
     // On another terminal, without any network.
