@@ -108,7 +108,7 @@ impl MapPoint {
             (MapColour::Source, _) => self.source,
             (MapColour::Margin, Some(margin)) if margin.is_finite() => {
                 let short = -margin * (dim as f32).sqrt();
-                if short <= 0.0 { 0 } else { (short.ceil() as u16).min(Self::MARGINS - 2) }
+                [0.0, 1.0, 2.0, 3.0].map(|by| u16::from(short > by)).iter().sum()
             }
             (MapColour::Margin, _) => Self::MARGINS - 1,
         }

@@ -22,6 +22,8 @@ mod money;
 pub mod nearest;
 pub mod niches;
 mod pins;
+mod published;
+mod recent;
 mod scoring;
 mod snapshot;
 mod watch;

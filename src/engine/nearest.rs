@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     desk::{DeskError, Secrets, check_data},
-    scoring::{SEED, WeightsCache, WeightsSpec, in_tenths},
+    published::spec_of,
+    scoring::{SEED, WeightsCache, in_tenths},
 };
 use crate::{
     chain::client::{Client, TargetFilter, TargetInfo},
@@ -81,14 +82,8 @@ impl Field {
             state.models.iter().filter(|model| targets.iter().any(|t| t.model_ids.contains(&model.id))).collect();
         for (number, info) in wanted.iter().enumerate() {
             progress(&format!("model {} of {}: {} ({} bytes)", number + 1, wanted.len(), info.id.short(), info.size));
-            let spec = WeightsSpec {
-                checksum: info.checksum,
-                url: info.url.clone(),
-                size: info.size,
-                key: Some(info.decryption_key),
-            };
-            let downloaded = |percent| progress(&format!("model {}: {percent} % downloaded", info.id.short()));
-            models.insert(info.id, weights.load(&spec, in_tenths(info.size, downloaded)).await?);
+            let downloaded = |percent| progress(&format!("model {}: {percent}% downloaded", info.id.short()));
+            models.insert(info.id, weights.load(&spec_of(info), in_tenths(info.size, downloaded)).await?);
         }
         Ok(Self {
             targets,

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     matching::{Atlas, Board, LIBRARY_DIR, Library, OPENED_AT_ONCE, TargetSpec},
-    scoring::weights_id,
+    published::id_of,
     snapshot::{Map, figure},
 };
 use crate::{
@@ -80,7 +80,7 @@ fn chart(
         error if error.is_in_use() => NichesError::InUse(dir.into()),
         error => NichesError::Library { dir: dir.into(), why: error.to_string() },
     })?;
-    let weights: BTreeMap<ObjectId, Digest> = state.models.iter().map(|model| (model.id, weights_of(model))).collect();
+    let weights: BTreeMap<ObjectId, Digest> = state.models.iter().map(|model| (model.id, id_of(model))).collect();
     let spec = |target: &TargetInfo| TargetSpec {
         id: target.id,
         embedding: target.embedding.as_slice().into(),
@@ -97,7 +97,7 @@ fn chart(
         |model: &&ActiveModelInfo| targets.is_empty() || targets.iter().any(|t| t.model_ids.contains(&model.id));
     let mut in_play: Vec<(Digest, u16)> = Vec::new();
     for (model, number) in state.models.iter().zip(0..) {
-        let digest = weights_of(model);
+        let digest = id_of(model);
         if listed(&model) && !in_play.iter().any(|(held, _)| *held == digest) {
             in_play.push((digest, number));
         }
@@ -125,10 +125,6 @@ fn chart(
     let embeddings = state.models.iter().map(|model| (model.id, model.embedding.as_slice()));
     let view = map.view(state.epoch, embeddings, &rows);
     Ok(figure(&view, &models, &rows, colour, state.parameters.target_embedding_dim, title))
-}
-
-fn weights_of(model: &ActiveModelInfo) -> Digest {
-    weights_id(model.checksum, Some(&model.decryption_key))
 }
 
 fn target_row(target: &TargetInfo, board: &Board) -> TargetRow {

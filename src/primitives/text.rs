@@ -1,4 +1,4 @@
-//! Foreign text, made safe for a person's terminal.
+//! Text for people: foreign text made safe for a terminal, and numbers as they are read.
 
 /// Text from outside (chain, files, servers), made safe to draw or print: no control characters, nothing that reorders or hides text.
 pub fn clean(text: &str) -> String {
@@ -9,6 +9,24 @@ pub fn clean(text: &str) -> String {
 pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Whole numbers with thousands separators.
+pub fn group(n: u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(c);
+    }
+    grouped
+}
+
+/// So many of them: `1 target`, `2,000 targets`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", group(n), if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

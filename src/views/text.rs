@@ -8,7 +8,7 @@ use crate::{
     primitives::{ObjectId, SHANNONS_PER_SOMA, Shannons},
 };
 
-pub use crate::primitives::clean;
+pub use crate::primitives::{clean, counted, group};
 
 pub fn width(text: &str) -> usize {
     text.width()
@@ -94,24 +94,6 @@ pub fn soma(amount: Shannons, columns: usize) -> String {
 pub fn soma_change(from: Shannons, to: Shannons, columns: usize, minus: &str) -> String {
     let (sign, amount) = if to >= from { ("+", to.saturating_sub(from)) } else { (minus, from.saturating_sub(to)) };
     format!("{sign}{}", soma(amount, columns.saturating_sub(1)))
-}
-
-/// Whole numbers with thousands separators.
-pub fn group(n: u64) -> String {
-    let digits = n.to_string();
-    let mut grouped = String::with_capacity(digits.len() * 4 / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(c);
-    }
-    grouped
-}
-
-/// So many of them: `1 target`, `2,000 targets`.
-pub fn counted(n: u64, what: &str) -> String {
-    format!("{} {what}{}", group(n), if n == 1 { "" } else { "s" })
 }
 
 /// Counts that may be large, in at most six columns: `9,999`, `12.3k`, `4.56M`.

@@ -94,7 +94,10 @@ async fn pins_survive_a_restart_come_first_and_keep_back_what_a_person_would_app
     until("it is filled", async || network.filled(orders.address()) == [last.target]).await;
     let is_ours = |shown: &Snapshot| shown.targets.iter().any(|target| target.stage == TargetStage::Ours);
     let shown = engine.shows("it is ours", is_ours).await;
-    assert!(shown.targets.iter().all(|target| target.pinned == (target.id == last.target)), "what was filled stays pinned");
+    assert!(
+        shown.targets.iter().all(|target| target.pinned == (target.id == last.target)),
+        "what was filled stays pinned"
+    );
     engine.command(Command::OnlyPinned(false)).await;
     engine.shows("the others are offered again", |shown| shown.approvals.len() == OPEN - 1).await;
     engine.shut_down().await;

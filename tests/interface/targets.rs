@@ -50,9 +50,9 @@ pub fn looking_at(wanted: impl Fn(&TargetRow) -> bool) -> (Snapshot, usize) {
         submission: None,
         reasons: vec![
             "the nearest sample misses by 0.0070 (0.32 deviations)".to_owned(),
-            "no composition of windows was found that reaches it (when 1456 samples were scored)".to_owned(),
-            "no sample is scored with model D yet (weights 34 %)".to_owned(),
-            "12340 samples of the corpus are still to be scored".to_owned(),
+            "no composition of windows comes near it (with 1,456 samples scored)".to_owned(),
+            "no sample is scored with model D yet (weights 34%)".to_owned(),
+            "12,340 samples of the corpus still to be scored".to_owned(),
         ],
         target,
     };

@@ -12,7 +12,7 @@ use super::{
     layout::{Area, inner},
 };
 use crate::{
-    api::{Command, MapColour, MapPart, MapTarget, MapView, SampleDetail, Snapshot, TargetStage},
+    api::{Command, MapColour, MapPart, MapPoint, MapTarget, MapView, SampleDetail, Snapshot, TargetStage},
     primitives::ObjectId,
 };
 use near::nearest;
@@ -105,6 +105,11 @@ pub(super) fn settle(state: &mut State) {
         seen,
         area,
         colour: state.map.colour,
+        classes: match state.map.colour {
+            MapColour::Model => snapshot.models.len(),
+            MapColour::Source => snapshot.map.sources.len(),
+            MapColour::Margin => MapPoint::MARGINS.into(),
+        },
         regions: state.map.coverage,
         dim: snapshot.network.embedding_dim,
     };

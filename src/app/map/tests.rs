@@ -31,6 +31,7 @@ fn made(map: MapView, targets: Vec<TargetRow>, size: (u16, u16), colour: MapColo
         seen: Bounds { min: (0.0, 0.0), max: (4.0, 2.0) },
         area: Area { x: 5, y: 5, width: size.0, height: size.1 },
         colour,
+        classes: if colour == MapColour::Margin { MapPoint::MARGINS.into() } else { 3 },
         regions: true,
         dim: 100,
     }
@@ -59,7 +60,35 @@ fn a_cell_shows_the_model_of_most_of_its_samples_and_the_best_of_their_margins()
     let by_margin = raster(map, Vec::new(), (4, 2), MapColour::Margin);
     // σ is 0.1: half a σ short, a hit.
     assert_eq!((by_margin.cells[0].class, by_margin.cells[6].class), (1, 0));
-    assert_eq!(*by_margin.counts, [1, 1, 0, 0, 1, 2]);
+    assert_eq!(*by_margin.counts, [1, 1, 0, 0, 1, 2, 0]);
+}
+
+#[test]
+fn classes_that_no_list_names_and_those_beyond_what_is_told_apart_are_one() {
+    let samples: Vec<MapPoint> =
+        [0, 70, 70, 80, u16::MAX].map(|class| sample(0.5, 1.5, class, None)).into_iter().collect();
+    let map = MapView { samples: Arc::new(samples), ..MapView::default() };
+    let of = |classes| {
+        let made = Made { classes, ..made(map.clone(), Vec::new(), (4, 2), MapColour::Source) };
+        let raster = Raster::new(made, None);
+        (raster.cells[0].class, raster.cells[0].samples, raster.counts)
+    };
+    let (class, seen, counts) = of(3);
+    assert_eq!((class, seen, &**counts), (u16::MAX, 5, &[1, 0, 0, 4][..]));
+    // A legend still tells them apart.
+    let (class, seen, counts) = of(100);
+    assert_eq!((class, seen, counts.len()), (u16::MAX, 5, 101));
+    assert_eq!((counts[0], counts[70], counts[80], counts[100]), (1, 2, 1, 1));
+}
+
+#[test]
+fn of_two_classes_with_as_many_samples_the_first_is_shown_whatever_their_order() {
+    let of = |classes: [u16; 4]| {
+        let samples = classes.map(|class| sample(0.5, 1.5, class, None)).to_vec();
+        let map = MapView { samples: Arc::new(samples), ..MapView::default() };
+        raster(map, Vec::new(), (4, 2), MapColour::Model).cells[0].class
+    };
+    assert_eq!([of([2, 1, 2, 1]), of([1, 1, 2, 2]), of([2, 2, 1, 1])], [1; 3]);
 }
 
 #[test]
@@ -124,6 +153,25 @@ fn a_grid_larger_than_any_map_is_not_shown() {
 }
 
 proptest! {
+    #[test]
+    fn a_sample_is_drawn_where_the_cursor_finds_it(
+        x in -0.5f32..4.5, y in -0.5f32..2.5, size in (1u16..300, 1u16..100),
+    ) {
+        let map = MapView { samples: Arc::new(vec![sample(x, y, 0, None)]), ..MapView::default() };
+        let made = made(map, Vec::new(), size, MapColour::Model);
+        let (seen, area) = (made.seen, made.area);
+        let raster = Raster::new(made, None);
+        let drawn = raster.cells.iter().position(|cell| cell.samples == 1);
+        // At the edge of a cell rounding decides.
+        let near = |by: f32| seen.cell_of((x + by, y), area).into_iter().chain(seen.cell_of((x, y + by), area));
+        let is_near = |at: usize| {
+            let cell = ((at % usize::from(size.0)) as u16, (at / usize::from(size.0)) as u16);
+            [-1e-4, 0.0, 1e-4].into_iter().flat_map(near).any(|found| found == cell)
+        };
+        prop_assert_eq!(drawn.is_some(), seen.holds((x, y)));
+        prop_assert!(drawn.is_none_or(is_near), "{:?}", drawn);
+    }
+
     #[test]
     fn anything_at_all_becomes_cells_of_any_size(
         samples in prop::collection::vec(any_point(), 0..40),

@@ -1,17 +1,13 @@
 //! Who fills targets, and how fast: what checkpoints showed. Pure; times are the chain's own.
 
-use std::{
-    cmp::Reverse,
-    collections::{HashMap, VecDeque},
-};
+use std::{cmp::Reverse, collections::HashMap};
 
 use crate::{
     api::{Filler, Pace},
+    engine::recent::Recent,
     primitives::{Address, ObjectId, Shannons},
 };
 
-/// Times that a median is taken of.
-const TIMES: usize = 255;
 /// Rows of the screen.
 const FILLERS: usize = 50;
 
@@ -40,8 +36,7 @@ impl Fill {
 struct Hand {
     epoch_fills: u64,
     all: u64,
-    /// The newest last.
-    times_ms: VecDeque<u64>,
+    times_ms: Recent,
 }
 
 /// Of everybody since the records began, of each in this epoch.
@@ -49,27 +44,14 @@ struct Hand {
 pub(super) struct Fills {
     us: Option<Address>,
     hands: HashMap<Address, Hand>,
-    times_ms: VecDeque<u64>,
-}
-
-fn remember(times: &mut VecDeque<u64>, time: Option<u64>) {
-    times.extend(time);
-    if times.len() > TIMES {
-        times.pop_front();
-    }
-}
-
-fn median(times: &VecDeque<u64>) -> Option<u64> {
-    let mut sorted: Vec<u64> = times.iter().copied().collect();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied()
+    times_ms: Recent,
 }
 
 impl Fills {
     /// `all`: how many of each were ever seen; `recent`: the last of them, oldest first; `epoch`: the one that is going on.
     pub fn new(us: Option<Address>, all: Vec<(Address, u64)>, recent: &[Fill], epoch: Option<u64>) -> Self {
         let hands = all.into_iter().map(|(address, all)| (address, Hand { all, ..Hand::default() })).collect();
-        let mut fills = Self { us, hands, times_ms: VecDeque::new() };
+        let mut fills = Self { us, hands, times_ms: Recent::default() };
         for fill in recent {
             fills.note(fill, epoch == Some(fill.epoch));
         }
@@ -79,8 +61,10 @@ impl Fills {
     fn note(&mut self, fill: &Fill, is_of_epoch: bool) {
         let hand = self.hands.entry(fill.submitter).or_default();
         hand.epoch_fills += u64::from(is_of_epoch);
-        remember(&mut hand.times_ms, fill.took_ms());
-        remember(&mut self.times_ms, fill.took_ms());
+        if let Some(took_ms) = fill.took_ms() {
+            hand.times_ms.note(took_ms);
+            self.times_ms.note(took_ms);
+        }
     }
 
     /// A new fill of the epoch that is going on.
@@ -108,8 +92,8 @@ impl Fills {
             ours: self.ours(),
             all: self.hands.values().map(|hand| hand.all).sum(),
             all_ours: self.hand_of_us().map_or(0, |hand| hand.all),
-            median_ms: median(&self.times_ms),
-            our_median_ms: self.hand_of_us().and_then(|hand| median(&hand.times_ms)),
+            median_ms: self.times_ms.median(),
+            our_median_ms: self.hand_of_us().and_then(|hand| hand.times_ms.median()),
             ..Pace::default()
         }
     }
@@ -125,7 +109,7 @@ impl Fills {
             is_us: Some(**address) == self.us,
             fills: hand.epoch_fills,
             all: hand.all,
-            median_ms: median(&hand.times_ms),
+            median_ms: hand.times_ms.median(),
         };
         shown.map(|(_, hand)| row(hand)).collect()
     }

@@ -175,7 +175,7 @@ fn compare(before: &[ModelFacts], after: &[ModelFacts], review: &mut EpochReview
 
 /// The line of the activity log.
 pub(super) fn line(review: &EpochReview) -> String {
-    let share = review.share_permille().map_or(String::new(), |share| format!(" ({} %)", (share + 5) / 10));
+    let share = review.share_permille().map_or(String::new(), |share| format!(" ({}%)", (share + 5) / 10));
     let seen = if review.whole { "" } else { ", seen in part" };
     let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
     let changes: Vec<String> = [
@@ -238,7 +238,7 @@ mod tests {
         let told = line(&review);
         assert_eq!(
             told,
-            "epoch 4 in review: 1 of 2 fills are ours (50 %), 3 of 5 targets expired; models: 1 new, 1 gone, 1 moved, \
+            "epoch 4 in review: 1 of 2 fills are ours (50%), 3 of 5 targets expired; models: 1 new, 1 gone, 1 moved, \
              1 with another commission"
         );
         // A target that went unseen was filled by somebody, and the review says that it is not whole.

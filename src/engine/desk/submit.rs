@@ -14,7 +14,6 @@ use super::{
 use crate::{
     api::{PREVIEW_BYTES, SubmissionId, SubmissionState as State},
     chain::{
-        client::ActiveModelInfo,
         fees, rewards,
         types::{SystemParameters, TargetStatus},
     },
@@ -22,7 +21,8 @@ use crate::{
         corpus::{self, Shelf, Source},
         journal::{Confirmation, NewSubmission, Step, Submission, TransactionKind},
         money::{self, NotBuilt},
-        scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, WeightsSpec, in_tenths},
+        published::spec_of,
+        scoring::{self, ConfirmJob, ConfirmedHit, WeightsCache, in_tenths},
     },
     model,
     primitives::{Digest, ObjectId, Shannons},
@@ -151,8 +151,8 @@ impl Desk {
                 id.short(),
                 info.size
             ));
-            let spec = spec(info);
-            let downloaded = |percent| progress(&format!("model {}: {percent} % downloaded", id.short()));
+            let spec = spec_of(info);
+            let downloaded = |percent| progress(&format!("model {}: {percent}% downloaded", id.short()));
             loaded.push(weights.load(&spec, in_tenths(info.size, downloaded)).await?);
             models.push((*id, Arc::new(spec)));
         }
@@ -335,10 +335,6 @@ impl Desk {
         self.journal.advance(id, Step::new(State::Confirmed, State::AwaitingApproval)).await?;
         Ok(self.journal.advance(id, Step::new(State::AwaitingApproval, State::Approved)).await?)
     }
-}
-
-fn spec(model: &ActiveModelInfo) -> WeightsSpec {
-    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
 }
 
 fn offer(

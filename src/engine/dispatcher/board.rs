@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Done, Halt, chain_view::id_of};
+use super::{Dispatcher, Done, Halt};
 use crate::{
     api::{Inspect, Inspection, Level, MoneyLeft, RewardsView, SubmissionState as State},
     chain::{client::CheckpointInfo, types::TargetStatus},
@@ -12,6 +12,7 @@ use crate::{
         board::{Around, EpochFacts, Fact, Fill, LISTED, ModelFacts, News, Question, Sums, TargetFacts, finds},
         money::Costs,
         now_ms,
+        published::id_of,
     },
     primitives::{ObjectId, Shannons},
 };

@@ -16,6 +16,7 @@ use crate::{
         journal::{BY_POLICY, Step},
         matching::{Candidate, Reply},
         now_ms,
+        published::id_of,
         scoring::{Fault, NotConfirmed, Scored},
         watch::{News, Refresh},
     },
@@ -193,7 +194,7 @@ async fn a_copy_that_names_a_bad_place_does_not_keep_the_weights_away() {
     let mut state = state();
     let bad =
         ActiveModelInfo { id: ObjectId([100; 32]), url: "http://127.0.0.1:9/bad".into(), ..state.models[0].clone() };
-    let id = chain_view::id_of(&bad);
+    let id = id_of(&bad);
     state.models.insert(0, bad);
     dispatcher.refreshed(refresh(state, vec![])).await.unwrap();
     let first = dispatcher.chain.source(&MODEL, None).unwrap();

@@ -6,12 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{
-    Dispatcher,
-    chain_view::{OpenTarget, id_of},
-    pipeline::Residency,
-    rows::Live,
-};
+use super::{Dispatcher, chain_view::OpenTarget, pipeline::Residency, rows::Live};
 use crate::{
     api::{
         Event, Mode, NearSample, SampleDetail, SubmissionState as State, TargetDetail, TargetModel, TargetRow,
@@ -22,8 +17,9 @@ use crate::{
         matching::{Ask, Beaten, Candidate, Outcome, SampleSight, Sight, Sought},
         money::{Claimant, Costs, Worth},
         now_ms,
+        published::id_of,
     },
-    primitives::ObjectId,
+    primitives::{ObjectId, counted},
 };
 
 /// One look reads every embedding of its models: the same target is asked about again after a pause, and the longer the answer took,
@@ -263,7 +259,9 @@ impl Dispatcher {
             reasons.push("scoring is paused".into());
         }
         match self.pipeline.remaining() {
-            Some(remaining @ 1..) => reasons.push(format!("{remaining} samples of the corpus are still to be scored")),
+            Some(remaining @ 1..) => {
+                reasons.push(format!("{} of the corpus still to be scored", counted(remaining, "sample")))
+            }
             Some(0) if candidates.is_empty() => {
                 reasons.push("all of the corpus is scored: other data, or another target, has to do it".into());
             }
@@ -294,7 +292,7 @@ impl Dispatcher {
     /// No candidate is there.
     fn how_near(&self, look: &Look, open: &OpenTarget, best: Option<f32>, failed: usize) -> Option<String> {
         if failed > 0 {
-            return Some(format!("{failed} hits were found, and none could be confirmed or submitted"));
+            return Some(format!("{} found, and none could be confirmed or submitted", counted(failed as u64, "hit")));
         }
         let Some(best) = best else {
             let asked = look.sight.is_some() || look.sought.is_some();
@@ -345,7 +343,7 @@ impl Dispatcher {
                     let share = file
                         .filter(|file| file.size > 0)
                         .map_or(0, |file| u128::from(file.fetched.min(file.size)) * 100 / u128::from(file.size));
-                    Some(format!("no sample is scored with model {name} yet (weights {share} %)"))
+                    Some(format!("no sample is scored with model {name} yet (weights {share}%)"))
                 }
             }
         };
@@ -365,13 +363,16 @@ fn about_compositions(sought: Sought, open: &OpenTarget) -> Option<String> {
         Sought::Waiting(0..=1) => Some("no composition was sought yet: there are too few scored windows".into()),
         Sought::Waiting(_) => Some("no composition was sought yet: its turn has not come".into()),
         Sought::Done(Outcome { among, nearest: None }) => {
-            Some(format!("no composition of windows comes near it (when {among} samples were scored)"))
+            Some(format!("no composition of windows comes near it (with {} scored)", counted(among as u64, "sample")))
         }
         Sought::Done(Outcome { among, nearest: Some((windows, distance)) }) => {
             let miss = distance - open.threshold;
             let found = format!("the best composition, of {windows} windows,");
             Some(if miss > 0.0 {
-                format!("{found} misses by {miss:.4} ({:.2}σ; when {among} samples were scored)", miss / sigma(open))
+                {
+                    let among = counted(among as u64, "sample");
+                    format!("{found} misses by {miss:.4} ({:.2}σ; with {among} scored)", miss / sigma(open))
+                }
             } else {
                 format!(
                     "{found} is inside by only {:.4}: less than the policy's least margin, or than is certain",

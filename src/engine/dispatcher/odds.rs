@@ -12,37 +12,24 @@
 //! long is hard for the others, too. Nobody else fills: the chance is 1. `judged`: our fills that were claimed or forfeited; what
 //! was confirmed in full precision is hardly ever forfeited, and a thousandth is what we allow before we have seen any.
 
-use std::collections::VecDeque;
+use crate::{
+    api::Prospect,
+    engine::{money::Costs, recent::Recent},
+    primitives::Shannons,
+};
 
-use crate::{api::Prospect, engine::money::Costs, primitives::Shannons};
-
-/// Fills that a median is taken of.
-const REMEMBERED: usize = 255;
 const MILLION: u64 = 1_000_000;
 /// Before we have filled anything.
 const USUAL_DELAY_MS: u64 = 5_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Odds {
-    /// How long targets were open until others filled them, newest last.
-    lifetimes_ms: VecDeque<u64>,
+    /// How long targets were open until others filled them.
+    lifetimes_ms: Recent,
     /// How long our candidates took from being found to being filled.
-    delays_ms: VecDeque<u64>,
+    delays_ms: Recent,
     claimed: u64,
     forfeited: u64,
-}
-
-fn remember(times: &mut VecDeque<u64>, time: u64) {
-    times.push_back(time);
-    if times.len() > REMEMBERED {
-        times.pop_front();
-    }
-}
-
-fn median(times: &VecDeque<u64>) -> Option<u64> {
-    let mut sorted: Vec<u64> = times.iter().copied().collect();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied()
 }
 
 /// `part / whole` of an amount, rounded down; `part` is not more than `whole`, which is not 0.
@@ -52,11 +39,11 @@ fn share(amount: Shannons, part: u64, whole: u64) -> i128 {
 
 impl Odds {
     pub fn others_filled(&mut self, open_for_ms: u64) {
-        remember(&mut self.lifetimes_ms, open_for_ms);
+        self.lifetimes_ms.note(open_for_ms);
     }
 
     pub fn we_filled(&mut self, after_ms: u64) {
-        remember(&mut self.delays_ms, after_ms);
+        self.delays_ms.note(after_ms);
     }
 
     pub fn judged(&mut self, is_forfeited: bool) {
@@ -68,8 +55,8 @@ impl Odds {
 
     /// That a target of this age is still open when our submission arrives, in millionths.
     fn chance(&self, age_ms: u64) -> u64 {
-        let Some(lifetime) = median(&self.lifetimes_ms) else { return MILLION };
-        let delay = median(&self.delays_ms).unwrap_or(USUAL_DELAY_MS);
+        let Some(lifetime) = self.lifetimes_ms.median() else { return MILLION };
+        let delay = self.delays_ms.median().unwrap_or(USUAL_DELAY_MS);
         let known = u128::from(lifetime) + u128::from(age_ms);
         let chance = (u128::from(MILLION) * known).checked_div(known + u128::from(delay));
         chance.and_then(|chance| u64::try_from(chance).ok()).unwrap_or(MILLION)
@@ -135,17 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn every_forfeit_makes_a_large_bond_dearer_and_what_is_long_past_is_forgotten() {
+    fn every_forfeit_makes_a_large_bond_dearer_and_no_time_is_too_long() {
         let mut odds = Odds::default();
         for _ in 0..250 {
             odds.judged(true);
         }
         assert_eq!(odds.expected_gain(&costs(1_000_000), 0), 1_000_000 - 100 - 200_800);
-        for _ in 0..2 * REMEMBERED {
+        for _ in 0..500 {
             odds.others_filled(1);
             odds.others_filled(u64::MAX);
         }
-        assert!(odds.lifetimes_ms.len() <= REMEMBERED);
         assert!(odds.expected_gain(&costs(0), u64::MAX) > 0);
     }
 }

@@ -8,13 +8,14 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{Dispatcher, Done, Halt, chain_view::id_of, known::Known};
+use super::{Dispatcher, Done, Halt, known::Known};
 use crate::{
     api::{Level, LogKind},
     engine::{
         backoff::Backoff,
         corpus::{Reading, Skipped, Source},
         matching::{Ask, ScoredSample},
+        published::id_of,
         scoring::{Fault, ScoreJob, Scored, WeightsSpec, halved},
     },
     model::{Placement, Score},

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Dispatcher, Done, chain_view::id_of, pipeline::Residency};
+use super::{Dispatcher, Done, pipeline::Residency};
 use crate::{
     api::{
         BoardModel, DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
@@ -14,6 +14,7 @@ use crate::{
     engine::{
         matching::{Ask, MOST_UNKEPT},
         now_ms,
+        published::id_of,
         scoring::{Activity, WeightsState},
     },
     model::Placement,

@@ -47,6 +47,7 @@ pub fn cells(state: &State, raster: &Raster, ink: &mut Ink<'_>) {
 /// What a class of samples looks like: its colour, and its letter where there are no colours.
 pub fn class(colour: MapColour, class: u16, theme: Theme) -> (char, Style) {
     match colour {
+        MapColour::Model if class == u16::MAX => ('?', theme.dim()),
         MapColour::Model => {
             let letter = model_letter(usize::from(class)).to_lowercase();
             (letter.chars().next().unwrap_or('.'), theme.model(usize::from(class)))

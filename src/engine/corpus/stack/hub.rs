@@ -9,7 +9,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{StackSpec, reason, retry_after};
-use crate::primitives::clean;
+use crate::primitives::{address_shown, clean};
 
 /// Of one list of files.
 const LIST_BYTES: usize = 16 << 20;
@@ -88,9 +88,10 @@ pub(super) fn bearer(token: &SecretString) -> Option<header::HeaderValue> {
 impl Hub {
     /// The error is for people.
     pub fn new(spec: &StackSpec, token: SecretString) -> Result<Self, String> {
-        let base: Url = spec.hub_url.parse().map_err(|e| format!("`{}` is no URL: {e}", spec.hub_url))?;
+        let shown = || address_shown(&spec.hub_url);
+        let base: Url = spec.hub_url.parse().map_err(|e| format!("`{}` is no URL: {e}", shown()))?;
         if base.cannot_be_a_base() {
-            return Err(format!("`{}` is no URL of a server", spec.hub_url));
+            return Err(format!("`{}` is no URL of a server", shown()));
         }
         let bearer = bearer(&token).ok_or("HF_TOKEN has signs that no token has: copy it again")?;
         let http = super::http().map_err(|e| format!("no HTTP client: {}", reason(&e)))?;

@@ -7,8 +7,8 @@ pub(super) mod tests;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
+pub(super) use self::target::OpenTarget;
 use self::target::is_plausible;
-pub(super) use self::{models::id_of, target::OpenTarget};
 use crate::{
     chain::{
         client::{CheckpointInfo, EpochState, TargetInfo},

@@ -7,7 +7,8 @@ use crate::{
     chain::client::ActiveModelInfo,
     engine::{
         matching::TargetSpec,
-        scoring::{WeightsSpec, weights_id},
+        published::{id_of, spec_of},
+        scoring::WeightsSpec,
     },
     primitives::{Digest, ObjectId},
 };
@@ -58,14 +59,4 @@ impl ChainView {
             models: target.models.iter().map(|model| (*model, self.weights(model))).collect(),
         })
     }
-}
-
-/// A model's weights as its owner has published them. The chain verifies none of it: another model may name the same file.
-fn spec_of(model: &ActiveModelInfo) -> WeightsSpec {
-    WeightsSpec { checksum: model.checksum, url: model.url.clone(), size: model.size, key: Some(model.decryption_key) }
-}
-
-/// [`WeightsSpec::id`] of the same.
-pub(in crate::engine::dispatcher) fn id_of(model: &ActiveModelInfo) -> Digest {
-    weights_id(model.checksum, Some(&model.decryption_key))
 }

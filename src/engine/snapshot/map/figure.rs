@@ -1,7 +1,7 @@
 //! The map of a snapshot as a picture for other programs.
 
 use crate::{
-    api::{MapColour, MapLayout, MapPoint, MapView, TargetRow, TargetStage},
+    api::{MapColour, MapLayout, MapPoint, MapView, TargetRow, TargetStage, model_letter},
     export::map::{MapChart, Mark},
     primitives::ObjectId,
 };
@@ -16,7 +16,9 @@ pub(in crate::engine) fn figure(
     title: String,
 ) -> MapChart {
     let names: Vec<String> = match colour {
-        MapColour::Model => models.iter().zip(0..).map(|(id, n)| format!("{} {}", letter(n), id.short())).collect(),
+        MapColour::Model => {
+            models.iter().zip(0..).map(|(id, n)| format!("{} {}", model_letter(n), id.short())).collect()
+        }
         MapColour::Source => map.sources.to_vec(),
         MapColour::Margin => (0..MapPoint::MARGINS)
             .map(|class| match class {
@@ -43,7 +45,7 @@ pub(in crate::engine) fn figure(
     };
     let layout = match map.layout {
         MapLayout::Principal => {
-            format!("axes: {:.0} % and {:.0} % of variance", map.explained[0] * 100.0, map.explained[1] * 100.0)
+            format!("axes: {:.0}% and {:.0}% of variance", map.explained[0] * 100.0, map.explained[1] * 100.0)
         }
         MapLayout::Neighbours => "neighbours kept together".to_owned(),
     };
@@ -59,17 +61,9 @@ pub(in crate::engine) fn figure(
         .to_owned(),
         classes: names.into_iter().zip(counts).collect(),
         is_scale: colour == MapColour::Margin,
-        models: map.models.iter().map(|point| (point.x, point.y, letter(point.model.into()))).collect(),
+        models: map.models.iter().map(|point| (point.x, point.y, model_letter(point.model.into()))).collect(),
         targets: (map.targets.iter())
             .filter_map(|target| Some((target.x, target.y, mark(targets.get(target.row as usize)?))))
             .collect(),
-    }
-}
-
-/// As the dashboard names a model.
-fn letter(index: usize) -> String {
-    match u8::try_from(index) {
-        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
-        _ => (index + 1).to_string(),
     }
 }
