@@ -18,7 +18,7 @@ use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
     api::{
         EpochRewards, Event, HistoryPage, Mode, RewardsView, Snapshot, SubmissionId, SubmissionRow, SubmissionState,
-        Tiles,
+        TargetRow, Tiles,
     },
     app::{AppEvent, Key, Look, State, layout::Size, update},
     primitives::Shannons,
@@ -49,7 +49,8 @@ fn crowded() -> Snapshot {
     });
     let mut targets: Vec<_> = targets.collect();
     // As the engine lists them.
-    targets.sort_by(|a, b| b.margin().unwrap_or(f32::MIN).total_cmp(&a.margin().unwrap_or(f32::MIN)));
+    let margin = |row: &TargetRow| row.margin().unwrap_or(f32::NEG_INFINITY);
+    targets.sort_by(|a, b| margin(b).total_cmp(&margin(a)).then(a.id.cmp(&b.id)));
     snapshot.targets = Arc::new(targets);
     let mut map = (*snapshot.map).clone();
     let shifted = |n: usize| (n as f32 * 0.618).fract() * 0.1;

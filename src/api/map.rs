@@ -1,6 +1,10 @@
 //! The niche map: points of embedding space in two dimensions, and what can be earned where.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    hash::{DefaultHasher, Hasher},
+    ops::Range,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +129,9 @@ pub struct Tiles {
     pub side: u16,
     /// The first sample of each tile, row by row from the lower left, and the end of the last one.
     pub starts: Vec<u32>,
+    /// By tile: two that differ hold samples that look different. Not in what is written down.
+    #[serde(skip)]
+    marks: Vec<u64>,
 }
 
 impl Tiles {
@@ -141,7 +148,7 @@ impl Tiles {
             // Nothing lies anywhere.
             return Self::default();
         }
-        let mut tiles = Self { min, max, side: Self::SIDE, starts: Vec::new() };
+        let mut tiles = Self { min, max, side: Self::SIDE, starts: Vec::new(), marks: Vec::new() };
         let count = usize::from(Self::SIDE).pow(2);
         let of: Vec<u32> = samples.iter().map(|point| tiles.of(point.x, point.y) as u32).collect();
         let mut starts = vec![0_u32; count + 1];
@@ -155,6 +162,7 @@ impl Tiles {
         }
         *samples = ordered;
         tiles.starts = starts;
+        tiles.marks = (0..count).map(|tile| mark(&samples[tiles.tile(tile)])).collect();
         tiles
     }
 
@@ -184,6 +192,16 @@ impl Tiles {
         usize::from(row) * usize::from(self.side) + usize::from(column)
     }
 
+    /// The samples of one tile, by its number.
+    pub fn tile(&self, tile: usize) -> Range<usize> {
+        self.starts[tile] as usize..self.starts[tile + 1] as usize
+    }
+
+    /// By tile: where two of them are equal, the samples look the same. `None`: nobody has made them.
+    pub fn marks(&self) -> Option<&[u64]> {
+        Some(&*self.marks).filter(|marks| marks.len() + 1 == self.starts.len())
+    }
+
     /// The samples of neighbouring tiles of a row, `columns` both inclusive.
     pub fn run(&self, row: u16, columns: (u16, u16)) -> Range<usize> {
         let at = |column: u16| usize::from(row) * usize::from(self.side) + usize::from(column);
@@ -195,6 +213,18 @@ impl Tiles {
         let side = f32::from(self.side);
         ((self.max.0 - self.min.0) / side, (self.max.1 - self.min.1) / side)
     }
+}
+
+/// Of what the map shows of samples, in their order.
+fn mark(samples: &[MapPoint]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for point in samples {
+        let margin = point.margin.map_or(u32::MAX, f32::to_bits);
+        let look = u32::from(point.model) << 16 | u32::from(point.source);
+        hasher.write_u64(u64::from(point.x.to_bits()) << 32 | u64::from(point.y.to_bits()));
+        hasher.write_u64(u64::from(look) << 32 | u64::from(margin));
+    }
+    hasher.finish()
 }
 
 /// A model's own embedding.

@@ -1,8 +1,10 @@
 //! The niche map: what part of it is seen and how, the cursor, the box, and the picture in cells that drawing copies.
 
 mod acts;
+mod dots;
 mod near;
 mod raster;
+mod tally;
 mod window;
 
 use std::{collections::HashSet, sync::Arc};

@@ -154,6 +154,44 @@ fn a_grid_larger_than_any_map_is_not_shown() {
 
 proptest! {
     #[test]
+    fn what_has_changed_is_counted_as_if_all_were_counted_anew(
+        (places, again) in (2usize..120).prop_flat_map(|n| {
+            let point = || (-1.0f32..5.0, -1.0f32..3.0, 0u16..5, prop::option::of(-0.5f32..0.1));
+            (prop::collection::vec(point(), n), prop::collection::vec((0..n, point()), 0..4))
+        }),
+        colour in prop::sample::select(vec![MapColour::Model, MapColour::Source, MapColour::Margin]),
+        part: bool,
+    ) {
+        // Corners that stay: the tiles are the same ones.
+        let corners = [sample(-1.0, -1.0, 0, None), sample(5.0, 3.0, 0, None)];
+        let view = |points: &[(f32, f32, u16, Option<f32>)]| {
+            let points = points.iter().map(|(x, y, class, margin)| sample(*x, *y, *class, *margin));
+            let mut samples: Vec<MapPoint> = corners.into_iter().chain(points).collect();
+            let tiles = Arc::new(crate::api::Tiles::order(&mut samples));
+            MapView { samples: Arc::new(samples), tiles, ..MapView::default() }
+        };
+        let mut moved = places.clone();
+        for (at, point) in again {
+            moved[at] = point;
+        }
+        let draw = |map: MapView, before: Option<&Raster>, whole: bool| {
+            let mut made = made(map, Vec::new(), (20, 9), colour);
+            if whole {
+                made.seen = Bounds { min: (-1.0, -1.0), max: (5.0, 3.0) };
+            }
+            Raster::new(made, before)
+        };
+        let first = draw(view(&places), None, true);
+        // A part of it: what lies elsewhere is only counted by class.
+        let first = draw(first.map(), Some(&first), !part);
+        let after = draw(view(&moved), Some(&first), !part);
+        let anew = draw(view(&moved), None, !part);
+        prop_assert!(after.follows(&first) || moved.len() < 16);
+        prop_assert_eq!(after.cells, anew.cells);
+        prop_assert_eq!(after.counts, anew.counts);
+    }
+
+    #[test]
     fn a_sample_is_drawn_where_the_cursor_finds_it(
         x in -0.5f32..4.5, y in -0.5f32..2.5, size in (1u16..300, 1u16..100),
     ) {

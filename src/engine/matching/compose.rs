@@ -4,22 +4,28 @@
 //! What it finds is looked at once more: the embeddings with all their bits, and then, on a thread that may wait for them, the bytes as they
 //! are now. A window whose bytes have vanished or changed takes part in nothing more.
 
+mod reader;
+mod windows;
+
 use std::{
     collections::{HashMap, HashSet},
     fmt, io,
     str::FromStr,
     sync::mpsc,
-    thread,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
-use somascope_matching::compose::{Groups, LONGEST, Pool, Reach, Scores, Wanted, approach};
+use somascope_matching::compose::{LONGEST, Reach, Wanted, approach};
 
-use super::{Board, Candidate, Library, TargetSpec, board::z, library::Sample, shelf::Shelf, standing::is_hit};
+use self::{
+    reader::{Checked, Draft, Reader},
+    windows::Windows,
+};
+use super::{Board, Candidate, Library, TargetSpec, board::z, shelf::Shelf, standing::is_hit};
 use crate::{
     engine::{
-        corpus::{self, Source, WINDOW},
+        corpus::{self, Source},
         pins::Pins,
     },
     model,
@@ -114,21 +120,6 @@ pub(super) struct Composer {
     pins: Pins,
 }
 
-/// Reads the bytes of what was found, one composition at a time: those of an archive may take as long as a download.
-struct Reader {
-    drafts: mpsc::Sender<Draft>,
-    checked: mpsc::Receiver<Checked>,
-    is_busy: bool,
-}
-
-/// A composition whose bytes have not been looked at.
-struct Draft {
-    target: ObjectId,
-    parts: Vec<(Source, Digest)>,
-    /// Its checksum is to be found.
-    candidate: Candidate,
-}
-
 /// What came of a search.
 #[derive(Default)]
 struct Search {
@@ -138,81 +129,10 @@ struct Search {
     draft: Option<Draft>,
 }
 
-enum Checked {
-    Whole(ObjectId, Candidate),
-    /// These are not what was scored.
-    Gone(ObjectId, Vec<Digest>),
-    /// Nobody knows: they cannot be read now.
-    Unread(ObjectId),
-}
-
 /// Before a target is asked for again whose windows could not be read for a reason that may pass.
 const OUTAGE: Duration = Duration::from_secs(30);
 /// While bytes are being read.
 const POLL: Duration = Duration::from_millis(50);
-
-impl Reader {
-    fn spawn(contents: corpus::Shelf) -> io::Result<Self> {
-        let (drafts, drafted) = mpsc::channel::<Draft>();
-        let (told, checked) = mpsc::channel();
-        thread::Builder::new().name("composer".into()).spawn(move || {
-            for draft in drafted {
-                if told.send(draft.check(&contents)).is_err() {
-                    return;
-                }
-            }
-        })?;
-        Ok(Self { drafts, checked, is_busy: false })
-    }
-}
-
-impl Draft {
-    fn check(self, contents: &corpus::Shelf) -> Checked {
-        let Self { target, parts, candidate } = self;
-        let (mut bytes, mut gone, mut is_unread) = (Vec::with_capacity(parts.len() * WINDOW), Vec::new(), false);
-        for (source, checksum) in parts {
-            match contents.read(&source) {
-                Ok(window) if model::checksum(&window) == checksum => bytes.extend(window),
-                Ok(_) => gone.push(checksum),
-                Err(error) if is_lost(&error) => gone.push(checksum),
-                Err(error) => {
-                    tracing::debug!("a window of a composition cannot be read now: {error}");
-                    is_unread = true;
-                    // The next download of the same archive would only be waited for as well.
-                    if corpus::is_outage(&error) {
-                        break;
-                    }
-                }
-            }
-        }
-        match (gone.is_empty(), is_unread) {
-            (true, false) => Checked::Whole(target, Candidate { checksum: model::checksum(&bytes), ..candidate }),
-            (true, true) => Checked::Unread(target),
-            (false, _) => Checked::Gone(target, gone),
-        }
-    }
-}
-
-/// The content is not what it was, or nowhere.
-fn is_lost(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
-    matches!(error.kind(), InvalidData | NotFound | UnexpectedEof)
-}
-
-/// The windows that some models have all scored.
-struct Windows {
-    weights: Vec<Digest>,
-    /// Samples under the first of the weights when this was made.
-    scored: usize,
-    /// [window]: number and checksum of the sample.
-    samples: Vec<(u32, Digest)>,
-    contents: Vec<u64>,
-    groups: Groups,
-    /// By model.
-    slots: Vec<Vec<u32>>,
-    norms: Vec<Vec<f32>>,
-    losses: Vec<Vec<f32>>,
-}
 
 impl Composer {
     /// `contents`: where samples are read again.
@@ -393,16 +313,7 @@ impl Composer {
     /// The windows under these weights; sorted out anew when the library has changed by enough.
     fn windows(&mut self, weights: &[Digest], shelves: &[&Shelf], library: &Library) -> Option<&Windows> {
         let scored = library.scored(&weights[0]);
-        let is_current = |held: &Windows| {
-            let in_place = |at: usize, number: u32, checksum: &Digest| {
-                library.sample(number).is_some_and(|sample| sample.checksum == *checksum)
-                    && shelves.iter().zip(&held.slots).all(|(shelf, slots)| shelf.slot(number) == Some(slots[at]))
-            };
-            held.weights == weights
-                && !has_grown(held.scored, scored)
-                && held.samples.iter().enumerate().all(|(at, (number, checksum))| in_place(at, *number, checksum))
-        };
-        if let Some(at) = self.pools.iter().position(is_current) {
+        if let Some(at) = self.pools.iter().position(|held| held.are_current(weights, shelves, library, scored)) {
             return self.pools.get(at);
         }
         self.pools.retain(|held| held.weights != weights);
@@ -423,63 +334,6 @@ fn scored(spec: &TargetSpec, library: &Library) -> Option<usize> {
 /// By enough to look again.
 fn has_grown(before: usize, now: usize) -> bool {
     now > before + before / GROWTH
-}
-
-/// One full sequence: only of such are the scores of a composition the means.
-fn is_window(sample: &Sample) -> bool {
-    sample.len as usize == WINDOW
-}
-
-impl Windows {
-    fn of(weights: &[Digest], shelves: &[&Shelf], library: &Library, scored: usize, gone: &HashSet<Digest>) -> Self {
-        let models = weights.len();
-        let mut windows = Self {
-            weights: weights.to_vec(),
-            scored,
-            samples: Vec::new(),
-            contents: Vec::new(),
-            groups: Groups::default(),
-            slots: vec![Vec::new(); models],
-            norms: vec![Vec::new(); models],
-            losses: vec![Vec::new(); models],
-        };
-        let (mut origins, mut groups) = (HashMap::new(), Vec::new());
-        'samples: for number in shelves[0].samples() {
-            let Some(sample) = library.sample(*number).filter(|sample| is_window(sample)) else { continue };
-            if gone.contains(&sample.checksum) {
-                continue;
-            }
-            for shelf in shelves {
-                if shelf.slot(*number).is_none() {
-                    continue 'samples;
-                }
-            }
-            for (at, shelf) in shelves.iter().enumerate() {
-                let Some(slot) = shelf.slot(*number) else { continue };
-                windows.slots[at].push(slot);
-                windows.norms[at].push(shelf.norms()[slot as usize]);
-                windows.losses[at].push(shelf.losses()[slot as usize]);
-            }
-            let next = origins.len() as u32;
-            groups.push(*origins.entry(sample.origin).or_insert(next));
-            windows.samples.push((*number, sample.checksum));
-            windows.contents.push(sample.checksum.0.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
-        }
-        let pool = windows.pool(shelves);
-        windows.groups = Groups::new(&pool, &groups);
-        windows
-    }
-
-    fn pool<'a>(&'a self, shelves: &[&'a Shelf]) -> Pool<'a> {
-        let of_models = shelves.iter().zip(&self.slots).zip(self.norms.iter().zip(&self.losses));
-        let models = of_models.map(|((shelf, slots), (norms, losses))| Scores {
-            rows: shelf.embeddings(),
-            row_of: slots,
-            norms,
-            losses,
-        });
-        Pool { dim: shelves[0].dim(), models: models.collect(), contents: &self.contents }
-    }
 }
 
 /// Judges a composition by all bits of its rows; `None`: it is no hit after all, or a part of it is not there any more.
@@ -523,45 +377,7 @@ fn order(source: &Source) -> (String, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
-    use crate::engine::corpus::{Origin, Piece, Record};
-
-    fn draft_of(parts: Vec<(Source, Digest)>) -> Draft {
-        let source = Source::composition(parts.iter().map(|(source, _)| source.clone())).unwrap();
-        let candidate = Candidate {
-            checksum: Digest::default(),
-            source,
-            model: ObjectId([2; 32]),
-            distance: 0.5,
-            z: 0.0,
-            losses: Vec::new(),
-        };
-        Draft { target: ObjectId([1; 32]), parts, candidate }
-    }
-
-    #[test]
-    fn a_window_is_gone_when_it_has_changed_or_vanished_and_not_when_nobody_can_ask() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        std::fs::write(&path, [7; 2 * WINDOW]).unwrap();
-        let window = |path: &Path, at: u64| Source::file(path.into(), at, WINDOW as u32, true);
-        let (same, other) = (model::checksum(&[7; WINDOW]), Digest([9; 32]));
-        let contents = corpus::Shelf::default();
-        let check = |parts| draft_of(parts).check(&contents);
-        let whole = check(vec![(window(&path, 0), same), (window(&path, 1024), same)]);
-        assert!(matches!(whole, Checked::Whole(_, found) if found.checksum == model::checksum(&[7; 2 * WINDOW])));
-        for lost in [window(&path, 0), window(&path, 5000), window(&dir.path().join("none"), 0)] {
-            let checked = check(vec![(window(&path, 0), same), (lost, other)]);
-            assert!(matches!(checked, Checked::Gone(_, gone) if gone == [other]));
-        }
-        // Without a place for contents from the network there is nobody to ask.
-        let record = Record::Blob { id: "00".repeat(20).into(), encoding: "UTF-8".into() };
-        let origin = Origin { path: Path::new("the-stack-v2/a/b/c").into(), record: Some(record) };
-        let blob = Source::from(Piece { origin, offset: 0, len: WINDOW as u32, is_window: true });
-        assert!(matches!(check(vec![(window(&path, 0), same), (blob, other)]), Checked::Unread(_)));
-    }
 
     #[test]
     fn a_reading_thread_that_has_died_is_told_once_and_composing_ends() {
