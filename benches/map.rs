@@ -153,9 +153,13 @@ fn bench(criterion: &mut Criterion) {
     // A few samples are others: what the engine sends after a survey. And all of them lie elsewhere: a new basis.
     let mut few = (*snapshot.map).clone();
     let mut samples = (*few.samples).clone();
-    samples.iter_mut().step_by(9_973).for_each(|point| point.loss += 0.1);
+    samples.iter_mut().step_by(9_973).for_each(|point| point.x += 0.01);
+    few.tiles = Arc::new(Tiles::order(&mut samples));
     few.samples = Arc::new(samples);
-    let refitted = MapView { basis: few.basis + 1, ..few.clone() };
+    let mut turned = (*snapshot.map.samples).clone();
+    turned.iter_mut().for_each(|point| (point.x, point.y) = (-point.y, point.x));
+    let tiles = Arc::new(Tiles::order(&mut turned));
+    let refitted = MapView { basis: few.basis + 1, tiles, samples: Arc::new(turned), ..few.clone() };
     for (name, map) in [("few_samples_changed", few), ("new_basis", refitted)] {
         let other = Arc::new(Snapshot { map: Arc::new(map), ..(*snapshot).clone() });
         group.bench_function(format!("{name}_update_alone"), |b| {

@@ -9,10 +9,9 @@ mod batch;
 pub use batch::{Batch, Sums};
 pub(super) use batch::{ask_under_limit, limit, look_under};
 
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
+
+use foldhash::{HashMap, HashSet};
 
 use super::{Dialog, Effect, State, actions::Action};
 use crate::api::{Command, Mode, Snapshot, SubmissionId, SubmissionRow, SubmissionState};
@@ -198,7 +197,8 @@ impl Approvals {
     }
 
     fn sum_marks(&mut self) {
-        self.marked = Sums::of(self.waiting(&self.marks));
+        // In the list's order, which is that of memory.
+        self.marked = Sums::of(self.rows.iter().filter(|row| self.marks.contains(&row.id)));
     }
 }
 

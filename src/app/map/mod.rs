@@ -46,7 +46,9 @@ pub struct MapWindow {
     /// The region that was jumped to last.
     pub region: Option<usize>,
     jumped: Option<Jump>,
-    raster: Option<Raster>,
+    raster: Option<Arc<Raster>>,
+    /// The last one of the whole map: zooming out finds what was counted there.
+    overview: Option<Arc<Raster>>,
     near: Option<Found>,
     /// The sample that the engine was last asked about, and what it told.
     asked: Option<u64>,
@@ -116,7 +118,14 @@ pub(super) fn settle(state: &mut State) {
         dim: snapshot.network.embedding_dim,
     };
     if !state.map.raster.as_ref().is_some_and(|raster| raster.is_of(&made)) {
-        state.map.raster = Some(Raster::new(made, state.map.raster.as_ref()));
+        let map = &mut state.map;
+        let last = map.raster.as_ref();
+        let alike = last.into_iter().chain(&map.overview).find(|raster| raster.is_drawn_as(&made));
+        let raster = Arc::new(Raster::new(made, alike.or(last).map(|raster| &**raster)));
+        if map.zoom() == 0 {
+            map.overview = Some(Arc::clone(&raster));
+        }
+        map.raster = Some(raster);
     }
     if let (Screen::Pane(Pane::Map), Some(cursor)) = (state.screen, state.map.cursor()) {
         let map = &state.snapshot.map;
@@ -177,7 +186,7 @@ impl MapWindow {
 
     /// The picture, as of the last event.
     pub fn raster(&self) -> Option<&Raster> {
-        self.raster.as_ref()
+        self.raster.as_deref()
     }
 
     /// What is nearest to the cursor, on the full screen.
@@ -195,7 +204,7 @@ impl MapWindow {
     fn chosen(&self) -> Option<Bounds> {
         let (cursor, seen) = (self.cursor()?, self.visible()?);
         let mut corners = self.boxed().unwrap_or(Bounds { min: cursor, max: cursor });
-        if let Some(plot) = self.raster.as_ref().map(Raster::area) {
+        if let Some(plot) = self.raster().map(Raster::area) {
             let (dx, dy) = (
                 0.5 * seen.width() / f32::from(plot.width.max(1)),
                 0.5 * seen.height() / f32::from(plot.height.max(1)),

@@ -90,6 +90,11 @@ impl Raster {
         self.made.is(made)
     }
 
+    /// Whether the same samples would look the same in both.
+    pub(super) fn is_drawn_as(&self, made: &Made) -> bool {
+        self.made.is_drawn_as(made)
+    }
+
     #[cfg(test)]
     pub(super) fn shares_samples_with(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.samples, &other.samples)

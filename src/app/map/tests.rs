@@ -124,6 +124,29 @@ fn samples_that_have_not_changed_are_not_looked_through_again_and_nothing_is_lef
 }
 
 #[test]
+fn the_whole_map_is_counted_once_however_often_somebody_looks_closer() {
+    use crate::app::{AppEvent, Key, Look, layout::Size, update};
+    let mut samples: Vec<MapPoint> =
+        (0..200u16).map(|n| sample(f32::from(n % 17), f32::from(n % 13), 0, None)).collect();
+    let tiles = Arc::new(crate::api::Tiles::order(&mut samples));
+    let map = MapView { basis: 1, samples: Arc::new(samples), tiles, ..MapView::default() };
+    let snapshot = Snapshot { map: Arc::new(map), ..Snapshot::default() };
+    let (look, size) = (Look { ascii: false, colour: true }, Size { width: 120, height: 40 });
+    let mut state = State::new(look, size, 0, Arc::new(snapshot));
+    let mut press = |key: char| {
+        update(&mut state, AppEvent::Key(Key::Char(key)));
+        (state.map.zoom(), state.map.raster.clone().expect("there is a map"))
+    };
+    let (_, whole) = press('3');
+    let (zoom, part) = press('+');
+    assert!(zoom == 1 && !part.shares_samples_with(&whole));
+    assert_eq!(press('+').0, 2);
+    press('-');
+    let (zoom, again) = press('-');
+    assert!(zoom == 0 && again.shares_samples_with(&whole));
+}
+
+#[test]
 fn a_part_is_drawn_the_same_with_tiles_and_without_them() {
     let at = |n: u16| (f32::from(n * 37 % 101) * 0.08 - 2.0, f32::from(n * 53 % 97) * 0.05 - 1.0);
     let mut samples: Vec<MapPoint> = (0..900).map(|n| sample(at(n).0, at(n).1, n % 3, None)).collect();
