@@ -5,7 +5,7 @@
 
 use std::{hint::black_box, sync::Arc};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use ratatui::{buffer::Buffer, layout::Rect};
 use somascope::{
@@ -127,13 +127,21 @@ fn bench(criterion: &mut Criterion) {
             draw(&state, &mut buffer);
         });
     });
-    group.bench_function("zoom_key_and_draw", |b| {
-        b.iter(|| {
-            turn = !turn;
-            key(&mut state, if turn { '+' } else { '-' });
-            draw(&state, &mut buffer);
+    // Closer, and back to the whole.
+    let mut close = state.clone();
+    key(&mut close, '+');
+    for (name, before, zoom) in [("zoom_in", &state, '+'), ("zoom_out", &close, '-')] {
+        group.bench_function(format!("{name}_key_and_draw"), |b| {
+            b.iter_batched_ref(
+                || before.clone(),
+                |state| {
+                    key(state, zoom);
+                    draw(state, &mut buffer);
+                },
+                BatchSize::SmallInput,
+            );
         });
-    });
+    }
     // Each key there and back again, on a part of the map.
     (0..3).for_each(|_| drop(key(&mut state, '+')));
     for (name, [there, back]) in [("pan", ['L', 'H']), ("zoomed_cursor", ['h', 'l']), ("zoomed_zoom", ['+', '-'])] {

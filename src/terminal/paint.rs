@@ -7,6 +7,7 @@
 use ratatui::buffer::{Buffer, Cell, CellWidth};
 
 use super::sgr::{Pen, is_blank, same};
+use crate::views::is_plain;
 
 const BEGIN: &[u8] = b"\x1b[?2026h";
 const END: &[u8] = b"\x1b[?2026l";
@@ -61,6 +62,13 @@ impl Painter {
     }
 }
 
+/// Columns that a cell's letters fill. Most are known without looking them up.
+fn columns(cell: &Cell) -> u16 {
+    let mut letters = cell.symbol().chars();
+    let is_known = letters.next().is_some_and(is_plain) && letters.next().is_none();
+    if is_known { 1 } else { cell.cell_width() }
+}
+
 /// The bytes of a picture as they grow, with what they make of the terminal.
 struct Strokes {
     out: Vec<u8>,
@@ -75,7 +83,7 @@ impl Strokes {
     fn row(&mut self, y: u16, old: Option<&[Cell]>, new: &[Cell]) -> bool {
         let changed = |x: usize| old.is_none_or(|old| !same(&old[x], &new[x]));
         let Some(first) = (0..new.len()).find(|x| changed(*x)) else { return false };
-        let is_odd = |cells: &[Cell]| cells.iter().any(|cell| cell.cell_width() != 1);
+        let is_odd = |cells: &[Cell]| cells.iter().any(|cell| columns(cell) != 1);
         if is_odd(new) || old.is_some_and(is_odd) {
             self.odd_row(y, old, new, first);
             return true;
@@ -107,7 +115,7 @@ impl Strokes {
 
     /// A row with wide letters, now or before: from the first change on it is written again.
     fn odd_row(&mut self, y: u16, old: Option<&[Cell]>, new: &[Cell], first: usize) {
-        let covers = |cells: &[Cell], x: usize| cells[x].cell_width() > 1;
+        let covers = |cells: &[Cell], x: usize| columns(&cells[x]) > 1;
         let mut x = first;
         // A letter may begin left of the cell that changed.
         while x > 0 && (covers(new, x - 1) || old.is_some_and(|old| covers(old, x - 1))) {
@@ -120,7 +128,7 @@ impl Strokes {
         self.out.extend_from_slice(b"\x1b[K");
         while x < new.len() {
             self.letter(x, y, &new[x]);
-            x += usize::from(new[x].cell_width().max(1));
+            x += usize::from(columns(&new[x]).max(1));
         }
     }
 
@@ -150,7 +158,7 @@ impl Strokes {
             self.pen = pen;
         }
         // Nothing of width nothing is drawn: it would join the letter before it.
-        let (symbol, width) = match cell.cell_width() {
+        let (symbol, width) = match columns(cell) {
             0 => (" ", 1),
             // No half of a letter at the edge.
             width if usize::from(width) > usize::from(self.width) - x => (" ", 1),
@@ -159,7 +167,7 @@ impl Strokes {
         self.out.extend_from_slice(symbol.as_bytes());
         let next = x as u16 + width;
         // Terminals agree on the width of plain letters; at the edge they wait with the next line in different ways.
-        self.cursor = (width == 1 && symbol.chars().count() == 1 && next < self.width).then_some((next, y));
+        self.cursor = (width == 1 && symbol.chars().nth(1).is_none() && next < self.width).then_some((next, y));
     }
 
     fn go(&mut self, x: u16, y: u16) {

@@ -44,7 +44,7 @@ impl Pen {
         if self == to {
             return;
         }
-        let mut changes = Vec::new();
+        let mut changes = Numbers::default();
         let (mut gone, come) = (self.modifier - to.modifier, to.modifier - self.modifier);
         // To some terminals bold and dim are two values of one thing, and the last one told counts.
         let strength = Modifier::BOLD | Modifier::DIM;
@@ -53,7 +53,7 @@ impl Pen {
         }
         let mut again = Modifier::empty();
         for (modifier, _, off) in WEIGHTS {
-            if gone.contains(modifier) && !changes.contains(&off) {
+            if gone.contains(modifier) && !changes.list().contains(&off) {
                 changes.push(off);
                 // 22 ends bold and dim together, 25 both ways of blinking.
                 let same = WEIGHTS.iter().filter(|(_, _, other)| *other == off).map(|(modifier, ..)| *modifier);
@@ -68,7 +68,7 @@ impl Pen {
             colour(to.bg, 40, &mut changes);
         }
         // `ESC [ ; 1 m` and `ESC [ m`: an absent number is 0, which forgets everything.
-        let mut anew = Vec::new();
+        let mut anew = Numbers::default();
         weights(to.modifier, &mut anew);
         if to.fg != Color::Reset {
             colour(to.fg, 30, &mut anew);
@@ -76,15 +76,14 @@ impl Pen {
         if to.bg != Color::Reset {
             colour(to.bg, 40, &mut anew);
         }
-        let (changes, anew) = (joined(&changes), joined(&anew));
         out.extend_from_slice(b"\x1b[");
-        if anew.len() + usize::from(!anew.is_empty()) < changes.len() {
-            if !anew.is_empty() {
+        if anew.len() + usize::from(anew.len() > 0) < changes.len() {
+            if anew.len() > 0 {
                 out.push(b';');
             }
-            out.extend_from_slice(anew.as_bytes());
+            anew.write(out);
         } else {
-            out.extend_from_slice(changes.as_bytes());
+            changes.write(out);
         }
         out.push(b'm');
     }
@@ -114,41 +113,85 @@ const WEIGHTS: [(Modifier, u8, u8); 9] = [
     (Modifier::CROSSED_OUT, 9, 29),
 ];
 
-fn weights(modifier: Modifier, numbers: &mut Vec<u8>) {
-    numbers.extend(WEIGHTS.iter().filter(|(weight, ..)| modifier.contains(*weight)).map(|(_, on, _)| *on));
+/// Numbers of a sequence. Few enough to stay where they are made: a picture changes its pen some thousand times.
+#[derive(Default)]
+struct Numbers {
+    numbers: [u8; Self::MOST],
+    count: usize,
+}
+
+impl Numbers {
+    /// Every weight begun and ended, and two colours in full.
+    const MOST: usize = 2 * WEIGHTS.len() + 2 * 5;
+
+    fn push(&mut self, number: u8) {
+        self.numbers[self.count] = number;
+        self.count += 1;
+    }
+
+    fn list(&self) -> &[u8] {
+        &self.numbers[..self.count]
+    }
+
+    /// In letters.
+    fn len(&self) -> usize {
+        let digits = |number: &u8| 1 + usize::from(*number > 9) + usize::from(*number > 99);
+        self.list().iter().map(digits).sum::<usize>() + self.count.saturating_sub(1)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        for (at, number) in self.list().iter().enumerate() {
+            if at > 0 {
+                out.push(b';');
+            }
+            let (hundreds, tens, ones) = (number / 100, number / 10 % 10, number % 10);
+            if hundreds > 0 {
+                out.push(b'0' + hundreds);
+            }
+            if hundreds + tens > 0 {
+                out.push(b'0' + tens);
+            }
+            out.push(b'0' + ones);
+        }
+    }
+}
+
+fn weights(modifier: Modifier, numbers: &mut Numbers) {
+    for (_, on, _) in WEIGHTS.iter().filter(|(weight, ..)| modifier.contains(*weight)) {
+        numbers.push(*on);
+    }
 }
 
 /// `base`: 30 for the letter, 40 for what is behind it. The first sixteen are the terminal's own.
-fn colour(colour: Color, base: u8, numbers: &mut Vec<u8>) {
-    let plain = |n: u8| [base + n].to_vec();
-    let bright = |n: u8| [base + 60 + n].to_vec();
-    numbers.extend(match colour {
-        Color::Reset => plain(9),
-        Color::Black => plain(0),
-        Color::Red => plain(1),
-        Color::Green => plain(2),
-        Color::Yellow => plain(3),
-        Color::Blue => plain(4),
-        Color::Magenta => plain(5),
-        Color::Cyan => plain(6),
-        Color::Gray => plain(7),
-        Color::DarkGray => bright(0),
-        Color::LightRed => bright(1),
-        Color::LightGreen => bright(2),
-        Color::LightYellow => bright(3),
-        Color::LightBlue => bright(4),
-        Color::LightMagenta => bright(5),
-        Color::LightCyan => bright(6),
-        Color::White => bright(7),
-        Color::Indexed(n @ 0..8) => plain(n),
-        Color::Indexed(n @ 8..16) => bright(n - 8),
-        Color::Indexed(n) => vec![base + 8, 5, n],
-        Color::Rgb(r, g, b) => vec![base + 8, 2, r, g, b],
+fn colour(colour: Color, base: u8, numbers: &mut Numbers) {
+    let (plain, bright) = (base, base + 60);
+    numbers.push(match colour {
+        Color::Reset => plain + 9,
+        Color::Black => plain,
+        Color::Red => plain + 1,
+        Color::Green => plain + 2,
+        Color::Yellow => plain + 3,
+        Color::Blue => plain + 4,
+        Color::Magenta => plain + 5,
+        Color::Cyan => plain + 6,
+        Color::Gray => plain + 7,
+        Color::DarkGray => bright,
+        Color::LightRed => bright + 1,
+        Color::LightGreen => bright + 2,
+        Color::LightYellow => bright + 3,
+        Color::LightBlue => bright + 4,
+        Color::LightMagenta => bright + 5,
+        Color::LightCyan => bright + 6,
+        Color::White => bright + 7,
+        Color::Indexed(n @ 0..8) => plain + n,
+        Color::Indexed(n @ 8..16) => bright + n - 8,
+        Color::Indexed(_) | Color::Rgb(..) => base + 8,
     });
-}
-
-fn joined(numbers: &[u8]) -> String {
-    numbers.iter().map(u8::to_string).collect::<Vec<_>>().join(";")
+    match colour {
+        Color::Indexed(n @ 16..) => [5, n].into_iter().for_each(|number| numbers.push(number)),
+        Color::Rgb(r, g, b) => [2, r, g, b].into_iter().for_each(|number| numbers.push(number)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -175,5 +218,17 @@ mod tests {
         assert_eq!(bytes(both, dim), "^[;2m");
         assert_eq!(bytes(green, green), "");
         assert_eq!(bytes(Pen::PLAIN, Pen { bg: Color::Indexed(200), ..Pen::PLAIN }), "^[48;5;200m");
+    }
+
+    #[test]
+    fn all_that_a_pen_can_be_is_told_at_once() {
+        let colours = |a, b| Pen { fg: Color::Rgb(a, 0, 9), bg: Color::Rgb(10, 99, b), modifier: Modifier::empty() };
+        let all = Pen { modifier: Modifier::all(), ..colours(255, 100) };
+        assert_eq!(bytes(Pen::PLAIN, all), "^[1;2;3;4;5;6;7;8;9;38;2;255;0;9;48;2;10;99;100m");
+        let (half, other) = (Modifier::BOLD | Modifier::ITALIC | Modifier::SLOW_BLINK, Modifier::all());
+        for (from, to) in [(half, other), (other, half), (other - half, half), (half, other - half)] {
+            let (from, to) = (Pen { modifier: from, ..colours(1, 2) }, Pen { modifier: to, ..colours(3, 4) });
+            assert!(bytes(from, to).ends_with('m'));
+        }
     }
 }

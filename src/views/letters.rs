@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 /// One cell each, whatever stands beside it, as long as that is plain too.
-fn is_plain(letter: char) -> bool {
+pub fn is_plain(letter: char) -> bool {
     matches!(letter,
         ' '..='~' | '·' | 'α'..='ω' | '–' | '—' | '…' | '←'..='↓'
         // Lines, blocks, shapes; dots.

@@ -44,7 +44,8 @@ use crate::app::{
 use panes::Ink;
 pub use wizard::draw_wizard;
 
-pub use replay::{ReplayBar, replay_bar};
+pub use letters::is_plain;
+pub use replay::{ReplayBar, draw_replay};
 pub use theme::{BUILT_IN, Palette, ThemeError, built_in, parse as parse_theme};
 
 /// Draws the whole screen into `buffer`, in the terminal's own colours; tells what lies where.

@@ -1,4 +1,4 @@
-//! The line below a replayed screen: where the recording is, and the keys that move it.
+//! A replayed screen, and the line below it: where the recording is, and the keys that move it.
 
 use ratatui::{
     buffer::Buffer,
@@ -11,7 +11,7 @@ use super::{
     text::{clean, clock, fit, width},
     theme::Palette,
 };
-use crate::app::Look;
+use crate::app::{Hits, Look, State, layout::Size};
 
 /// What a replay tells about itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,8 +26,29 @@ pub struct ReplayBar {
     pub message: Option<String>,
 }
 
-/// Draws the bar into `area`, one row.
-pub fn replay_bar(bar: &ReplayBar, look: Look, palette: Palette, area: Rect, buffer: &mut Buffer) {
+impl ReplayBar {
+    /// What is left above it, where there is room for both.
+    pub fn above(size: Size) -> Size {
+        Size { height: size.height - u16::from(size.height > 2), ..size }
+    }
+}
+
+/// Draws a screen, and below it the bar where there is room for both; tells what lies where.
+pub fn draw_replay(state: &State, bar: &ReplayBar, palette: Palette, picture: &mut Buffer) -> Hits {
+    let (all, size) = (picture.area, state.size);
+    let mut above = Buffer::empty(Rect::new(0, 0, size.width, size.height));
+    let hits = super::draw_with(state, palette, &mut above);
+    // As wide as each other, so the rows above the bar are the first cells.
+    let cells = above.content.len().min(picture.content.len());
+    picture.content[..cells].clone_from_slice(&above.content[..cells]);
+    if size.height < all.height {
+        draw_bar(bar, state.look, palette, Rect { y: size.height, height: 1, ..all }, picture);
+    }
+    hits
+}
+
+/// Into `area`, one row.
+fn draw_bar(bar: &ReplayBar, look: Look, palette: Palette, area: Rect, buffer: &mut Buffer) {
     let ink = &mut Ink::with(look, palette, buffer);
     let state = if bar.playing { "playing" } else { "paused" };
     let badge = Span::styled(" REPLAY ", ink.theme.badge(ink.theme.accent()));
@@ -39,7 +60,8 @@ pub fn replay_bar(bar: &ReplayBar, look: Look, palette: Palette, area: Rect, buf
         Some(message) => format!("  {}", clean(message)),
         None => {
             let follow = if bar.following { "" } else { "  f follow" };
-            format!("  Space pause  {arrows} 10 s  , . step  < > speed{follow}  q leave")
+            // What is most needed is what a narrow terminal shows.
+            format!("  Space pause  q leave{follow}  {arrows} 10 s  , . step  < > speed")
         }
     };
     let start = format!("{place}{speed}");

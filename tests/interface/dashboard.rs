@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use somascope::api::SubmissionState;
+use ratatui::{buffer::Cell, style::Color};
+use somascope::{api::SubmissionState, views::built_in};
 
 use crate::{
     emulator::attributes,
@@ -25,6 +26,26 @@ fn small_and_narrow_terminals_show_the_focused_pane() {
         let mut drawn = Drawn::from(after(busy(), word));
         drawn.fit(size, COLOUR);
         one(&format!("{name}_{}x{}_colour", size.0, size.1), &drawn.picture(), false);
+    }
+}
+
+#[test]
+fn colours_that_everybody_tells_apart_take_the_place_of_the_others() {
+    let palette = built_in("colour-blind").expect("it is built in");
+    for (name, word) in [("dashboard_busy", ""), ("map", "3t"), ("approvals", "a")] {
+        let drawn = Drawn::from(state(busy(), COLOUR, SIZES[0], word));
+        one(&format!("{name}_80x24_colour_blind"), &drawn.picture_in(palette), true);
+    }
+    // Red and green are what not everybody tells apart.
+    for named in STATES {
+        let mut drawn = (named.make)();
+        drawn.fit(SIZES[1], COLOUR);
+        let odd = |cell: &Cell| {
+            [cell.fg, cell.bg]
+                .iter()
+                .any(|colour| matches!(colour, Color::Red | Color::Green | Color::LightRed | Color::LightGreen))
+        };
+        assert!(!drawn.picture_in(palette).content.iter().any(odd), "{}", named.name);
     }
 }
 

@@ -7,7 +7,7 @@ use somascope::{
     api::{Command, Snapshot},
     app::{AppEvent, Effect, Hits, Key, Look, Place, State, layout::Size, update, wizard::Wizard},
     terminal::Screen,
-    views,
+    views::{self, Palette, ReplayBar},
 };
 
 use crate::{
@@ -123,12 +123,21 @@ pub fn text(state: &State) -> String {
 /// Whatever can be drawn.
 pub enum Drawn {
     Screen(Box<State>),
+    /// With the bar of a replay below it; of this size together.
+    Replay(Box<State>, ReplayBar, Size),
     FirstRun(Box<Wizard>),
 }
 
 impl From<State> for Drawn {
     fn from(state: State) -> Self {
         Self::Screen(Box::new(state))
+    }
+}
+
+impl From<(State, ReplayBar)> for Drawn {
+    fn from((state, bar): (State, ReplayBar)) -> Self {
+        let size = state.size;
+        Self::Replay(Box::new(state), bar, size)
     }
 }
 
@@ -141,28 +150,45 @@ impl From<Wizard> for Drawn {
 impl Drawn {
     /// The terminal has this size now, and wants to be drawn on like this.
     pub fn fit(&mut self, (width, height): (u16, u16), look: Look) {
-        let resize = AppEvent::Resize(Size { width, height });
+        let size = Size { width, height };
         match self {
             Self::Screen(state) => {
                 state.look = look;
-                update(state, resize);
+                update(state, AppEvent::Resize(size));
+            }
+            Self::Replay(state, _, whole) => {
+                *whole = size;
+                state.look = look;
+                update(state, AppEvent::Resize(ReplayBar::above(size)));
             }
             Self::FirstRun(wizard) => {
                 wizard.look = look;
-                wizard.on(&resize);
+                wizard.on(&AppEvent::Resize(size));
             }
         }
     }
 
-    pub fn picture(&self) -> Buffer {
+    fn size(&self) -> Size {
         match self {
-            Self::Screen(state) => picture(state),
-            Self::FirstRun(wizard) => {
-                let mut buffer = Buffer::empty(Rect::new(0, 0, wizard.size.width, wizard.size.height));
-                views::draw_wizard(wizard, views::Palette::default(), &mut buffer);
-                buffer
-            }
+            Self::Screen(state) => state.size,
+            Self::Replay(_, _, size) => *size,
+            Self::FirstRun(wizard) => wizard.size,
         }
+    }
+
+    pub fn picture(&self) -> Buffer {
+        self.picture_in(Palette::default())
+    }
+
+    pub fn picture_in(&self, palette: Palette) -> Buffer {
+        let Size { width, height } = self.size();
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        match self {
+            Self::Screen(state) => drop(views::draw_with(state, palette, &mut buffer)),
+            Self::Replay(state, bar, _) => drop(views::draw_replay(state, bar, palette, &mut buffer)),
+            Self::FirstRun(wizard) => views::draw_wizard(wizard, palette, &mut buffer),
+        }
+        buffer
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 fn screens() -> impl Iterator<Item = (&'static str, State)> {
     STATES.iter().filter_map(|named| match (named.make)() {
         Drawn::Screen(state) => Some((named.name, *state)),
-        Drawn::FirstRun(_) => None,
+        Drawn::FirstRun(_) | Drawn::Replay(..) => None,
     })
 }
 

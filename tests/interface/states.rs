@@ -6,6 +6,7 @@ use somascope::{
     api::{Event, InspectStage, Level, LogLine, MapLayout, Mode, NetworkView, Snapshot, SubmissionState},
     app::{AppEvent, State, update},
     primitives::Shannons,
+    views::ReplayBar,
 };
 
 use crate::{
@@ -114,6 +115,8 @@ states! {
     export: after(busy(), "5e");
     export_done: exported(Ok("/home/me/.local/share/somascope/exports/rewards-2026-11-22.csv".to_owned()));
     export_failed: exported(Err("/home/me/.local/share/somascope/exports: no space left on device".to_owned()));
+    replay: (after(busy(), ""), bar(None));
+    replay_refuses: (after(busy(), "a"), bar(Some("this is a recording: nothing is changed or sent")));
     // Decisions.
     approvals: after(busy(), "a");
     approvals_empty: after(empty(), "a");
@@ -181,6 +184,12 @@ states! {
 }
 
 /// Before the engine has said anything.
+/// In the middle of a recording.
+fn bar(message: Option<&str>) -> ReplayBar {
+    let message = message.map(str::to_owned);
+    ReplayBar { at_ms: 83_000, length_ms: 3_600_000, speed: 4.0, playing: true, following: false, message }
+}
+
 fn starting() -> Snapshot {
     Snapshot {
         at_ms: NOW_MS,

@@ -11,7 +11,7 @@ use crossterm::event::Event as Input;
 use futures::{Stream, StreamExt, stream};
 use ratatui::{
     buffer::Buffer,
-    layout::{Position, Rect, Size},
+    layout::{Rect, Size},
 };
 use tokio::time::{self, Instant};
 
@@ -68,7 +68,7 @@ pub async fn play(
     };
     let mut pictures = Pictures::new(options.low_bandwidth);
     let lost = |what| move |source| TerminalError::Lost { what, source };
-    player.tape.resize(above_the_bar(app_size(screen.size().map_err(lost("measuring"))?)));
+    player.tape.resize(ReplayBar::above(app_size(screen.size().map_err(lost("measuring"))?)));
     player.tape.seek(start.at_ms);
     let mut inputs = inputs.fuse();
     let mut suspended = false;
@@ -203,7 +203,7 @@ impl Player {
         let typing = self.tape.state().place() == Place::Typing;
         match event {
             AppEvent::Resize(size) => {
-                self.tape.resize(above_the_bar(size));
+                self.tape.resize(ReplayBar::above(size));
                 None
             }
             AppEvent::Key(Key::Ctrl('c')) => Some(Answer::Leave),
@@ -270,7 +270,7 @@ impl Player {
     }
 
     fn draw(&mut self, size: Size, picture: &mut Buffer) {
-        self.tape.resize(above_the_bar(app_size(size)));
+        self.tape.resize(ReplayBar::above(app_size(size)));
         let bar = ReplayBar {
             at_ms: self.now_ms(),
             length_ms: self.tape.length_ms(),
@@ -279,28 +279,8 @@ impl Player {
             following: self.tape.follows(),
             message: self.message.as_ref().map(|(text, _)| text.clone()),
         };
-        self.hits = Some(draw(&self.tape, &bar, self.palette, picture));
+        self.hits = Some(views::draw_replay(self.tape.state(), &bar, self.palette, picture));
     }
-}
-
-/// The screen with the bar below it, where there is room for both.
-fn draw(tape: &Tape, bar: &ReplayBar, palette: Palette, picture: &mut Buffer) -> Hits {
-    let (all, size) = (picture.area, tape.state().size);
-    let mut above = Buffer::empty(Rect::from((Position::ORIGIN, Size::new(size.width, size.height))));
-    let hits = views::draw_with(tape.state(), palette, &mut above);
-    // As wide as each other, so the rows above the bar are the first cells.
-    let cells = above.content.len().min(picture.content.len());
-    picture.content[..cells].clone_from_slice(&above.content[..cells]);
-    if size.height < all.height {
-        let area = Rect { y: size.height, height: 1, ..all };
-        views::replay_bar(bar, tape.state().look, palette, area, picture);
-    }
-    hits
-}
-
-fn above_the_bar(size: layout::Size) -> layout::Size {
-    let bar = u16::from(size.height > 2);
-    layout::Size { height: size.height - bar, ..size }
 }
 
 /// Columns and rows of a printed screen.
