@@ -120,7 +120,7 @@ impl MapPoint {
 }
 
 /// Which samples lie where, so that nobody looks through all of them for a few: they are ordered by tiles of the rectangle that they fill.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tiles {
     /// Lower left and upper right of the samples.
     pub min: (f32, f32),
@@ -129,9 +129,16 @@ pub struct Tiles {
     pub side: u16,
     /// The first sample of each tile, row by row from the lower left, and the end of the last one.
     pub starts: Vec<u32>,
-    /// By tile: two that differ hold samples that look different. Not in what is written down.
+    /// By tile; not in what is written down.
     #[serde(skip)]
     marks: Vec<u64>,
+}
+
+/// Whether the samples lie alike: how they look besides is not asked.
+impl PartialEq for Tiles {
+    fn eq(&self, other: &Self) -> bool {
+        (self.min, self.max, self.side) == (other.min, other.max, other.side) && self.starts == other.starts
+    }
 }
 
 impl Tiles {
@@ -174,6 +181,8 @@ impl Tiles {
             && self.starts[0] == 0
             && self.starts[count] as usize == samples
             && self.starts.is_sorted()
+            && self.min.0 <= self.max.0
+            && self.min.1 <= self.max.1
             && [self.min.0, self.min.1, self.max.0, self.max.1].iter().all(|x| x.is_finite())
     }
 
@@ -367,7 +376,10 @@ mod tests {
         let mut wrong = tiles.clone();
         wrong.starts[3] = 7;
         assert!(!wrong.are_of(1));
-        assert!(!Tiles { side: 9, ..tiles }.are_of(1));
+        assert!(!Tiles { side: 9, ..tiles.clone() }.are_of(1));
+        let (min, max) = (tiles.min, tiles.max);
+        assert!(!Tiles { min: (max.0 + 1.0, min.1), ..tiles.clone() }.are_of(1));
+        assert!(!Tiles { min: (min.0, max.1 + 1.0), ..tiles }.are_of(1));
     }
 
     #[test]

@@ -90,14 +90,21 @@ async fn pins_survive_a_restart_come_first_and_keep_back_what_a_person_would_app
     let shown = engine.shows("it waits again", |shown| shown.approvals.len() == 1).await;
     assert!(shown.only_pinned);
     assert_eq!(shown.approvals[0].target, last.target);
+    let niche = last.losses[0].0;
+    engine.command(Command::PinModel { model: niche, on: true }).await;
     engine.command(Command::Approve(last.id)).await;
     until("it is filled", async || network.filled(orders.address()) == [last.target]).await;
     let is_ours = |shown: &Snapshot| shown.targets.iter().any(|target| target.stage == TargetStage::Ours);
     let shown = engine.shows("it is ours", is_ours).await;
-    assert!(
-        shown.targets.iter().all(|target| target.pinned == (target.id == last.target)),
-        "what was filled stays pinned"
-    );
+    let is_right = |target: &somascope::api::TargetRow| {
+        target.pinned == (target.id == last.target || target.models.contains(&niche))
+    };
+    assert!(shown.targets.iter().all(is_right), "what was filled stays pinned");
+    engine.command(Command::Pin { targets: vec![last.target], on: false }).await;
+    let told = |shown: &Snapshot| shown.log.iter().any(|line| line.text.contains("a model of theirs is pinned"));
+    engine.shows("its model still pins it", told).await;
+    engine.command(Command::PinModel { model: niche, on: false }).await;
+    engine.shows("nothing is pinned", |shown| shown.targets.iter().all(|target| !target.pinned)).await;
     engine.command(Command::OnlyPinned(false)).await;
     engine.shows("the others are offered again", |shown| shown.approvals.len() == OPEN - 1).await;
     engine.shut_down().await;

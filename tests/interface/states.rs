@@ -183,13 +183,13 @@ states! {
     wizard_written: wizard::step("written");
 }
 
-/// Before the engine has said anything.
 /// In the middle of a recording.
 fn bar(message: Option<&str>) -> ReplayBar {
     let message = message.map(str::to_owned);
     ReplayBar { at_ms: 83_000, length_ms: 3_600_000, speed: 4.0, playing: true, following: false, message }
 }
 
+/// Before the engine has said anything.
 fn starting() -> Snapshot {
     Snapshot {
         at_ms: NOW_MS,

@@ -6,6 +6,7 @@ use super::{Bounds, plot};
 use crate::{
     api::{Command, Level, MapColour, MapLayout},
     app::{Effect, Mouse, Pane, Place, Screen, State, actions::Action, update::note},
+    primitives::counted,
 };
 
 /// The actions of the map's screen.
@@ -101,10 +102,7 @@ fn finish_box(state: &mut State) -> Vec<Effect> {
     if targets.is_empty() {
         return note(state, Level::Info, "no open target lies in the box");
     }
-    let count = match targets.len() {
-        1 => "1 target".to_owned(),
-        n => format!("{n} targets"),
-    };
+    let count = counted(targets.len() as u64, "target");
     let done = if all_pinned { "unpinned" } else { "pinned" };
     let mut effects = note(state, Level::Info, format!("{done} {count}"));
     effects.push(Effect::Send(Command::Pin { targets, on: !all_pinned }));

@@ -20,7 +20,7 @@ pub struct Cell {
     /// A braille pattern of the samples.
     pub dots: u8,
     pub samples: u32,
-    /// Of most of the samples, and of the first of several such; of margins, the best. [`u16::MAX`]: of no list.
+    /// Of most of the samples, and of the first of several such; of margins, the best. [`u16::MAX`]: of nothing that a list names.
     pub class: u16,
     /// The most advanced target here.
     pub target: Option<TargetStage>,
@@ -125,7 +125,7 @@ impl Raster {
         let held = before.filter(|before| before.made.has_samples_of(&made)).map(|before| before.samples.clone());
         let before = before.map(|before| (&before.made, &*before.samples));
         let samples = held.unwrap_or_else(|| Arc::new(Samples::new(&made, before)));
-        let mut cells = samples.cells.clone();
+        let mut cells = samples.cells(&made);
         let grid = Dots::over(made.seen, made.area);
         let (mut stages, mut pinned) = ([0; 4], 0);
         for target in made.map.targets.iter() {

@@ -1,4 +1,5 @@
-//! The samples of the map by cell and class: counted once, and after that only where samples have come, gone or moved.
+//! The samples of the map by cell and class: counted once, and after that only where samples have come, gone or moved, as long as they
+//! fill the same box and whoever ordered them says which tiles differ.
 
 use std::{ops::Range, sync::Arc};
 
@@ -8,15 +9,14 @@ use super::{
 };
 use crate::api::{MapColour, MapPoint, Tiles};
 
-/// Classes that are counted cell by cell; what is beyond, and what no list names, is one more.
-const CLASSES: usize = 63;
+/// Classes that are counted cell by cell; what is beyond, and what no list names, is one more, which is shown where there is nothing else.
+const CLASSES: usize = 255;
 /// Places that are worked out at once.
 const BATCH: usize = 128;
 
 /// The samples alone: most snapshots bring no new ones.
 #[derive(Debug)]
 pub(super) struct Samples {
-    pub cells: Vec<Cell>,
     /// Of each class, seen or not; those of no list last.
     pub counts: Arc<Vec<u32>>,
     tally: Tally,
@@ -41,7 +41,12 @@ impl Samples {
             }
             _ => tally.add(made, &made.map.samples),
         }
-        Self { cells: tally.cells(made), counts: counted.unwrap_or_else(|| Arc::new(tally.counts(made))), tally }
+        Self { counts: counted.unwrap_or_else(|| Arc::new(tally.counts(made))), tally }
+    }
+
+    /// Row by row, with nothing but samples in them.
+    pub fn cells(&self, made: &Made) -> Vec<Cell> {
+        self.tally.cells(made)
     }
 
     fn changed(&self, of: &Made, made: &Made, changes: &[Change]) -> Self {
@@ -58,7 +63,7 @@ impl Samples {
             gone.iter().for_each(|point| count(point, ONE_LESS));
             come.iter().for_each(|point| count(point, 1));
         }
-        Self { cells: tally.cells(made), counts: Arc::new(counts), tally }
+        Self { counts: Arc::new(counts), tally }
     }
 }
 
@@ -97,8 +102,8 @@ struct Tally {
     columns: usize,
     /// Cell by cell, and last what lies in none.
     classes: Vec<u32>,
-    /// Samples of each dot, eight a cell, likewise.
-    dots: Vec<u32>,
+    /// Samples of each dot, eight a cell, likewise. Beyond what this number holds it begins anew.
+    dots: Vec<u16>,
 }
 
 impl Tally {
@@ -141,7 +146,7 @@ impl Tally {
             for (dot, class) in dots.iter().zip(&classes).take(batch.len()) {
                 let dot = *dot as usize;
                 let held = &mut self.dots[dot];
-                *held = held.wrapping_add(by);
+                *held = held.wrapping_add(by as u16);
                 let held = &mut self.classes[dot / DOTS * self.columns + usize::from(*class).min(others)];
                 *held = held.wrapping_add(by);
             }
@@ -151,14 +156,14 @@ impl Tally {
     fn cells(&self, made: &Made) -> Vec<Cell> {
         let is_best = made.colour == MapColour::Margin;
         let by_cell = self.dots.chunks_exact(DOTS).zip(self.classes.chunks_exact(self.columns));
-        let cell = |(dots, classes): (&[u32], &[u32])| {
+        let cell = |(dots, classes): (&[u16], &[u32])| {
             let samples = classes.iter().sum();
             if samples == 0 {
                 return Cell::default();
             }
-            let most = if is_best { 1 } else { classes.iter().copied().max().unwrap_or(0) };
-            let class = classes.iter().position(|count| *count >= most).unwrap_or(0);
-            let class = if class + 1 == self.columns { u16::MAX } else { class as u16 };
+            let named = &classes[..classes.len() - 1];
+            let most = if is_best { 1 } else { named.iter().copied().max().unwrap_or(0).max(1) };
+            let class = named.iter().position(|count| *count >= most).map_or(u16::MAX, |class| class as u16);
             Cell { dots: braille(dots), samples, class, ..Cell::default() }
         };
         by_cell.take(self.grid.outside as usize).map(cell).collect()
@@ -180,7 +185,7 @@ impl Tally {
     }
 }
 
-fn braille(dots: &[u32]) -> u8 {
+fn braille(dots: &[u16]) -> u8 {
     /// By row: left and right column.
     const BITS: [u8; DOTS] = [0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80];
     dots.iter().zip(BITS).map(|(count, bit)| if *count > 0 { bit } else { 0 }).sum()

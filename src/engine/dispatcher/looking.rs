@@ -368,11 +368,9 @@ fn about_compositions(sought: Sought, open: &OpenTarget) -> Option<String> {
         Sought::Done(Outcome { among, nearest: Some((windows, distance)) }) => {
             let miss = distance - open.threshold;
             let found = format!("the best composition, of {windows} windows,");
+            let among = counted(among as u64, "sample");
             Some(if miss > 0.0 {
-                {
-                    let among = counted(among as u64, "sample");
-                    format!("{found} misses by {miss:.4} ({:.2}σ; with {among} scored)", miss / sigma(open))
-                }
+                format!("{found} misses by {miss:.4} ({:.2}σ; with {among} scored)", miss / sigma(open))
             } else {
                 format!(
                     "{found} is inside by only {:.4}: less than the policy's least margin, or than is certain",

@@ -12,7 +12,7 @@ use crate::{
         matching::Ask,
         pins::{KEPT_AS, Pins},
     },
-    primitives::ObjectId,
+    primitives::{ObjectId, counted},
 };
 
 impl Dispatcher {
@@ -57,7 +57,7 @@ impl Dispatcher {
             held_by_model = targets.iter().filter(|id| self.is_pinned(id)).count();
         }
         self.keep_pins().await?;
-        let number = |n: usize| if n == 1 { "1 target".to_owned() } else { format!("{n} targets") };
+        let number = |n: usize| counted(n as u64, "target");
         if on && open.len() < asked {
             let text = format!("{} of {} not open any more, and not pinned", asked - open.len(), number(asked));
             self.log(Level::Warning, text).await?;
@@ -108,8 +108,17 @@ impl Dispatcher {
 
     /// By itself, or by one of its models.
     pub(super) fn is_pinned(&self, target: &ObjectId) -> bool {
-        let models = self.chain.open.get(target).map_or(&[][..], |open| &open.models);
-        !self.pins.is_empty() && self.pins.has(target, models)
+        if self.pins.is_empty() {
+            return false;
+        }
+        match self.chain.open.get(target) {
+            Some(open) => self.pins.has(target, &open.models),
+            // What we have filled.
+            None => {
+                let losses = self.rows.live_of(target).map(|live| &live.submission.row.losses);
+                self.pins.has(target, losses.into_iter().flatten().map(|(model, _)| model))
+            }
+        }
     }
 
     /// Whether anything may be offered or approved for a target.

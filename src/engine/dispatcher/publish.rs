@@ -175,8 +175,8 @@ impl Dispatcher {
             models: ours.row.losses.iter().map(|(model, _)| *model).collect(),
             best_distance: Some(ours.row.distance),
             seen_at_ms: ours.row.changed_at_ms,
-            // Its pin stays until its epoch ends: a niche picked by eye is looked at with what was earned there.
-            pinned: self.pins.has(&ours.row.target, ours.row.losses.iter().map(|(model, _)| model)),
+            // A niche picked by eye is looked at with what was earned there.
+            pinned: self.is_pinned(&ours.row.target),
         }));
         rows
     }

@@ -400,7 +400,11 @@ mod tests {
         assert_eq!(told.same.iter().filter(|name| *name == "map").count(), 0);
         // Nothing else brings the tiles along.
         let mut moved = snapshot(0..1, 5..3_005);
-        Arc::make_mut(&mut moved.map).scored += 1;
+        let map = Arc::make_mut(&mut moved.map);
+        let mut samples = (*map.samples).clone();
+        samples[7].margin = Some(0.5);
+        map.tiles = Arc::new(Tiles::order(&mut samples));
+        map.samples = Arc::new(samples);
         let told = writer.told(2 * LONG_EVERY_MS, &moved);
         assert!(told.same.iter().any(|name| name == "map.tiles"), "{:?}", told.same);
         assert_eq!(told.now.map.tiles, Arc::default());
