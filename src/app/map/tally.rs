@@ -157,10 +157,11 @@ impl Tally {
         let is_best = made.colour == MapColour::Margin;
         let by_cell = self.dots.chunks_exact(DOTS).zip(self.classes.chunks_exact(self.columns));
         let cell = |(dots, classes): (&[u16], &[u32])| {
-            let samples = classes.iter().sum();
-            if samples == 0 {
+            // Most of a map is empty.
+            if dots == [0; DOTS] {
                 return Cell::default();
             }
+            let samples = classes.iter().sum();
             let named = &classes[..classes.len() - 1];
             let most = if is_best { 1 } else { named.iter().copied().max().unwrap_or(0).max(1) };
             let class = named.iter().position(|count| *count >= most).map_or(u16::MAX, |class| class as u16);
