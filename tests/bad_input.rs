@@ -37,8 +37,35 @@ fn weights() -> String {
 }
 
 #[test]
-fn no_terminal_says_to_use_headless() {
+fn no_terminal_says_what_works_without_one() {
     assert_refused(&somascope(&["demo"]), &["--headless"]);
+    assert_refused(&somascope(&["setup"]), &["config init"]);
+    let dir = tempfile::tempdir().expect("a place");
+    let missing = dir.path().join("missing.jsonl");
+    let output = somascope(&["replay", text(&missing)]);
+    assert_refused(&output, &["missing.jsonl", "No such file"]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr).matches("No such file").count(), 1);
+}
+
+#[test]
+fn a_command_that_says_too_little_is_told_every_way_to_say_more() {
+    assert_refused(&somascope(&["claim"]), &["--all", "--finder", "ids"]);
+    assert_refused(&somascope(&["wallet", "split"]), &["--parts", "amount"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_costs_no_download() {
+    // Nobody answers there, and nobody is asked.
+    let output = somascope(&["score", "no-such-file", "--rpc-url", "http://127.0.0.1:1"]);
+    assert_refused(&output, &["cannot score no-such-file", "No such file"]);
+}
+
+#[test]
+fn a_node_that_is_away_may_be_the_wrong_one() {
+    let output = somascope(&["targets", "--rpc-url", "http://127.0.0.1:1"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("unreachable") && stderr.contains("SOMASCOPE_NETWORK"), "{stderr}");
 }
 
 #[test]

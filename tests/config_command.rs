@@ -242,3 +242,10 @@ fn a_password_in_a_url_is_not_shown() {
         assert!(!printed.contains("hunter2"), "{line:?}: {printed}");
     }
 }
+
+#[test]
+fn what_a_command_cannot_do_without_may_be_missing_where_it_is_only_shown() {
+    let session = Session::new();
+    let shown = session.run(&["config", "show", "run", "--mode", "auto"]);
+    assert!(shown.code == 0 && shown.stdout.contains("policy.mode "), "{}", shown.stderr);
+}

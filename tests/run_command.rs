@@ -1,6 +1,12 @@
 //! `somascope run` against a network that is not its own: here the embedded one, as any node.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -56,16 +62,30 @@ fn write_environment(dir: &Path, network: &Devnet) {
     fs::set_permissions(dir.join(".env"), fs::Permissions::from_mode(0o600)).expect("ours");
 }
 
-async fn run(dir: &Path, url: &str, args: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_somascope"));
-    command.current_dir(dir).args(["run", "--headless", "--json", "--network", url, "--data", DATA, "--dir"]);
-    command.arg(dir.join("state")).args(args);
+fn program(dir: &Path, command: &str) -> Command {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_somascope"));
     // Nothing of the machine's own wallets.
-    command.env("HOME", dir).env("XDG_DATA_HOME", dir.join("data")).env("SOMASCOPE_CONFIG", "none");
+    program.current_dir(dir).env("HOME", dir).env("XDG_DATA_HOME", dir.join("data")).env("SOMASCOPE_CONFIG", "none");
     for name in ["SOMA_CONFIG_DIR", "SOMA_SECRET_KEY", "SOMASCOPE_NETWORK", "SOMASCOPE_PASSPHRASE"] {
-        command.env_remove(name);
+        program.env_remove(name);
     }
+    program.arg(command);
+    program
+}
+
+/// With its state in `state`, as somebody keeps it who names a place.
+fn run_in(dir: &Path, state: &str, url: &str, args: &[&str]) -> Command {
+    let mut command = program(dir, "run");
+    command.args(["--headless", "--json", "--network", url, "--data", DATA, "--dir"]).arg(dir.join(state)).args(args);
+    command
+}
+
+async fn ended(mut command: Command) -> std::process::Output {
     tokio::task::spawn_blocking(move || command.output().expect("the binary runs")).await.expect("it ends")
+}
+
+async fn run(dir: &Path, url: &str, args: &[&str]) -> std::process::Output {
+    ended(run_in(dir, "state", url, args)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,5 +125,37 @@ async fn without_a_key_it_scores_and_signs_nothing() {
     let refused = run(dir.path(), &network.rpc_url, &["--mode", "auto"]).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("SOMA_SECRET_KEY"));
+    network.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_signs_for_a_wallet_wherever_its_state_is() {
+    let dir = tempfile::tempdir().expect("a place");
+    let network = network(dir.path()).await;
+    write_environment(dir.path(), &network);
+    request_faucet(&network.faucet_url, Keypair::from_seed(SEED).address()).await.expect("the faucet gives");
+    let url = network.rpc_url.clone();
+    let split = || {
+        let mut split = program(dir.path(), "wallet");
+        split.args(["split", "--parts", "2", "--yes", "--network", &url]);
+        ended(split)
+    };
+    let mut running = run_in(dir.path(), "state", &url, &["--mode", "manual"]);
+    let mut running = running.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    // Written once it holds the wallet.
+    let log = dir.path().join("state/somascope.log");
+    while !log.exists() {
+        assert_eq!(running.try_wait().expect("ours"), None, "it goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for refused in [split().await, ended(run_in(dir.path(), "other", &url, &["--epochs", "1"])).await] {
+        let stderr = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("another somascope works in"), "{stderr}");
+    }
+    running.kill().expect("ours");
+    running.wait().expect("it ends");
+    let output = split().await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     network.shutdown().await;
 }

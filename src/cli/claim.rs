@@ -32,7 +32,7 @@ use crate::{
     with --all and --finder.")]
 pub struct Claim {
     /// These targets, whosever they are.
-    #[arg(value_name = "TARGET", required_unless_present_any = ["all", "finder"], conflicts_with_all = ["all", "finder"])]
+    #[arg(value_name = "TARGET", conflicts_with_all = ["all", "finder"])]
     targets: Vec<ObjectId>,
     /// Every target that this wallet has filled and that can be claimed.
     #[arg(long)]
@@ -79,6 +79,11 @@ impl Claimed {
 
 impl Claim {
     pub fn run(self) -> anyhow::Result<Exit> {
+        if self.targets.is_empty() && !self.all && !self.finder {
+            return Err(Exit::BadInput.because(
+                "say what to claim: --all (what this wallet filled), --finder (what others leave lying), or the ids of targets",
+            ));
+        }
         super::block_on(async {
             let environment = Environment::read(Path::new("."))?;
             let mut counter = self.order.open(&environment, None, None).await?;

@@ -31,7 +31,7 @@ use crate::config::{Facts, File, Kind, Origin, SETTINGS, Value, Variable, docume
 ///
 /// A file with any mistake in it is told and not used at all, and never written to. Commands that look, `demo`, `serve` and a `run` in which
 /// you approve go on without it; those that sign by themselves refuse, because it may hold a network, a wallet or a limit. A file with a
-/// secret is refused by every command: secrets belong into `.env` or the environment.
+/// secret is refused by every command that reads settings: secrets belong into `.env` or the environment.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  somascope config init                        # a commented file with everything that can be set\n  \
@@ -204,7 +204,7 @@ impl Show {
                 return Err(Exit::BadInput.because("no command of somascope: `somascope config show run --mode auto`"));
             }
             None => None,
-            Some(top) => Some((sources.matches(&args, top).unwrap_or_else(|error| error.exit()), top.as_str())),
+            Some(top) => Some((sources.matches_to_show(&args, top).unwrap_or_else(|error| error.exit()), top.as_str())),
         };
         let mut rows = Vec::new();
         for facts in &sources.facts {

@@ -12,7 +12,7 @@ use crate::engine::{Pieces, Sampling, SourceKind, SourceSpec};
 pub(super) const DATA_HELP: &str = "Data:\n  \
     DIR, FILE, 'src/**/*.rs'      files as bytes; .jsonl, .ndjson (also .gz, .zst) and .parquet as records\n  \
     jsonl:PATH, parquet:PATH      records, whatever the file is called; bytes:PATH the other way round\n  \
-    - (or jsonl:-)                standard input, read to its end and kept below --dir\n  \
+    - (or jsonl:-)                standard input, to its end or 1 GiB, kept below --dir\n  \
     stack-v2, stack-v2:Rust,C++   The Stack v2 by HF_TOKEN, as the quickstart streams it\n  \
     …=WEIGHT                      its share against the other sources [default: 1]\n\
     Hidden and ignored files (.gitignore, .ignore) are left out, and exact and near duplicates. What looks like a secret is refused, by \

@@ -95,7 +95,7 @@ impl DeviceArgs {
 }
 
 /// Cards need a build that knows them.
-fn advice(device: Device) -> &'static str {
+pub fn advice(device: Device) -> &'static str {
     match device {
         Device::Cuda(_) if cfg!(not(feature = "cuda")) => " (NVIDIA cards need a build with `--features cuda`)",
         Device::Metal(_) if cfg!(not(feature = "metal")) => " (Apple cards need a build with `--features metal`)",

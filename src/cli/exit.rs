@@ -100,6 +100,23 @@ pub fn line(error: &anyhow::Error) -> String {
     clean(&format!("{error:#}"))
 }
 
+/// What to do about it, if the error does not say so itself.
+pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    let is_away = |cause: &(dyn std::error::Error + 'static)| {
+        let client = match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
+            (Some(client), _, _) => client,
+            (_, Some(EngineError::Client(client)), _) => client,
+            (_, _, Some(DeskError::Client(client) | DeskError::Engine(EngineError::Client(client)))) => client,
+            _ => return false,
+        };
+        matches!(client, ClientError::Unreachable(_))
+    };
+    error.chain().any(is_away).then_some(
+        "is it the right network? --network or SOMASCOPE_NETWORK says which (without them it is testnet), and `somascope doctor` asks each \
+         of its services",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::Context;

@@ -9,6 +9,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 
+use super::Exit;
 use crate::{
     app::Look,
     terminal::{Options, TerminalError},
@@ -67,9 +68,10 @@ impl LookArgs {
 }
 
 /// Whether there is a terminal to show anything on.
-pub fn ensure_terminal() -> Result<(), TerminalError> {
+/// `instead`: what works without one.
+pub fn ensure_terminal(instead: &str) -> anyhow::Result<()> {
     let is_there = io::stdout().is_terminal() && io::stdin().is_terminal();
-    if is_there { Ok(()) } else { Err(TerminalError::NoTerminal) }
+    if is_there { Ok(()) } else { Err(Exit::BadInput.because(format!("{}; {instead}", TerminalError::NoTerminal))) }
 }
 
 fn load(theme: &str) -> anyhow::Result<Palette> {

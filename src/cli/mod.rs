@@ -151,6 +151,9 @@ pub fn main() -> ExitCode {
     let exit = result.unwrap_or_else(|error| {
         // Standard error may be closed; the exit code still tells.
         let _ = writeln!(io::stderr(), "error: {}", exit::line(&error));
+        if let Some(advice) = exit::advice(&error) {
+            let _ = writeln!(io::stderr(), "{advice}");
+        }
         Exit::of(&error)
     });
     exit.into()

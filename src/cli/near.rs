@@ -1,6 +1,9 @@
 //! `somascope score` with the network's models: the open targets that files are nearest to.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use serde::Serialize;
@@ -17,7 +20,7 @@ use super::{
 };
 use crate::{
     engine::nearest::{Field, Nearest, Placed},
-    primitives::{Digest, ObjectId, Shannons},
+    primitives::{Digest, ObjectId, Shannons, clean},
 };
 
 /// One file. Field names are a contract: scripts read them.
@@ -87,6 +90,20 @@ pub fn rank(
 ) -> anyhow::Result<Exit> {
     let environment = Environment::read(Path::new("."))?;
     let network = network.resolve(&environment)?;
+    // Before gigabytes of models are fetched for nothing.
+    let mut ended = Exit::Ok;
+    let is_there = |file: &&PathBuf| match fs::metadata(file) {
+        Ok(_) => true,
+        Err(error) => {
+            tell_line(&clean(&format!("error: cannot score {}: {error}", file.display())));
+            ended = Exit::BadInput;
+            false
+        }
+    };
+    let files: Vec<&PathBuf> = files.iter().filter(is_there).collect();
+    if files.is_empty() {
+        return Ok(ended);
+    }
     // Where a later submission looks for the same weights.
     let wallet = WalletArgs::default().find(&environment)?.map(|found| found.address);
     let field = super::block_on(async {
@@ -103,7 +120,7 @@ pub fn rank(
     if field.targets() == 0 {
         tell_line("no target is open now");
     }
-    let (mut output, mut ended) = (output.open(), Exit::Ok);
+    let mut output = output.open();
     for file in files {
         match field.place(file, top) {
             Ok(placed) => output.show(&Shown::from(&placed), page).context("standard output")?,

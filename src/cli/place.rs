@@ -24,7 +24,11 @@ use super::{
     network::{self, Network},
     order::tell_line,
 };
-use crate::{primitives::Address, wallet::Pins};
+use crate::{
+    engine::{Held, hold},
+    primitives::Address,
+    wallet::Pins,
+};
 
 /// The user's own; made on first use.
 pub fn data_dir() -> anyhow::Result<PathBuf> {
@@ -51,6 +55,14 @@ pub fn state_path(network: &Network, wallet: Address) -> anyhow::Result<PathBuf>
             data.join(network::directory(&home.network)).join(name)
         }
     })
+}
+
+/// Keeps the other commands of this wallet from signing while a run with a directory of its own does. `None`: it is the wallet's usual
+/// directory, which that run will hold itself.
+pub fn hold_wallet(network: &Network, wallet: Address, dir: &Path) -> anyhow::Result<Option<Held>> {
+    let usual = state_dir(network, wallet)?;
+    let is_same = fs::canonicalize(dir).is_ok_and(|dir| fs::canonicalize(&usual).is_ok_and(|usual| usual == dir));
+    if is_same { Ok(None) } else { Ok(Some(hold(&usual)?)) }
 }
 
 /// The directory of looking only at one chain; made if missing. `None`: the node is away, and the chain that was looked at last

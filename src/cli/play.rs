@@ -89,7 +89,7 @@ impl Play {
     /// Refuses before anything is started what could only fail after it.
     pub fn check(&self) -> anyhow::Result<()> {
         if !self.headless {
-            look::ensure_terminal()?;
+            look::ensure_terminal("`--headless` works without it")?;
             self.look.options()?;
         }
         Ok(())

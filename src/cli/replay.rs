@@ -80,13 +80,13 @@ struct Summary {
 
 impl Replay {
     pub fn run(self) -> anyhow::Result<Exit> {
-        let is_shown = self.text.is_none() && !self.check;
-        if is_shown {
-            look::ensure_terminal()?;
-        }
-        let mut options = self.look.options()?;
         let mut recording =
             recording::read(&self.file).with_context(|| format!("cannot replay {}", self.file.display()))?;
+        let is_shown = self.text.is_none() && !self.check;
+        if is_shown {
+            look::ensure_terminal("`--text` prints a screen and `--check` a summary without it")?;
+        }
+        let mut options = self.look.options()?;
         if self.check {
             recording.verify();
             return self.summary(&recording);

@@ -158,6 +158,11 @@ impl Run {
                 }
                 None => None,
             };
+            // One process signs for a wallet, whatever directory it keeps its state in.
+            let _held = match (&self.dir, &keypair) {
+                (Some(dir), Some(keypair)) => place::hold_wallet(&network, keypair.address(), dir)?,
+                _ => None,
+            };
             let (play, title) = (self.play.clone(), network.title());
             let doing = format!("connecting to {} …", without_paths(&network.rpc_url));
             let starting = relay::starting(&title, &network.rpc_url, mode, &doing);

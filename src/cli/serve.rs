@@ -19,7 +19,9 @@ use tonic::transport::server::TcpIncoming;
 use tracing_subscriber::EnvFilter;
 
 use super::{
-    Exit, doctor,
+    Exit,
+    device::advice,
+    doctor,
     order::tell_line,
     output::{OutputArgs, Page},
     place,
@@ -205,7 +207,7 @@ impl Serve {
         match devices.iter().find(|device| !found.contains(device)) {
             Some(missing) => {
                 let names: Vec<String> = found.iter().map(Device::to_string).collect();
-                bail!("this build finds no {missing} here, only {}", names.join(", "))
+                bail!("this build finds no {missing} here, only {}{}", names.join(", "), advice(*missing))
             }
             None => Ok(devices),
         }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource};
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, error::ErrorKind, parser::ValueSource};
 use directories::{BaseDirs, ProjectDirs};
 
 use super::{
@@ -105,7 +105,21 @@ impl Sources {
     /// # Errors
     /// Those of clap: help and version among them.
     pub fn matches(&self, args: &[OsString], top: &str) -> Result<ArgMatches, clap::Error> {
-        let tree = || documented(Cli::command());
+        self.matches_of(&|| documented(Cli::command()), args, top)
+    }
+
+    /// The same for who only wants to see what would hold: what a command cannot do without may be missing.
+    ///
+    /// # Errors
+    /// Those of clap: help and version among them.
+    pub fn matches_to_show(&self, args: &[OsString], top: &str) -> Result<ArgMatches, clap::Error> {
+        fn nothing_required(command: Command) -> Command {
+            command.mut_args(|arg| arg.required(false)).mut_subcommands(nothing_required)
+        }
+        self.matches_of(&|| nothing_required(documented(Cli::command())), args, top)
+    }
+
+    fn matches_of(&self, tree: &dyn Fn() -> Command, args: &[OsString], top: &str) -> Result<ArgMatches, clap::Error> {
         let matches = self.layers.inject(tree(), top).try_get_matches_from(args)?;
         // Who points at another network on the command line does not mean the services of the one in the file.
         let mut layers = self.layers.clone();

@@ -112,7 +112,7 @@ pub enum Exit {
 
 #[derive(Debug, thiserror::Error)]
 pub enum TerminalError {
-    #[error("no terminal: standard input and output must be one; run with `--headless` to work without it")]
+    #[error("no terminal: standard input and output must be one")]
     NoTerminal,
     #[error("cannot {what} the terminal: {source}; `--headless` works without one")]
     Terminal { what: &'static str, source: io::Error },

@@ -253,7 +253,7 @@ async fn what_the_dashboard_filled_the_desk_claims_and_neither_works_beside_the_
     engine.row(State::Filled).await;
     engine.row(State::Filled).await;
     let beside = Desk::open(config(&orders)).await.err().expect("the directory is locked");
-    assert!(beside.to_string().contains("another engine works in"), "{beside}");
+    assert!(beside.to_string().contains("another somascope works in"), "{beside}");
     engine.shut_down().await;
 
     let mut desk = desk(&orders).await;

@@ -16,7 +16,7 @@ use clap::Args;
 use super::{
     Exit,
     environment::Environment,
-    look::LookArgs,
+    look::{self, LookArgs},
     settings,
     signer::{Source, candidates},
 };
@@ -25,7 +25,7 @@ use crate::{
         layout::Size,
         wizard::{Found, Outcome, Wizard},
     },
-    terminal::{self, TerminalError},
+    terminal,
 };
 use work::Worker;
 
@@ -62,9 +62,9 @@ pub fn usual_command(config: Option<&Path>) -> &'static [&'static str] {
 
 impl SetupCommand {
     pub fn run(self, config: Option<&Path>) -> anyhow::Result<Exit> {
-        if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-            return Err(TerminalError::NoTerminal.into());
-        }
+        look::ensure_terminal(
+            "`somascope config init` writes a configuration to fill in, and .env.example tells the variables",
+        )?;
         let environment = Environment::read(Path::new("."))?;
         let config = settings::place(config, &environment)
             .ok_or_else(|| {

@@ -47,7 +47,7 @@ pub struct Merge {
 #[command(after_help = outcomes("Examples:\n  somascope wallet split --parts 8\n  somascope wallet split 0.5 0.5 250000sh"))]
 pub struct Split {
     /// So many coins of equal worth.
-    #[arg(long, value_name = "N", required_unless_present = "amounts", conflicts_with = "amounts")]
+    #[arg(long, value_name = "N", conflicts_with = "amounts")]
     parts: Option<u32>,
     /// A new coin of each of these amounts; the rest stays.
     #[arg(value_name = "AMOUNT")]
@@ -89,6 +89,10 @@ impl Split {
     pub fn run(self, environment: &Environment) -> anyhow::Result<Exit> {
         let order = match self.parts {
             Some(parts) => Order::Split { parts },
+            None if self.amounts.is_empty() => {
+                return Err(Exit::BadInput
+                    .because("say how: --parts N for coins of equal worth, or the amount of each new coin"));
+            }
             None => {
                 let address = self.order.wallet.need(environment)?.address;
                 Order::Send { payments: self.amounts.iter().map(|amount| (address, *amount)).collect() }

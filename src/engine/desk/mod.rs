@@ -131,7 +131,7 @@ pub enum DeskError {
     TooEarly { target: ObjectId, from: u64, epoch: u64 },
     #[error("target {target} is closed: {why}")]
     Closed { target: ObjectId, why: String },
-    #[error("the data in {path} cannot be submitted: {why}")]
+    #[error("the data in {path} cannot be used: {why}")]
     Data { path: PathBuf, why: String },
     #[error("no hit: the distance {distance} is {} beyond the threshold {threshold} of target {target}", .distance - .threshold)]
     Miss { target: ObjectId, distance: f32, threshold: f32 },

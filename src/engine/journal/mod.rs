@@ -40,7 +40,7 @@ const LOCK: &str = "engine.lock";
 pub enum JournalError {
     #[error("the directory {path} cannot be used: {cause}")]
     Directory { path: PathBuf, cause: std::io::Error },
-    #[error("another engine works in {0}; end it first, or use another directory")]
+    #[error("another somascope works in {}; end it first", .0.display())]
     InUse(PathBuf),
     #[error(
         "{path} is not a journal of somascope ({cause}); nothing was changed, use another directory or move the file away"
@@ -97,6 +97,22 @@ enum Order {
 }
 
 /// Handle on the journal's thread. Calls are executed in the order in which they were made.
+/// A directory in which nobody else works while this lives.
+#[derive(Debug)]
+pub struct Held(#[expect(dead_code, reason = "closing it lets go")] File);
+
+/// Holds a directory for this process; it is made if missing.
+pub fn hold(dir: &Path) -> Result<Held, JournalError> {
+    let unusable = |cause| JournalError::Directory { path: dir.into(), cause };
+    std::fs::create_dir_all(dir).map_err(unusable)?;
+    let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Held(lock)),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse(dir.into())),
+        Err(TryLockError::Error(cause)) => Err(unusable(cause)),
+    }
+}
+
 #[derive(Clone)]
 pub(super) struct Journal {
     orders: blocking::Sender<Order>,
@@ -108,13 +124,7 @@ impl Journal {
     /// Opens or begins the journal of a directory, and locks the directory for this process.
     pub fn open(dir: &Path, die_at: Option<Crash>) -> Result<Self, JournalError> {
         let unusable = |cause| JournalError::Directory { path: dir.into(), cause };
-        std::fs::create_dir_all(dir).map_err(unusable)?;
-        let lock = File::create(dir.join(LOCK)).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(dir.into())),
-            Err(TryLockError::Error(cause)) => return Err(unusable(cause)),
-        }
+        let lock = hold(dir)?;
         let path = dir.join(FILE);
         let mut connection = schema::open(&path)?;
         let (orders, queue) = blocking::channel();

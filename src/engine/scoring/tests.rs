@@ -269,8 +269,9 @@ fn a_confirmation_goes_before_the_batches_that_wait_and_is_not_paused_with_them(
     assert!(matches!(scorers.results.blocking_recv(), Some(Scored::Sample { .. })));
     let next = scorers.results.blocking_recv();
     assert!(matches!(next, Some(Scored::Confirmation { submission: SubmissionId(7), .. })));
-    scorers.pause(true);
     started.recv().unwrap();
+    // No batch begins from here on.
+    scorers.pause(true);
     go.send(()).unwrap();
     assert!(matches!(scorers.results.blocking_recv(), Some(Scored::Sample { .. })));
     scorers.confirm(confirmation(dir.path()));

@@ -22,7 +22,7 @@ const MOST_EVENTS: usize = 20_000_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     #[error("it is no recording of somascope: {0}")]
     Other(String),

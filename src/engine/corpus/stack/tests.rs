@@ -419,7 +419,9 @@ async fn a_busy_bucket_is_asked_again_after_the_time_that_it_names() {
         *world.trouble.get_mut().unwrap() = vec![ResponseTemplate::new(503), busy];
     })
     .await;
-    let (mut stream, mut report, begun) = (game.stream(), Report::default(), Instant::now());
+    // Before the stream, which asks as soon as it is there.
+    let begun = Instant::now();
+    let (mut stream, mut report) = (game.stream(), Report::default());
     assert_eq!(take(&mut stream, &mut report, usize::MAX).await.len(), 10);
     assert!(begun.elapsed() >= Duration::from_secs(1), "Retry-After is honoured");
     assert!(report.notices.iter().any(|text| text.contains("asks to wait (HTTP 429)")), "{:?}", report.notices);
