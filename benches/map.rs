@@ -170,11 +170,12 @@ fn bench(criterion: &mut Criterion) {
     let refitted = MapView { basis: few.basis + 1, tiles, samples: Arc::new(turned), ..few.clone() };
     for (name, map) in [("few_samples_changed", few), ("new_basis", refitted)] {
         let other = Arc::new(Snapshot { map: Arc::new(map), ..(*snapshot).clone() });
-        group.bench_function(format!("{name}_update_alone"), |b| {
+        group.bench_function(format!("{name}_and_draw"), |b| {
             b.iter(|| {
                 turn = !turn;
                 let next = if turn { &other } else { &snapshot };
-                update(&mut state, AppEvent::Snapshot(next.clone()))
+                update(&mut state, AppEvent::Snapshot(next.clone()));
+                draw(&state, &mut buffer);
             });
         });
     }
