@@ -39,7 +39,7 @@ const SCREENS: [(&str, &str, &str); 19] = [
     ("dashboard", "", "Niche map"),
     ("wallet", "1", "1 Wallet \u{2501}"),
     ("targets", "2", "by margin"),
-    ("target", "\r", "Why it is not filled yet"),
+    ("target", "\r", "Its models"),
     ("map", "3", "Samples by winning model"),
     ("coverage", "u", "coverage, "),
     ("throughput", "4", "4 Throughput \u{2501}"),
