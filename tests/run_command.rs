@@ -144,10 +144,13 @@ async fn one_process_signs_for_a_wallet_wherever_its_state_is() {
     let mut running = running.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
     // Written once it holds the wallet.
     let log = dir.path().join("state/somascope.log");
-    while !log.exists() {
-        assert_eq!(running.try_wait().expect("ours"), None, "it goes on");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let begins = async {
+        while !log.exists() {
+            assert_eq!(running.try_wait().expect("ours"), None, "it goes on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begins).await.expect("it begins");
     for refused in [split().await, ended(run_in(dir.path(), "other", &url, &["--epochs", "1"])).await] {
         let stderr = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{stderr}");

@@ -57,25 +57,15 @@ impl Exit {
         if let Some(ending) = cause.downcast_ref::<Ending>() {
             return Some(ending.exit);
         }
-        if let Some(client) = cause.downcast_ref::<ClientError>() {
-            return Some(Self::of_client(client));
-        }
-        // Transparent: their chains begin behind what they hold.
-        if let Some(NichesError::Client(client)) = cause.downcast_ref() {
-            return Some(Self::of_client(client));
-        }
-        if let Some(EngineError::Client(client)) = cause.downcast_ref() {
+        if let Some(client) = client_of(cause) {
             return Some(Self::of_client(client));
         }
         if let Some(desk) = cause.downcast_ref::<DeskError>() {
-            return Some(match desk {
-                DeskError::Client(client) | DeskError::Engine(EngineError::Client(client)) => Self::of_client(client),
-                other => match other.trouble() {
-                    Trouble::Refused => Self::Refused,
-                    Trouble::BadInput => Self::BadInput,
-                    Trouble::Unreachable => Self::Unreachable,
-                    Trouble::Unknown => Self::Unknown,
-                },
+            return Some(match desk.trouble() {
+                Trouble::Refused => Self::Refused,
+                Trouble::BadInput => Self::BadInput,
+                Trouble::Unreachable => Self::Unreachable,
+                Trouble::Unknown => Self::Unknown,
             });
         }
         if let Some(TerminalError::Panicked { .. } | TerminalError::EngineGone | TerminalError::Lost { .. }) =
@@ -95,6 +85,20 @@ impl Exit {
     }
 }
 
+/// What the node's client says, where this is it or holds it: chains of transparent errors begin behind what they hold.
+fn client_of<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a ClientError> {
+    if let Some(NichesError::Client(client)) = cause.downcast_ref() {
+        return Some(client);
+    }
+    if let Some(EngineError::Client(client)) = cause.downcast_ref() {
+        return Some(client);
+    }
+    if let Some(DeskError::Client(client) | DeskError::Engine(EngineError::Client(client))) = cause.downcast_ref() {
+        return Some(client);
+    }
+    cause.downcast_ref()
+}
+
 /// The error as one line for a person. A node's words may be in it.
 pub fn line(error: &anyhow::Error) -> String {
     clean(&format!("{error:#}"))
@@ -102,15 +106,8 @@ pub fn line(error: &anyhow::Error) -> String {
 
 /// What to do about it, if the error does not say so itself.
 pub fn advice(error: &anyhow::Error) -> Option<&'static str> {
-    let is_away = |cause: &(dyn std::error::Error + 'static)| {
-        let client = match (cause.downcast_ref(), cause.downcast_ref(), cause.downcast_ref()) {
-            (Some(client), _, _) => client,
-            (_, Some(EngineError::Client(client)), _) => client,
-            (_, _, Some(DeskError::Client(client) | DeskError::Engine(EngineError::Client(client)))) => client,
-            _ => return false,
-        };
-        matches!(client, ClientError::Unreachable(_))
-    };
+    let is_away =
+        |cause: &(dyn std::error::Error + 'static)| matches!(client_of(cause), Some(ClientError::Unreachable(_)));
     error.chain().any(is_away).then_some(
         "is it the right network? --network or SOMASCOPE_NETWORK says which (without them it is testnet), and `somascope doctor` asks each \
          of its services",
@@ -122,6 +119,21 @@ mod tests {
     use anyhow::Context;
 
     use super::*;
+
+    #[test]
+    fn a_node_that_is_away_is_advised_about_whatever_holds_the_error() {
+        let away = || ClientError::Unreachable("x".into());
+        let errors = [
+            anyhow::Error::from(away()),
+            NichesError::Client(away()).into(),
+            EngineError::Client(away()).into(),
+            DeskError::Engine(EngineError::Client(away())).into(),
+            anyhow::Error::from(DeskError::Client(away())).context("while claiming"),
+        ];
+        assert!(errors.iter().all(|error| advice(error).is_some_and(|text| text.contains("SOMASCOPE_NETWORK"))));
+        assert_eq!(advice(&ClientError::Malformed("x".into()).into()), None);
+        assert_eq!(advice(&Exit::Unreachable.because("x")), None);
+    }
 
     #[test]
     fn an_error_keeps_its_exit_code_under_any_context() {

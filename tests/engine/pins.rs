@@ -101,7 +101,7 @@ async fn pins_survive_a_restart_come_first_and_keep_back_what_a_person_would_app
     };
     assert!(shown.targets.iter().all(is_right), "what was filled stays pinned");
     engine.command(Command::Pin { targets: vec![last.target], on: false }).await;
-    let told = |shown: &Snapshot| shown.log.iter().any(|line| line.text.contains("a model of theirs is pinned"));
+    let told = |shown: &Snapshot| shown.log.iter().any(|line| line.text.contains("one of its models is pinned"));
     engine.shows("its model still pins it", told).await;
     engine.command(Command::PinModel { model: niche, on: false }).await;
     engine.shows("nothing is pinned", |shown| shown.targets.iter().all(|target| !target.pinned)).await;

@@ -63,7 +63,8 @@ impl Dispatcher {
             self.log(Level::Warning, text).await?;
         }
         if held_by_model > 0 {
-            let text = format!("{} stay pinned: a model of theirs is pinned (see Models)", number(held_by_model));
+            let (stay, whose) = if held_by_model == 1 { ("stays", "its") } else { ("stay", "their") };
+            let text = format!("{} {stay} pinned: one of {whose} models is pinned (see Models)", number(held_by_model));
             self.log(Level::Warning, text).await?;
         }
         Ok(())

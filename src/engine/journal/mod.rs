@@ -96,7 +96,6 @@ enum Order {
     Close(oneshot::Sender<()>),
 }
 
-/// Handle on the journal's thread. Calls are executed in the order in which they were made.
 /// A directory in which nobody else works while this lives.
 #[derive(Debug)]
 pub struct Held(#[expect(dead_code, reason = "closing it lets go")] File);
@@ -113,6 +112,7 @@ pub fn hold(dir: &Path) -> Result<Held, JournalError> {
     }
 }
 
+/// Handle on the journal's thread. Calls are executed in the order in which they were made.
 #[derive(Clone)]
 pub(super) struct Journal {
     orders: blocking::Sender<Order>,
