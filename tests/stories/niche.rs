@@ -8,6 +8,9 @@ use crate::{PATIENCE, PROGRAM, leave, pty::Pty};
 /// For what a person would try again.
 const SOON: Duration = Duration::from_secs(4);
 
+/// For an upload, a transaction and the node's word that it is done.
+const TO_FILL: Duration = Duration::from_secs(20);
+
 /// Candidates that the header counts.
 fn waiting(screen: &vt100::Screen) -> u32 {
     let text = screen.contents();
@@ -56,26 +59,24 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     demo.send("\x1b");
     demo.wait_for("Wallet", PATIENCE);
 
-    // What is offered now is for what was pinned.
-    demo.send("a");
-    demo.wait_for("Approving also approves claiming the reward later.", PATIENCE);
-    // The list moves while it is looked at: an answer that came too soon after that is given again. One that was taken is seen beside
-    // its candidate, until that has left the list.
+    // What is offered now is for what was pinned. The list moves while it is looked at: an answer that came too soon after that is given
+    // again, and so is one whose candidate left without it.
     let mut answers = 0;
     loop {
+        demo.send("a");
+        demo.wait_for("Approving also approves claiming the reward later.", PATIENCE);
         let before = demo.with_screen(waiting);
         demo.send("y");
-        let is_taken = |screen: &vt100::Screen| {
-            screen.contents().lines().skip(2).any(|line| line.contains("approved")) || waiting(screen) < before
-        };
-        if demo.comes(SOON, is_taken) {
+        // Seen beside its candidate, until that has left the list.
+        let is_taken = demo.comes(SOON, |screen| screen.contents().contains("✓ approved") || waiting(screen) < before);
+        demo.send("\x1b");
+        demo.wait_for("Wallet", PATIENCE);
+        if is_taken && demo.comes(TO_FILL, shows("filled target")) {
             break;
         }
         answers += 1;
         assert!(answers < 30, "no answer is taken:\n{}", demo.text());
     }
-    demo.send("\x1b");
-    demo.wait_for("filled target", PATIENCE);
     demo.send("2/⌫pinned status:ours\r".replace('⌫', "\x15").as_str());
     demo.wait_until("a pinned target that is ours", PATIENCE, |screen| {
         let is_counted = |line: &str| line.contains("/pinned status:ours") && !line.contains("━ 0 of ");

@@ -15,6 +15,10 @@ use rustix::process::{Pid, kill_process};
 
 const POLL: Duration = Duration::from_millis(10);
 
+/// Between these a terminal shows nothing (mode 2026).
+const BEGIN_UPDATE: &[u8] = b"\x1b[?2026h";
+const END_UPDATE: &[u8] = b"\x1b[?2026l";
+
 pub struct Pty {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
@@ -161,15 +165,30 @@ fn modes(master: &dyn MasterPty) -> String {
 
 fn read(mut reader: Box<dyn Read + Send>, parser: &Mutex<vt100::Parser>, writer: &Mutex<Box<dyn Write + Send>>) {
     let mut bytes = [0; 8192];
+    let mut held = Vec::new();
     // EIO is how Linux says that nobody has the other side open any more.
     while let Ok(count @ 1..) = reader.read(&mut bytes) {
+        held.extend_from_slice(&bytes[..count]);
+        let shown: Vec<u8> = held.drain(..shown_of(&held)).collect();
         let mut parser = parser.lock().expect("nobody panics while looking");
-        parser.process(&bytes[..count]);
+        parser.process(&shown);
         // A program may ask where the cursor is, and waits for the answer.
-        if bytes[..count].windows(4).any(|window| window == b"\x1b[6n") {
+        if shown.windows(4).any(|window| window == b"\x1b[6n") {
             let (row, column) = parser.screen().cursor_position();
             let mut writer = writer.lock().expect("nobody panics while writing");
             drop(write!(writer, "\x1b[{};{}R", row + 1, column + 1));
         }
     }
+    parser.lock().expect("nobody panics while looking").process(&held);
+}
+
+/// How many of these bytes a terminal shows now: a synchronized update waits for its end, so that nobody sees half a picture.
+fn shown_of(bytes: &[u8]) -> usize {
+    let last = |mark: &[u8]| bytes.windows(mark.len()).rposition(|window| window == mark);
+    if let Some(begun) = last(BEGIN_UPDATE).filter(|&begun| last(END_UPDATE).is_none_or(|ended| ended < begun)) {
+        return begun;
+    }
+    // The mark itself may be cut in two.
+    let cut = (1..BEGIN_UPDATE.len()).rev().find(|&length| bytes.ends_with(&BEGIN_UPDATE[..length]));
+    bytes.len() - cut.unwrap_or(0)
 }
