@@ -109,6 +109,15 @@ fn a_command_uses_what_is_set_and_the_stronger_layer_wins() {
     session.environment.pop();
     assert!(!targets(&session, &["--config", "none", "--rpc-url", "ftp://node-5"]).contains("node-1"));
 
+    // Naming the network that is meant anyhow leaves what is set for it.
+    let (of_default, _) = user("[library]\ndir = \"/state-1\"\n");
+    for (line, value) in
+        [(&["--network", "testnet"][..], "/state-1"), (&["--network", "devnet"], ""), (&["--wallet", "other"], "")]
+    {
+        let shown = shown(&of_default, "library.dir", &[&["run", "--data", "."], line].concat());
+        assert_eq!(shown["value"].as_str().unwrap_or_default(), value, "{line:?}: {shown}");
+    }
+
     // A variable that will not do is told by its name, where it counts.
     session.environment.push(("SOMASCOPE_WINDOW".to_owned(), "wide".to_owned()));
     let run = session.run(&["run", "--headless", "--data", "x"]);

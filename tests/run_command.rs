@@ -38,7 +38,7 @@ async fn network(dir: &Path) -> Devnet {
         dir: dir.join("network"),
         seed: 9,
         listen: Ports::default(),
-        epoch: Some(Duration::from_secs(4)),
+        epoch: Some(Duration::from_secs(8)),
         genesis: GenesisOptions::v5(16),
         models: weights.into_iter().enumerate().map(model).collect(),
         faucet_amount: SHANNONS_PER_SOMA,
@@ -104,6 +104,25 @@ async fn a_funded_wallet_fills_targets_of_a_network_that_it_is_pointed_at() {
     let client = Client::new(&network.rpc_url, Duration::from_secs(10)).expect("a URL");
     assert_eq!(report["balance_end_shannons"].as_u64(), client.balance(address).await.ok());
 
+    // Other commands find that journal where they are told, and settle what is in it.
+    let told = |command: &str, args: &[&str], dir_from: &str| {
+        let mut told = program(dir.path(), command);
+        told.args(args).args(["--json", "--network", &network.rpc_url]);
+        match dir_from {
+            "option" => told.args(["--dir", "state"]),
+            "variable" => told.env("SOMASCOPE_DIR", "state").env("SOMASCOPE_NETWORK", &network.rpc_url),
+            _ => &mut told,
+        };
+        ended(told)
+    };
+    for (dir_from, journal) in [("option", "joined"), ("variable", "joined"), ("nowhere", "none")] {
+        let rewards = told("rewards", &[], dir_from).await;
+        let rewards: Value = serde_json::from_slice(&rewards.stdout).expect("one JSON object");
+        assert_eq!(rewards["journal"], journal, "{dir_from}: {rewards}");
+    }
+    let claimed = told("claim", &["--all", "--yes"], "option").await;
+    assert!(claimed.status.success(), "{}", String::from_utf8_lossy(&claimed.stderr));
+
     // No secret of the environment is in anything that was written or printed.
     let log = fs::read_to_string(dir.path().join("state/somascope.log")).expect("the log is there");
     for secret in [hex::encode(SEED), network.objects.secret_access_key.expose_secret().to_owned()] {
@@ -116,7 +135,8 @@ async fn a_funded_wallet_fills_targets_of_a_network_that_it_is_pointed_at() {
 async fn without_a_key_it_scores_and_signs_nothing() {
     let dir = tempfile::tempdir().expect("a place");
     let network = network(dir.path()).await;
-    let output = run(dir.path(), &network.rpc_url, &["--epochs", "1"]).await;
+    // Whatever is left of the first, the second one is whole.
+    let output = run(dir.path(), &network.rpc_url, &["--epochs", "2"]).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     assert!(report["samples_scored"].as_u64() > Some(0), "{report}");

@@ -1,9 +1,10 @@
 //! The reviews of epochs, as an engine's directory keeps them: without a node, also while a dashboard runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
-    environment::Environment, exit::Exit, network::Network, output::OutputArgs, place, signer::ReaderArgs, time::date,
+    environment::Environment, exit::Exit, network::Network, output::OutputArgs, place::StateArgs, signer::ReaderArgs,
+    time::date,
 };
 use crate::{api::EpochReview, engine::board};
 
@@ -23,24 +24,19 @@ const COLUMNS: [&str; 13] = [
     "MODELS",
 ];
 
-/// Prints the reviews of `dir`, or of the wallet's own directory; without a wallet, of looking only.
+/// Prints the reviews that a wallet's engine has kept; without a wallet, those of looking only.
 pub fn reviews(
     network: &Network,
     environment: &Environment,
     reader: &ReaderArgs,
-    dir: Option<PathBuf>,
+    state: &StateArgs,
     output: &OutputArgs,
 ) -> anyhow::Result<Exit> {
-    let dir = match dir {
-        // A demo's directory holds its network and its engine.
-        Some(dir) => Some(dir.join("engine")).filter(|engine| engine.is_dir()).unwrap_or(dir),
-        // Whoever only looks makes nothing.
-        None => match (reader.address, reader.wallet.find(environment)?) {
-            (Some(address), _) => place::state_path(network, address)?,
-            (None, Some(found)) => place::state_path(network, found.address)?,
-            (None, None) => place::read_only_dir(network, None)?,
-        },
+    let wallet = match reader.address {
+        Some(address) => Some(address),
+        None => reader.wallet.find(environment)?.map(|found| found.address),
     };
+    let dir = state.of(reader).to_look(network, wallet, None)?;
     let reviews = board::reviews(&dir)?;
     if reviews.is_empty() {
         super::order::tell_line(&format!("no epoch has ended under the eyes of an engine in {}", shown(&dir)));

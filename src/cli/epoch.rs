@@ -1,6 +1,6 @@
 //! `somascope epoch`: where the network is in its game, and by which numbers it plays.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
@@ -10,6 +10,7 @@ use super::{
     environment::Environment,
     network::{Network, NetworkArgs},
     output::Page,
+    place::StateArgs,
     signer::ReaderArgs,
     time::{date, now_ms, span},
 };
@@ -24,6 +25,7 @@ use crate::{
 /// Show the epoch, when it ends, and the network's live parameters; or what past epochs were.
 #[derive(Args)]
 #[command(
+    mut_arg("dir", |arg| arg.requires("reviews").conflicts_with("address")),
     after_help = "Examples:\n  somascope epoch --network testnet\n  somascope epoch --network localnet --advance --yes\n  \
     somascope epoch --reviews\n\n\
     --reviews asks no node: it reads what `run`, `demo` or the dashboard has seen and kept, also while one runs. SEEN tells whether the \
@@ -36,9 +38,8 @@ pub struct Epoch {
     /// Show the reviews of the epochs that an engine of this wallet has watched, newest first.
     #[arg(long, conflicts_with = "advance")]
     reviews: bool,
-    /// The engine's directory, if it was told one (`run --dir`, `demo --dir`).
-    #[arg(long, value_name = "DIR", requires = "reviews")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     reader: ReaderArgs,
     #[command(flatten)]
@@ -114,7 +115,7 @@ impl Epoch {
         let environment = Environment::read(Path::new("."))?;
         let network = self.network.resolve(&environment)?;
         if self.reviews {
-            return board::reviews(&network, &environment, &self.reader, self.dir, &self.common.output);
+            return board::reviews(&network, &environment, &self.reader, &self.state, &self.common.output);
         }
         if self.advance {
             let admin = network.admin()?;

@@ -1,13 +1,13 @@
 //! `somascope map`: the niche map as a file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    Exit, environment::Environment, files::Target, network::NetworkArgs, order::tell_line, output::OutputArgs, place,
-    signer::WalletArgs,
+    Exit, environment::Environment, files::Target, network::NetworkArgs, order::tell_line, output::OutputArgs,
+    place::StateArgs, signer::WalletArgs,
 };
 use crate::{
     api::{MapColour, MapLayout},
@@ -45,9 +45,8 @@ pub struct MapCommand {
     /// How embeddings are laid out.
     #[arg(long, value_enum, default_value_t = LayoutArg::Principal)]
     layout: LayoutArg,
-    /// The engine's directory [default: that of this wallet and network in the user's data directory].
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
+    #[command(flatten)]
+    state: StateArgs,
     #[command(flatten)]
     wallet: WalletArgs,
     #[command(flatten)]
@@ -106,17 +105,9 @@ impl MapCommand {
             LayoutArg::Principal => MapLayout::Principal,
             LayoutArg::Neighbours => MapLayout::Neighbours,
         };
+        let wallet = self.wallet.find(&environment)?.map(|found| found.address);
         let chart = super::block_on(async {
-            let dir = match self.dir {
-                Some(dir) => dir,
-                None => match self.wallet.find(&environment)? {
-                    Some(found) => place::state_path(&network, found.address)?,
-                    None => {
-                        let chain_id = network.client()?.service_info().await?.chain_id;
-                        place::read_only_dir(&network, Some(&chain_id))?
-                    }
-                },
-            };
+            let dir = self.state.to_look_on(&network, wallet).await?;
             tell_line("looking through the library …");
             let title = format!("Niches of {}", network.title());
             Ok(niches::draw(&network.rpc_url, &dir, layout, colour, title).await?)

@@ -15,7 +15,7 @@ use super::{
     network::NetworkArgs,
     order::tell_line,
     output::{OutputArgs, Page},
-    place,
+    place::{self, StateArgs},
     signer::WalletArgs,
 };
 use crate::{
@@ -84,6 +84,7 @@ impl From<&Placed> for Shown {
 pub fn rank(
     files: &[PathBuf],
     network: &NetworkArgs,
+    state: &StateArgs,
     heads: Option<usize>,
     top: usize,
     output: OutputArgs,
@@ -107,13 +108,8 @@ pub fn rank(
     // Where a later submission looks for the same weights.
     let wallet = WalletArgs::default().find(&environment)?.map(|found| found.address);
     let field = super::block_on(async {
-        let dir = match wallet {
-            Some(wallet) => place::state_dir(&network, wallet)?,
-            None => {
-                let chain_id = network.client()?.service_info().await?.chain_id;
-                place::read_only_dir(&network, Some(&chain_id))?
-            }
-        };
+        let dir = state.to_look_on(&network, wallet).await?;
+        place::make_private(&dir)?;
         let progress = |step: &str| tell_line(&format!("{step} …"));
         Ok(Field::survey(&network.rpc_url, &dir, heads, progress).await?)
     })?;

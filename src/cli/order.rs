@@ -12,12 +12,15 @@ use super::{
     network::{Network, NetworkArgs},
     output::Page,
     pinning::{AcceptArgs, Allowed},
-    place,
+    place::StateArgs,
     signer::WalletArgs,
 };
 use crate::{
     chain::client::KNOWN_PROTOCOL,
-    engine::desk::{Desk, DeskConfig, Draft, Order, Settled},
+    engine::{
+        Held,
+        desk::{Desk, DeskConfig, Draft, Order, Settled},
+    },
     primitives::{Address, Digest, ObjectId, Shannons},
     storage::Store,
 };
@@ -30,6 +33,8 @@ pub struct OrderArgs {
     #[command(flatten)]
     pub accept: AcceptArgs,
     #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
     pub common: CommonArgs,
     #[command(flatten)]
     pub network: NetworkArgs,
@@ -41,6 +46,8 @@ pub struct Counter {
     pub network: Network,
     pub allowed: Allowed,
     pub address: Address,
+    /// Its usual place, where the journal is in another one.
+    _held: Option<Held>,
 }
 
 impl OrderArgs {
@@ -56,7 +63,7 @@ impl OrderArgs {
         let address = found.address;
         let allowed = self.accept.ensure_signing_allowed(&network, &network.client()?, address).await?;
         let keypair = found.unlock(environment)?;
-        let dir = place::state_dir(&network, address)?;
+        let (dir, _held) = self.state.to_sign(&network, address)?;
         let rpc_url = network.rpc_url.clone();
         let desk = Desk::open(DeskConfig { dir, rpc_url, keypair, store, heads }).await?;
         for leftover in desk.leftovers() {
@@ -64,12 +71,12 @@ impl OrderArgs {
             page.line(format!("earlier: {}: {}", leftover.what, sentence(&leftover.settled)));
             tell(&page.finish());
         }
-        Ok(Counter { desk, network, allowed, address })
+        Ok(Counter { desk, network, allowed, address, _held })
     }
 
     /// Draws the order up, shows what it costs, asks, carries it out, and prints what became of it.
     pub async fn carry_out(&self, environment: &Environment, order: Order) -> anyhow::Result<Exit> {
-        let Counter { mut desk, network, allowed, address } = self.open(environment, None, None).await?;
+        let Counter { mut desk, network, allowed, address, _held } = self.open(environment, None, None).await?;
         let worked = async {
             let draft = desk.draft(order).await?;
             tell(&plan(&draft, &network, &allowed, address));

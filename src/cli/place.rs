@@ -18,17 +18,70 @@ use std::{
 };
 
 use anyhow::Context;
+use clap::Args;
 use directories::ProjectDirs;
 
 use super::{
     network::{self, Network},
     order::tell_line,
+    signer::ReaderArgs,
 };
 use crate::{
     engine::{Held, hold},
     primitives::Address,
     wallet::Pins,
 };
+
+/// Where the state of a wallet is, if not in its usual place.
+#[derive(Args, Clone, Debug, Default)]
+pub struct StateArgs {
+    /// The directory that `run` was given, with its journal, its library and its models [default: that of this wallet and network in the
+    /// user's data directory].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+impl StateArgs {
+    /// For a command that signs; made if missing. What comes with it keeps every other command of this wallet from signing meanwhile.
+    pub fn to_sign(&self, network: &Network, wallet: Address) -> anyhow::Result<(PathBuf, Option<Held>)> {
+        let Some(dir) = &self.dir else { return Ok((state_dir(network, wallet)?, None)) };
+        make_private(dir)?;
+        Ok((dir.clone(), hold_wallet(network, wallet, dir)?))
+    }
+
+    /// For a command that looks at a wallet, or without one at what only looking has left; made if missing there.
+    pub fn to_look(
+        &self,
+        network: &Network,
+        wallet: Option<Address>,
+        chain_id: Option<&str>,
+    ) -> anyhow::Result<PathBuf> {
+        match (&self.dir, wallet) {
+            // A demo's directory holds its network and its engine.
+            (Some(dir), _) => {
+                let engine = dir.join("engine");
+                Ok(if engine.is_dir() { engine } else { dir.clone() })
+            }
+            (None, Some(wallet)) => state_path(network, wallet),
+            (None, None) => read_only_dir(network, chain_id),
+        }
+    }
+
+    /// The same where the node is asked which chain it serves, if that matters.
+    pub async fn to_look_on(&self, network: &Network, wallet: Option<Address>) -> anyhow::Result<PathBuf> {
+        let chain_id = match (&self.dir, wallet) {
+            (None, None) => Some(network.client()?.service_info().await?.chain_id),
+            _ => None,
+        };
+        self.to_look(network, wallet, chain_id.as_deref())
+    }
+
+    /// Somebody who names an address does not mean what is set for the wallet.
+    #[must_use]
+    pub fn of(&self, reader: &ReaderArgs) -> Self {
+        if reader.address.is_some() { Self::default() } else { self.clone() }
+    }
+}
 
 /// The user's own; made on first use.
 pub fn data_dir() -> anyhow::Result<PathBuf> {

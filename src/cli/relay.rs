@@ -1,13 +1,13 @@
 //! The interface before its engine: what it is told until there is one, and the two ends that are joined then.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::api::{Command, EngineHandle, Event, Level, LogLine, Mode, NetworkView, Snapshot};
+use crate::{
+    api::{Command, EngineHandle, Event, Level, LogLine, Mode, NetworkView, Snapshot},
+    primitives::now_ms,
+};
 
 const COMMANDS: usize = 64;
 
@@ -29,12 +29,11 @@ pub fn socket(starting: Snapshot) -> (EngineHandle, Socket) {
 
 /// What is shown before the engine has told anything.
 pub fn starting(network: &str, rpc_url: &str, mode: Mode, doing: &str) -> Snapshot {
-    let at_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
     Snapshot {
-        at_ms,
+        at_ms: now_ms(),
         mode,
         network: NetworkView { name: network.to_owned(), rpc_url: rpc_url.to_owned(), ..NetworkView::default() },
-        log: Arc::new(vec![LogLine::new(at_ms, Level::Info, doing)]),
+        log: Arc::new(vec![LogLine::new(now_ms(), Level::Info, doing)]),
         ..Snapshot::default()
     }
 }

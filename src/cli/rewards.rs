@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     CommonArgs, environment::Environment, exit::Exit, files::Target, network::NetworkArgs, order::tell_line,
-    output::Page, place, signer::ReaderArgs,
+    output::Page, place::StateArgs, signer::ReaderArgs,
 };
 use crate::{
     engine::history::{self, Entry, EntryState, EpochSum, JournalUse, Limits, Query, Rewards},
@@ -21,6 +21,7 @@ use crate::{
 /// also names the files, and what it found is kept beside the journal, so that nothing is lost when the node forgets. Signs nothing.
 #[derive(Args)]
 #[command(
+    mut_arg("dir", |arg| arg.conflicts_with("address")),
     after_help = "Examples:\n  somascope rewards\n  somascope rewards --address 0x2b… --network testnet --json\n  \
     somascope rewards --csv rewards.csv\n  somascope rewards --csv - --by epoch | column -s, -t\n  \
     somascope rewards --svg rewards.svg --png rewards.png --size 1600x900\n\n\
@@ -66,6 +67,8 @@ pub struct RewardsCommand {
     #[command(flatten)]
     reader: ReaderArgs,
     #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
     network: NetworkArgs,
 }
 
@@ -108,7 +111,7 @@ impl RewardsCommand {
         let network = self.network.resolve(&environment)?;
         let address = self.reader.address(&environment)?;
         // Where nothing was ever signed there is nothing to join, and looking makes nothing.
-        let dir = place::state_path(&network, address)?;
+        let dir = self.state.of(&self.reader).to_look(&network, Some(address), None)?;
         let query = Query {
             rpc_url: network.rpc_url.clone(),
             address,

@@ -216,6 +216,7 @@ impl Run {
                     refresh: Duration::from_secs(15),
                     coins_ahead: self.at_once.into(),
                     accepted_protocol: allowed.and_then(|allowed| allowed.accepted_protocol),
+                    warnings: self.play.setup.notices.clone(),
                     die_at: None,
                 };
                 Ok(Started { handle: engine::start(config).await?, balance_start })

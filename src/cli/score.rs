@@ -14,6 +14,7 @@ use super::{
     network::NetworkArgs,
     order::tell_line,
     output::{Output, Page},
+    place::StateArgs,
 };
 use crate::{
     model::{self, Model},
@@ -41,7 +42,7 @@ pub struct Score {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// A model's weights instead of the network's models: safetensors, plain or (with --key) encrypted. Repeat for several models.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "rpc_url", "faucet_url", "scoring_url", "admin_url", "top"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["network", "rpc_url", "faucet_url", "scoring_url", "admin_url", "top", "dir"])]
     weights: Vec<PathBuf>,
     /// The Base58 key of encrypted weights, one for each --weights in the same order: `@FILE` has it in a file that only you can read, `-`
     /// means that the weights are plain. The key of a revealed model is public and may be written out; one that is not revealed yet is a
@@ -63,6 +64,8 @@ pub struct Score {
     #[command(flatten)]
     common: CommonArgs,
     #[command(flatten)]
+    state: StateArgs,
+    #[command(flatten)]
     network: NetworkArgs,
 }
 
@@ -82,7 +85,7 @@ impl Score {
         let output = self.common.output;
         if self.weights.is_empty() {
             ensure!(self.seed == 0, "--seed: hits are measured with the seed of the audit, which is 0");
-            return near::rank(&self.files, &self.network, self.heads, self.top, output);
+            return near::rank(&self.files, &self.network, &self.state, self.heads, self.top, output);
         }
         self.score_all(&mut output.open())
     }

@@ -123,8 +123,8 @@ impl Sources {
         let matches = self.layers.inject(tree(), top).try_get_matches_from(args)?;
         // Who points at another network on the command line does not mean the services of the one in the file.
         let mut layers = self.layers.clone();
-        for subject in SETTINGS.iter().filter(|setting| SETTINGS.iter().any(|other| other.about == Some(setting.path)))
-        {
+        let is_subject = |path| SETTINGS.iter().any(|other| other.about.contains(&path));
+        for subject in SETTINGS.iter().filter(|setting| is_subject(setting.path)) {
             if let Some(values) = given(&matches, top, subject.arg, subject.path) {
                 layers = layers.with_option(subject.path, values);
             }

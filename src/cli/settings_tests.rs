@@ -147,7 +147,7 @@ proptest! {
             let setting = facts.setting;
             let all = samples(facts);
             // What belongs to a subject has a test of its own.
-            if !applies(setting, top, setting.arg) || setting.about.is_some() || (top != "run" && setting.commands.is_empty()) {
+            if !applies(setting, top, setting.arg) || !setting.about.is_empty() || (top != "run" && setting.commands.is_empty()) {
                 continue;
             }
             let mut strongest = Value { values: facts.default.clone(), origin: Origin::Default };

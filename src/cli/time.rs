@@ -1,15 +1,8 @@
 //! Unix time, for people.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-pub use crate::primitives::readable_utc as date;
+pub use crate::primitives::{now_ms, readable_utc as date};
 
 const DAY_S: u64 = 86_400;
-
-/// A clock before 1970 reads as 0.
-pub fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// `1 h 05 min`, `42 s`.
 pub fn span(ms: u64) -> String {

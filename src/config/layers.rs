@@ -58,6 +58,8 @@ pub struct Layers {
     values: BTreeMap<&'static str, Vec<Value>>,
     /// Variables that the option would not take.
     wrong: BTreeMap<&'static str, String>,
+    /// What holds where no layer says anything.
+    defaults: BTreeMap<&'static str, Vec<String>>,
 }
 
 impl Layers {
@@ -71,6 +73,7 @@ impl Layers {
         let mut layers = Self::default();
         for facts in facts {
             let setting = facts.setting;
+            layers.defaults.insert(setting.path, facts.default.clone());
             let at_home = |values: Vec<String>| -> Vec<String> {
                 match home {
                     Some(home) if setting.is_path => values.iter().map(|value| expanded(value, home)).collect(),
@@ -103,10 +106,10 @@ impl Layers {
             }
         }
         for setting in SETTINGS {
-            if let Some(subject) = setting.about
-                && let Some(decided) = layers.get(subject).cloned()
-            {
-                layers.drop_weaker(setting, subject, &decided);
+            for subject in setting.about {
+                if let Some(decided) = layers.get(subject).cloned() {
+                    layers.drop_weaker(setting, subject, &decided);
+                }
             }
         }
         layers
@@ -117,7 +120,7 @@ impl Layers {
     pub fn with_option(&self, path: &'static str, values: Vec<String>) -> Self {
         let mut layers = self.clone();
         let decided = Value { values, origin: Origin::Option };
-        for setting in SETTINGS.iter().filter(|setting| setting.about == Some(path)) {
+        for setting in SETTINGS.iter().filter(|setting| setting.about.contains(&path)) {
             layers.drop_weaker(setting, path, &decided);
         }
         layers
@@ -126,11 +129,13 @@ impl Layers {
     /// Leaves what a layer says about a subject only where that layer, or a weaker one, means the subject that was decided on.
     fn drop_weaker(&mut self, setting: &Setting, subject: &'static str, decided: &Value) {
         let subjects = self.values.get(subject).cloned().unwrap_or_default();
+        let default = self.defaults.get(subject);
         let Some(found) = self.values.get_mut(setting.path) else { return };
         found.retain(|value| {
             let strength = value.origin.strength();
             let meant = subjects.iter().find(|subject| subject.origin.strength() <= strength);
-            decided.origin.strength() <= strength || meant.is_some_and(|meant| meant.values == decided.values)
+            let meant = meant.map(|meant| &meant.values).or(default);
+            decided.origin.strength() <= strength || meant == Some(&decided.values)
         });
         if found.is_empty() {
             self.values.remove(setting.path);

@@ -30,8 +30,8 @@ pub struct Setting {
     pub example: &'static str,
     /// `~/` in the file and in a variable means the user's home, as a shell has it on a command line.
     pub is_path: bool,
-    /// It is about what this other setting chooses: where that one is chosen by a stronger layer, this one is left out.
-    pub about: Option<&'static str>,
+    /// It is about what these other settings choose: where one is chosen otherwise by a stronger layer, this one is left out.
+    pub about: &'static [&'static str],
 }
 
 impl Setting {
@@ -62,13 +62,13 @@ impl Setting {
         Self { is_path: true, ..self }
     }
 
-    const fn about(self, other: &'static str) -> Self {
-        Self { about: Some(other), ..self }
+    const fn about(self, others: &'static [&'static str]) -> Self {
+        Self { about: others, ..self }
     }
 }
 
 const fn setting(path: &'static str, arg: &'static str, env: &'static str, kind: Kind) -> Setting {
-    Setting { path, arg, env, kind, commands: &[], example: "", is_path: false, about: None }
+    Setting { path, arg, env, kind, commands: &[], example: "", is_path: false, about: &[] }
 }
 
 /// Whether the setting is for this option of a command, named by its first word below the program.
@@ -84,6 +84,7 @@ const LOOK: &[&str] = &["run", "demo", "replay", "setup"];
 const DEMO: &[&str] = &["demo"];
 const SERVE: &[&str] = &["serve"];
 const HEADS: &[&str] = &["run", "score", "submit"];
+const STATE: &[&str] = &["run", "score", "submit", "claim", "rewards", "map", "epoch", "wallet"];
 const BUCKET: &[&str] = &["run", "submit", "doctor"];
 
 /// The tables of the file, in their order, with what the template says of each.
@@ -112,16 +113,16 @@ pub const SETTINGS: &[Setting] = &[
     setting("network.name", "network", "SOMASCOPE_NETWORK", Text),
     setting("network.rpc-url", "rpc_url", "SOMASCOPE_RPC_URL", Text)
         .example("\"https://fullnode.testnet.soma.org\"")
-        .about("network.name"),
+        .about(&["network.name"]),
     setting("network.faucet-url", "faucet_url", "SOMASCOPE_FAUCET_URL", Text)
         .example("\"https://faucet.testnet.soma.org\"")
-        .about("network.name"),
+        .about(&["network.name"]),
     setting("network.scoring-url", "scoring_url", "SOMASCOPE_SCORING_URL", Text)
         .example("\"http://127.0.0.1:9124\"")
-        .about("network.name"),
+        .about(&["network.name"]),
     setting("network.admin-url", "admin_url", "SOMASCOPE_ADMIN_URL", Text)
         .example("\"http://127.0.0.1:9125\"")
-        .about("network.name"),
+        .about(&["network.name"]),
     setting("wallet.name", "wallet", "SOMASCOPE_WALLET", Text).example("\"main\""),
     setting("bucket.name", "bucket", "S3_BUCKET", Text).of(BUCKET).example("\"my-public-bucket\""),
     setting("bucket.endpoint-url", "bucket_endpoint_url", "S3_ENDPOINT_URL", Text)
@@ -163,7 +164,11 @@ pub const SETTINGS: &[Setting] = &[
         .example("\"http://192.168.1.5:9130\""),
     setting("library.size", "library", "SOMASCOPE_LIBRARY", Number).of(PLAY),
     setting("library.compose", "compose", "SOMASCOPE_COMPOSE", Text).of(PLAY),
-    setting("library.dir", "dir", "SOMASCOPE_DIR", Text).of(RUN).example("\"~/somascope\"").path(),
+    setting("library.dir", "dir", "SOMASCOPE_DIR", Text)
+        .of(STATE)
+        .example("\"~/somascope\"")
+        .path()
+        .about(&["network.name", "wallet.name"]),
     setting("interface.theme", "theme", "SOMASCOPE_THEME", Text).of(LOOK).example("\"colour-blind\"").path(),
     setting("interface.ascii", "ascii", "SOMASCOPE_ASCII", Bool).of(LOOK),
     setting("interface.low-bandwidth", "low_bandwidth", "SOMASCOPE_LOW_BANDWIDTH", Bool).of(LOOK),

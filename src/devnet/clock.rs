@@ -6,8 +6,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     genesis::epoch_ms,
-    node::{Node, NodeError, now_ms},
+    node::{Node, NodeError},
 };
+use crate::primitives::now_ms;
 
 /// What keeps the disk from taking an epoch's turn may pass.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);

@@ -57,7 +57,14 @@ pub(super) fn fingerprints(models: &[ModelSpec]) -> BTreeMap<String, Digest> {
 /// A directory that is ours while this value lives.
 pub(super) struct StateDirectory {
     root: PathBuf,
-    _lock: fs::File,
+    lock: fs::File,
+}
+
+impl Drop for StateDirectory {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a process that is being started at this moment and has a copy yet.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// A network to begin, or one to go on with.
@@ -101,7 +108,7 @@ impl StateDirectory {
             },
         };
         fs::create_dir_all(root.join(OBJECTS)).map_err(failed)?;
-        Ok((Self { root, _lock: lock }, found))
+        Ok((Self { root, lock }, found))
     }
 
     pub fn ledger(&self) -> PathBuf {

@@ -5,12 +5,11 @@ use std::time::Duration;
 use super::{
     config::DevnetConfig,
     ledger::{Genesis, parameters_v5},
-    node::now_ms,
     secrets::Identities,
 };
 use crate::{
     chain::types::{SomaTensor, SystemParameters},
-    primitives::SHANNONS_PER_SOMA,
+    primitives::{SHANNONS_PER_SOMA, now_ms},
 };
 
 const PROTOCOL_VERSION: u64 = 5;

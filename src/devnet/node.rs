@@ -2,18 +2,15 @@
 //!
 //! Every call into the ledger runs on a blocking thread, because a call ends on the disk.
 
-use std::{
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{SystemTime, UNIX_EPOCH},
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
 };
 
 use tokio::sync::broadcast;
 
 use super::ledger::{CheckpointRecord, Ledger, LedgerError, Rejection, TransactionRecord};
-use crate::chain::types::SignedTransaction;
+use crate::{chain::types::SignedTransaction, primitives::now_ms};
 
 /// Checkpoints that a slow reader may lag behind before it is dropped.
 const CHECKPOINT_QUEUE: usize = 256;
@@ -159,9 +156,4 @@ impl Head {
             timestamp_ms: latest.map_or(0, |latest| latest.summary.timestamp_ms),
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -30,7 +30,7 @@ mod watch;
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ use crate::{
         keys::Keypair,
     },
     model::Placement,
-    primitives::{Address, Shannons},
+    primitives::{Address, Shannons, now_ms},
     storage::{StorageError, Store},
 };
 
@@ -93,6 +93,8 @@ pub struct EngineConfig {
     /// Sign although the network speaks this protocol, if it is newer than
     /// [`KNOWN_PROTOCOL`](crate::chain::client::KNOWN_PROTOCOL).
     pub accepted_protocol: Option<u64>,
+    /// What was wrong with how this was set up; told in the activity log.
+    pub warnings: Vec<String>,
     /// Crash injection for tests: abort the process at this point. Without effect in builds without debug assertions.
     pub die_at: Option<Crash>,
 }
@@ -204,9 +206,4 @@ async fn identify(
         return Err(EngineError::OtherChain { dir: dir.into(), recorded, rpc_url: rpc_url.into(), found });
     }
     Ok(found)
-}
-
-/// Unix time. A clock before 1970 reads as 0.
-fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

@@ -10,7 +10,7 @@ mod web;
 
 pub use ids::{Address, Digest, IdError, ObjectId};
 pub use text::{clean, counted, group, is_unsafe};
-pub use time::{compact_utc, day, readable_utc, utc};
+pub use time::{compact_utc, day, now_ms, readable_utc, utc};
 pub use units::{ParseSomaError, SHANNONS_PER_SOMA, Shannons};
 pub use web::{address_shown, without_paths};
 

@@ -1,4 +1,11 @@
-//! Unix time as a date: the one calendar, without a library.
+//! Unix time, and as a date: the one calendar, without a library.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Now. A clock before 1970 reads as 0.
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
 
 /// `2026-11-22T13:40:28Z`
 pub fn utc(unix_ms: u64) -> String {

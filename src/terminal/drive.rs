@@ -1,11 +1,6 @@
 //! The loop. Generic over the screen and the source of events, so that tests drive this very code.
 
-use std::{
-    collections::VecDeque,
-    io,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use ratatui::{buffer::Buffer, layout::Size};
@@ -22,6 +17,7 @@ use super::{
 use crate::{
     api::{Command, EngineHandle, Level, Snapshot},
     app::{self, AppEvent, Effect, Hits, Leave, Notice, Saved, State, update},
+    primitives::now_ms,
     views::{self, Palette},
 };
 
@@ -180,7 +176,7 @@ async fn show(
             _ = clock.tick() => {
                 core.watch_recorder();
                 core.keep();
-                Some(AppEvent::Clock { now_ms: unix_ms() })
+                Some(AppEvent::Clock { now_ms: now_ms() })
             }
             () = time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() && !suspended => {
                 core.draw(screen).map_err(Cut::lost("drawing on"))?;
@@ -192,7 +188,7 @@ async fn show(
         match event {
             // What a key or a click means may depend on how long ago the list changed. What does nothing asks for no picture.
             AppEvent::Key(_) | AppEvent::Mouse(_) => {
-                effects = core.take(AppEvent::Clock { now_ms: unix_ms() });
+                effects = core.take(AppEvent::Clock { now_ms: now_ms() });
                 effects.retain(|effect| *effect != Effect::Redraw);
             }
             // There and back again is no new size, but the terminal has cleared itself.
@@ -265,13 +261,13 @@ impl Drop for Core {
 
 impl Core {
     fn new(size: app::layout::Size, first: Arc<Snapshot>, options: Options) -> Self {
-        let mut state = State::new(options.look, size, unix_ms(), first);
+        let mut state = State::new(options.look, size, now_ms(), first);
         state.keymap = options.keymap;
         state.restore(&options.saved);
         state.mouse = options.mouse;
         state.notifier.by = options.notify;
         state.low_bandwidth = options.low_bandwidth;
-        let notice = |level, for_ms: u64| move |text| Notice { level, text, until_ms: unix_ms() + for_ms };
+        let notice = |level, for_ms: u64| move |text| Notice { level, text, until_ms: now_ms() + for_ms };
         // What is broken is of more use than a word about the line.
         let warning = options.warning.map(notice(Level::Warning, WARNING_MS));
         state.notice = warning.or_else(|| options.hint.map(notice(Level::Info, HINT_MS)));
@@ -336,9 +332,4 @@ impl Core {
 
 pub(super) fn app_size(size: Size) -> app::layout::Size {
     app::layout::Size { width: size.width, height: size.height }
-}
-
-pub(super) fn unix_ms() -> u64 {
-    // A clock before 1970 is shown as 1970.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

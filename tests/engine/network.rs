@@ -74,6 +74,7 @@ impl Orders {
             refresh: Duration::from_millis(500),
             coins_ahead: self.coins_ahead,
             accepted_protocol: None,
+            warnings: Vec::new(),
             die_at: self.die_at,
         }
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use somascope::{
     api::{
-        Command, Event, LogKind, Mode, PolicyLimits, Snapshot, SubmissionId, SubmissionState as State, TransactionWord,
+        Command, Event, Level, LogKind, LogLine, Mode, PolicyLimits, Snapshot, SubmissionId, SubmissionState as State,
+        TransactionWord,
     },
     engine::EngineConfig,
     primitives::Shannons,
@@ -236,11 +237,16 @@ async fn a_margin_is_demanded_and_forgiven_under_way() {
 async fn read_only_changes_no_limits() {
     let network = Network::start(1).await;
     let orders = network.engine(1).await;
-    let engine = Running::start(EngineConfig { keypair: None, ..orders.config() }).await;
+    let warnings = vec!["config.toml is broken".to_owned()];
+    let engine = Running::start(EngineConfig { keypair: None, warnings, ..orders.config() }).await;
     let before = snapshot(&engine).policy.limits;
     engine.command(Command::SetPolicy(up_to(7))).await;
     until("it says so", async || snapshot(&engine).log.iter().any(|line| line.text.contains("read-only"))).await;
-    assert_eq!(engine.shut_down().await.policy.limits, before);
+    let last = engine.shut_down().await;
+    assert_eq!(last.policy.limits, before);
+    // What was wrong before it began stays to be read.
+    let is_warning = |line: &LogLine| line.level == Level::Warning && line.text == "config.toml is broken";
+    assert!(last.log.iter().any(is_warning), "{:?}", last.log);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -197,6 +197,7 @@ impl Demo {
             refresh: Duration::from_secs(2),
             coins_ahead: COINS_AHEAD,
             accepted_protocol: None,
+            warnings: self.play.setup.notices.clone(),
             die_at: None,
         };
         Ok(engine::start(config).await?)

@@ -17,8 +17,9 @@ use crate::{
     },
     devnet::{
         ledger::{Rejection, TransactionRecord},
-        node::{Node, NodeError, now_ms},
+        node::{Node, NodeError},
     },
+    primitives::now_ms,
 };
 
 /// A real node tries again for 90 s what may still become valid (an object that is on its way), then gives up. Nothing is on

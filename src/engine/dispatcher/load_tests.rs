@@ -115,6 +115,7 @@ pub(super) async fn built(dir: &std::path::Path, keypair: Option<Keypair>) -> (D
         refresh: Duration::from_secs(3600),
         coins_ahead: 4,
         accepted_protocol: None,
+        warnings: Vec::new(),
         die_at: None,
     };
     let journal = Journal::open(&config.dir, None).unwrap();

@@ -222,6 +222,9 @@ pub(super) async fn build(config: EngineConfig, journal: Journal) -> Result<(Dis
         stopping: None,
     };
     let prepared = async {
+        for warning in config.warnings {
+            dispatcher.log(Level::Warning, warning).await?;
+        }
         if let Some(error) = no_history {
             dispatcher.log(Level::Warning, error.to_string()).await?;
         }

@@ -98,7 +98,14 @@ enum Order {
 
 /// A directory in which nobody else works while this lives.
 #[derive(Debug)]
-pub struct Held(#[expect(dead_code, reason = "closing it lets go")] File);
+pub struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a process that is being started at this moment and has a copy yet.
+        let _ = self.0.unlock();
+    }
+}
 
 /// Holds a directory for this process; it is made if missing.
 pub fn hold(dir: &Path) -> Result<Held, JournalError> {

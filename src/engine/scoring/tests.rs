@@ -111,12 +111,15 @@ fn spawn(fakes: Vec<Fake>) -> Scorers {
 /// Feeds samples as the dispatcher does, and collects what is told until all are done.
 fn run(scorers: &mut Scorers, samples: &[Sample], models: &[Arc<WeightsSpec>]) -> (Vec<Scored>, usize) {
     let (mut left, mut told, mut done, mut most) = (samples.iter(), Vec::new(), 0, 0);
+    // All see as much as there is room for when they begin.
+    scorers.pause(true);
     while done < samples.len() {
         while scorers.has_room() {
             let Some(sample) = left.next() else { break };
             scorers.score(ScoreJob { sample: sample.clone(), models: models.to_vec() });
             most = most.max(scorers.samples());
         }
+        scorers.pause(false);
         let scored = scorers.results.blocking_recv().expect("scorers are at work");
         done += usize::from(matches!(scored, Scored::Sample { .. }));
         told.push(scored);

@@ -264,8 +264,14 @@ async fn what_is_certainly_of_no_use_is_refused_here_and_never_leaves() {
 async fn a_node_that_answers_after_ninety_seconds_is_waited_for_and_one_that_never_does_is_not() {
     let limit = super::super::execution::EXECUTE_TIMEOUT.as_secs();
     assert!((95..120).contains(&limit), "a node says after 90 s that it gave up: {limit}");
-    let (node, client) = client_of(EXECUTE, Answer::Silence).await;
-    let execution = client.execute_within(Duration::from_millis(50), &claim()).await;
-    assert!(matches!(execution, Execution::Unknown(ClientError::Unreachable(_))), "{execution:?}");
-    assert_eq!(node.requests::<rpc::ExecuteTransactionRequest>(EXECUTE).len(), 1);
+    // Short, and longer on a machine that is so busy that the request has not left by then.
+    for limit in [50, 500, 5_000, 50_000].map(Duration::from_millis) {
+        let (node, client) = client_of(EXECUTE, Answer::Silence).await;
+        let execution = client.execute_within(limit, &claim()).await;
+        assert!(matches!(execution, Execution::Unknown(ClientError::Unreachable(_))), "{execution:?}");
+        if node.requests::<rpc::ExecuteTransactionRequest>(EXECUTE).len() == 1 {
+            return;
+        }
+    }
+    panic!("it was never asked");
 }
