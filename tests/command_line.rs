@@ -450,6 +450,8 @@ async fn a_payment_whose_answer_is_lost_ends_with_4_and_the_next_command_finds_i
     user.run_offline(&["wallet", "new", "--json"]).ends(0);
     user.run_offline(&["wallet", "faucet", "--network", &node, "--faucet-url", &faucet, "--json"]).ends(0);
     let relay = Relay::start(&node).await;
+    // Time to cut it while the answer is on its way.
+    relay.slow_down(Duration::from_secs(1));
     let (recipient, amount) = (Address([7; 32]), 123_456_789);
     let through = relay.url();
     // The same network by name: one journal, whatever the way to the node.

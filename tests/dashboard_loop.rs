@@ -27,7 +27,7 @@ use somascope::{
 };
 use tokio::sync::{mpsc, watch};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Look = Look { ascii: false, colour: true };
 
 fn options() -> Options {
@@ -248,8 +248,12 @@ fn stopped_it_draws_nothing_and_continued_it_paints_everything() {
         player.wait_for("q quit").await;
         player.occur(Occurrence::Stop);
         player.keys("?");
+        let deadline = Instant::now() + PATIENCE;
+        while player.screen.look().suspended == 0 {
+            assert!(Instant::now() < deadline, "it is not stopped");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(player.screen.look().suspended, 1);
         assert!(!player.screen.text().contains("On this screen"));
         // The shell has written over everything.
         player.screen.look().parser.process(b"\x1b[2J\x1b[Hsome shell");
@@ -447,6 +451,13 @@ fn stopping_gives_the_terminal_to_the_shell_and_continuing_takes_it_back() {
             pty.signal(Signal::TSTP);
         }
         pty.wait_until("the shell's screen", PATIENCE, |screen| !screen.alternate_screen());
+        // Its last bytes are seen before it has stopped.
+        let stat = format!("/proc/{}/stat", pty.pid());
+        let deadline = Instant::now() + PATIENCE;
+        while !std::fs::read_to_string(&stat).is_ok_and(|stat| stat.contains(") T ")) {
+            assert!(Instant::now() < deadline, "it does not stop");
+            thread::sleep(Duration::from_millis(5));
+        }
         pty.assert_restored();
         pty.signal(Signal::CONT);
         pty.wait_for("3 to approve: press a", PATIENCE);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 fn demo(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_somascope"))
-        .args(["demo", "--headless", "--auto", "--json", "--epoch-seconds", "6"])
+        .args(["demo", "--headless", "--auto", "--json", "--epoch-seconds", "8"])
         .args(args)
         .env("SOMASCOPE_CONFIG", "none")
         .output()
@@ -42,7 +42,8 @@ fn four_epochs_of_the_demo_earn_rewards_and_the_books_balance() {
     for name in ["samples_scored", "hits", "submitted", "filled", "claimed", "rewards_shannons", "fees_shannons"] {
         assert!(number(&report, name) > 0, "{name} in {report}");
     }
-    assert_eq!(number(&report, "epochs"), 4);
+    // One more may end while what is in flight is settled.
+    assert!((4..=5).contains(&number(&report, "epochs")), "{report}");
     assert!(number(&report, "model_evaluations") >= number(&report, "samples_scored"), "{report}");
     assert_eq!(number(&report, "bonds_forfeited_shannons"), 0, "the audit agrees with every fill: {report}");
     assert!(report["elapsed_s"].as_f64().is_some_and(|s| s > 10.0), "{report}");

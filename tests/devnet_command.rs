@@ -2,6 +2,8 @@
 
 #[path = "support/devnet.rs"]
 mod devnet;
+#[path = "support/ports.rs"]
+mod ports;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
@@ -125,9 +127,11 @@ async fn what_it_writes_down_lets_others_write_to_its_object_store_and_goes_with
 fn what_cannot_be_is_refused_with_what_to_do_about_it() {
     let home = tempfile::tempdir().expect("a directory");
     assert!(start(home.path(), &["--dim", "16"]).terminate().success());
-    let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = taken.local_addr().expect("an address").port();
-    let base = port.saturating_sub(123).to_string();
+    // Only the faucet's port is in use.
+    let base = ports::free(&[123, 124, 125]);
+    let port = base + 123;
+    let _taken = std::net::TcpListener::bind(("127.0.0.1", port)).expect("it was free");
+    let base = base.to_string();
     let empty = home.path().join("empty");
     fs::create_dir(&empty).expect("a directory");
     let empty = empty.to_str().expect("UTF-8");

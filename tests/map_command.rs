@@ -69,7 +69,8 @@ async fn the_map_of_what_was_scored_is_drawn_against_the_targets_that_are_open()
     assert!(code == Some(2) && told.contains("no scored samples yet"), "{code:?} {told}");
     assert!(!dir.join("state").exists(), "looking makes nothing");
 
-    let run = ["run", "--headless", "--network", &url, "--data", DATA, "--dir", "state", "--epochs", "1"];
+    // Whatever is left of the first, the second one is whole.
+    let run = ["run", "--headless", "--network", &url, "--data", DATA, "--dir", "state", "--epochs", "2"];
     let output = somascope(dir, &run).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 

@@ -31,7 +31,7 @@ use somascope::{
 };
 use tokio::sync::{mpsc, watch};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Look = Look { ascii: false, colour: true };
 
 /// A network in full swing, now.
@@ -42,7 +42,8 @@ fn busy() -> Snapshot {
     for upstream in &mut snapshot.network.upstreams {
         upstream.last_heard_ms = upstream.last_heard_ms.map(|at| at + later);
     }
-    snapshot.network.epoch_ends_at_ms += later;
+    // Over: no second changes what is shown.
+    snapshot.network.epoch_ends_at_ms = 0;
     let map = Arc::make_mut(&mut snapshot.map);
     // As an engine numbers them.
     Arc::make_mut(&mut map.samples).iter_mut().zip(1..).for_each(|(point, number)| point.sample = number);

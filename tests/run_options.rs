@@ -1,5 +1,7 @@
 //! Where `somascope run` reads, scores and keeps: its options through the program, each by what it does.
 
+#[path = "support/ports.rs"]
+mod ports;
 #[path = "support/serve.rs"]
 #[expect(dead_code, reason = "it is killed elsewhere")]
 mod serve;
@@ -163,11 +165,6 @@ fn write(home: &Path, name: &str, bytes: &[u8]) {
     fs::write(path, bytes).expect("ours");
 }
 
-/// A port that is free now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port()
-}
-
 /// The first line of what a server answers.
 fn ask(port: u16, path: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("it listens");
@@ -195,7 +192,7 @@ async fn what_is_read_how_it_is_cut_who_scores_it_and_what_is_kept_are_options()
     write(home, "corpus/rows.jsonl", [row(12_000), row(13_000), row(14_000)].concat().as_bytes());
 
     let service = ServeProcess::start(home, &["--device", "cpu"]).expect("it starts");
-    let share = free_port();
+    let share = ports::free(&[]);
     let mut run = Running::start(
         home,
         &network.rpc_url,
@@ -254,10 +251,10 @@ async fn windows_of_one_file_are_composed_and_a_service_that_is_away_is_told_and
     write(home, ".env", environment.as_bytes());
     fs::set_permissions(home.join(".env"), fs::Permissions::from_mode(0o600)).expect("ours");
     request_faucet(&network.faucet_url, Keypair::from_seed(SEED).address()).await.expect("the faucet gives");
-    write(home, "corpus/prose.txt", &asset("corpus/prose/moby-dick-01.txt")[..8192]);
-    write(home, "corpus/code.rs", &asset("corpus/rust/update.rs")[..8192]);
+    write(home, "corpus/prose.txt", &asset("corpus/prose/moby-dick-03.txt"));
+    write(home, "corpus/speech.txt", &asset("corpus/prose/state-of-the-union-1863.txt"));
 
-    let away = format!("http://127.0.0.1:{}", free_port());
+    let away = format!("http://127.0.0.1:{}", ports::free(&[]));
     let mut run = Running::start(
         home,
         &network.rpc_url,
@@ -270,7 +267,7 @@ async fn windows_of_one_file_are_composed_and_a_service_that_is_away_is_told_and
     run.says(&["Warning", &away]);
     // A file, where its first window is, and how many more there are.
     let filled = run.says(&["filled: target", " +"]);
-    assert!(filled.contains("prose.txt@") || filled.contains("code.rs@"), "{filled}");
+    assert!(filled.contains("prose.txt@") || filled.contains("speech.txt@"), "{filled}");
     let report = run.stop();
     assert!(report["filled"].as_u64() > Some(0), "{report}");
     network.shutdown().await;
@@ -279,7 +276,7 @@ async fn windows_of_one_file_are_composed_and_a_service_that_is_away_is_told_and
 fn refused(args: &[&str]) -> Output {
     let dir = tempfile::tempdir().expect("a place");
     write(dir.path(), "notes.txt", b"notes");
-    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let nobody = format!("http://127.0.0.1:{}", ports::free(&[]));
     command(dir.path(), &nobody, &[&["--data", "notes.txt"], args].concat()).output().expect("the binary runs")
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use somascope::{
     api::{
-        Command, Content, Event, Inspect, InspectStage, Inspection, MapPart, Mode, Snapshot, SubmissionState as State,
+        Command, Content, Event, Inspect, InspectStage, Inspection, MapPart, Mode, ServerName, Snapshot,
+        SubmissionState as State,
     },
     engine::board,
     primitives::ObjectId,
@@ -22,11 +23,21 @@ fn snapshot(engine: &Running) -> Arc<Snapshot> {
     engine.0.snapshot.borrow().clone()
 }
 
+/// From here on it sees what opens and closes when it happens.
+async fn subscribed(engine: &Running) {
+    until("the subscription stands", async || {
+        let upstreams = snapshot(engine).network.upstreams.clone();
+        upstreams.iter().any(|server| server.name == ServerName::Checkpoints && server.last_heard_ms.is_some())
+    })
+    .await;
+}
+
 /// A network on which a rival (seed 1) has filled every target of an epoch under the eyes of an engine (seed 2) that only looks.
 async fn watched() -> (Network, Orders, Orders, Running) {
     let network = Network::start(TARGETS).await;
     let (rival, orders) = (network.engine(1).await, network.engine(2).await.with_mode(Mode::Manual));
     let watcher = Running::start(orders.config()).await;
+    subscribed(&watcher).await;
     network.next_epoch().await;
     until("the epoch's targets are on the board", async || snapshot(&watcher).board.pace.opened == TARGETS).await;
     let hits = || snapshot(&watcher).board.reach.kinds.iter().map(|row| row.hits).sum::<u64>();
@@ -87,7 +98,7 @@ async fn our_own_fills_share_and_money_are_in_the_review_of_their_epoch() {
     let network = Network::start(2).await;
     let orders = network.engine(1).await;
     let mut engine = Running::start(orders.config()).await;
-    until("the engine knows the epoch", async || snapshot(&engine).network.is_heard()).await;
+    subscribed(&engine).await;
     let epoch = network.next_epoch().await;
     for _ in 0..2 {
         engine.row(State::Filled).await;

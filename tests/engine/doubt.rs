@@ -1,6 +1,9 @@
 //! The desk where the node does not know enough, or the disk fails: nothing is signed a second time.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use somascope::{
     api::{Mode, SubmissionState as State},
@@ -123,6 +126,7 @@ async fn a_journal_that_fails_after_the_bytes_were_sent_is_no_bad_input() {
     let mut desk = desk(&behind(&orders, relay.url())).await;
     let to = Address([0xa5; 32]);
     let draft = desk.draft(pay(to)).await.expect("a draft");
+    relay.slow_down(Duration::from_secs(2));
     let journal = rusqlite::Connection::open(journal_of(&orders)).expect("a journal");
     let break_it = until("the bytes are on the slow wire", async || {
         // Fails while nothing is sent yet.

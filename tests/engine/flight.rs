@@ -1,6 +1,6 @@
 //! Several transactions at once: their coins, their crashes, their speed.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use somascope::{
     api::{Command, Event, Mode, Snapshot, SubmissionId, SubmissionState as State},
@@ -59,6 +59,9 @@ async fn a_crash_with_several_in_flight_settles_all_and_uses_no_coin_and_no_targ
         let relay = Relay::start(&network.devnet.rpc_url).await;
         orders.die_at = Some(Crash { at, times });
         let mut first = ready(&network, &relay, &orders).await;
+        if at == CrashAt::Row(State::Sent) {
+            relay.slow_down(Duration::from_secs(5));
+        }
         first.command(&Command::ApproveMany((1..=TARGETS as i64).map(SubmissionId).collect()));
         assert!(!first.wait(async || {}).await.success(), "{at:?}: the engine was to die");
         if at == CrashAt::Row(State::Sent) {

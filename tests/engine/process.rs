@@ -123,15 +123,20 @@ impl Running {
 
     /// Waits for a row to enter a state.
     pub async fn row(&mut self, state: SubmissionState) -> Arc<SubmissionRow> {
+        self.row_in(&[state]).await
+    }
+
+    /// The same for any of these states.
+    pub async fn row_in(&mut self, states: &[SubmissionState]) -> Arc<SubmissionRow> {
         let found = async {
             loop {
-                match self.0.events.recv().await.unwrap_or_else(|| panic!("the engine ended before {state:?}")) {
-                    Event::Submission(row) if row.state == state => return row,
+                match self.0.events.recv().await.unwrap_or_else(|| panic!("the engine ended before {states:?}")) {
+                    Event::Submission(row) if states.contains(&row.state) => return row,
                     _ => {}
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no row came to {state:?}"))
+        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no row came to {states:?}"))
     }
 
     pub async fn command(&self, command: api::Command) {

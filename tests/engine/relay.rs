@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -30,17 +30,20 @@ pub struct Relay {
     line: Arc<Mutex<Line>>,
     /// How often clients have said something.
     pub heard: Arc<AtomicU32>,
+    /// Milliseconds until an answer of the node arrives.
+    delay: Arc<AtomicU64>,
 }
 
 impl Relay {
-    /// What the node answers takes this long to arrive.
-    const DELAY: Duration = Duration::from_millis(300);
+    /// What the node answers takes so many milliseconds to arrive.
+    const DELAY: u64 = 300;
 
     pub async fn start(node: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let line = Line { node: None, connections: CancellationToken::new() };
-        let relay = Self { port, line: Arc::new(Mutex::new(line)), heard: Arc::default() };
+        let delay = Arc::new(AtomicU64::new(Self::DELAY));
+        let relay = Self { port, line: Arc::new(Mutex::new(line)), heard: Arc::default(), delay: Arc::clone(&delay) };
         relay.lead_to(node);
         let (line, heard) = (Arc::clone(&relay.line), Arc::clone(&relay.heard));
         tokio::spawn(async move {
@@ -56,10 +59,15 @@ impl Relay {
                 tokio::spawn(stop.clone().run_until_cancelled_owned(pump(
                     from_client,
                     to_server,
-                    Duration::ZERO,
+                    Arc::default(),
                     Arc::clone(&heard),
                 )));
-                tokio::spawn(stop.run_until_cancelled_owned(pump(from_server, to_client, Self::DELAY, Arc::default())));
+                tokio::spawn(stop.run_until_cancelled_owned(pump(
+                    from_server,
+                    to_client,
+                    Arc::clone(&delay),
+                    Arc::default(),
+                )));
             }
         });
         relay
@@ -67,6 +75,11 @@ impl Relay {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What the node answers from now on takes this long: for what a test does before the answer comes.
+    pub fn slow_down(&self, delay: Duration) {
+        self.delay.store(delay.as_millis() as u64, Ordering::Relaxed);
     }
 
     fn switch(&self, node: Option<String>) {
@@ -87,12 +100,13 @@ impl Relay {
 }
 
 /// A delay line: what comes later does not wait for what came before.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Duration, heard: Arc<AtomicU32>) {
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, delay: Arc<AtomicU64>, heard: Arc<AtomicU32>) {
     let (put, mut take) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let read = async move {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(n @ 1..) = from.read(&mut bytes).await {
             heard.fetch_add(1, Ordering::Relaxed);
+            let delay = Duration::from_millis(delay.load(Ordering::Relaxed));
             if put.send((Instant::now() + delay, bytes[..n].to_vec())).is_err() {
                 return;
             }

@@ -234,7 +234,7 @@ def play(scenario):
     async def run():
         with open(sys.argv[1]) as file:
             network = Network(json.load(file))
-        await asyncio.wait_for(scenario(network), 60)
+        await asyncio.wait_for(scenario(network), 300)
 
     asyncio.run(run())
     sys.stdout.flush()

@@ -1,6 +1,8 @@
 //! Somebody lets the policy approve, within limits: it stops at them and says so, and what it did is listed. Switched off, it gives back
 //! what nobody has signed. The chain has what the limits allow, and no more.
 
+use std::time::Duration;
+
 use crate::{PATIENCE, Player, leave};
 
 /// Room for the bonds of a few samples, of a submission as of an epoch; more than that wait.
@@ -28,7 +30,12 @@ fn auto_stops_at_its_limits_and_switched_off_it_gives_back_what_nobody_has_signe
     // More than the limits have room for, and no more to come.
     dashboard.wait_for("corpus scored", PATIENCE);
     dashboard.wait_until("many that wait", PATIENCE, |screen| waiting(screen) > 5);
-    let all = dashboard.with_screen(waiting);
+    // Until no more come.
+    let mut all = 0;
+    while !dashboard.comes(Duration::ZERO, |screen| waiting(screen) == all) {
+        all = dashboard.with_screen(waiting);
+        dashboard.comes(Duration::from_secs(3), |screen| waiting(screen) != all);
+    }
     dashboard.send("P");
     dashboard.wait_for("Limits of automatic approval", PATIENCE);
     dashboard.send(&format!("\x15{LIMIT}\t\x15{LIMIT}\r"));

@@ -1,7 +1,7 @@
 //! The demo is looked at, approved in, left to itself, squeezed and ended from outside; and the README's pictures are taken of it.
 
 use crate::{
-    PATIENCE, PROGRAM, leave, picture,
+    PATIENCE, PROGRAM, approve_until_filled, leave, picture,
     pty::{Pty, Signal},
 };
 
@@ -21,10 +21,7 @@ fn a_hit_is_approved_by_key_and_seen_filled_and_quitting_restores_the_terminal()
     for fact in ["Distance", "margin", "Losses", "Bond", "reward", "fee", "devnet"] {
         assert!(demo.text().contains(fact), "{fact} is shown before the approval:\n{}", demo.text());
     }
-    demo.send("y");
-    demo.wait_for("approved", PATIENCE);
-    demo.send("\x1b");
-    demo.wait_for("filled target", PATIENCE);
+    approve_until_filled(&demo);
     demo.send("?");
     demo.wait_for("Help", PATIENCE);
     // Esc and q in one breath would be Alt-q.
@@ -35,8 +32,8 @@ fn a_hit_is_approved_by_key_and_seen_filled_and_quitting_restores_the_terminal()
 
 /// Every screen of the README, but for the first run's: its picture's name, the keys that lead there from the one before, and what it
 /// shows.
-const SCREENS: [(&str, &str, &str); 19] = [
-    ("dashboard", "", "Niche map"),
+const SCREENS: [(&str, &str, &str); 17] = [
+    ("dashboard", "\x1b", "Niche map"),
     ("wallet", "1", "1 Wallet \u{2501}"),
     ("targets", "2", "by margin"),
     ("target", "\r", "Its models"),
@@ -44,9 +41,7 @@ const SCREENS: [(&str, &str, &str); 19] = [
     ("coverage", "u", "coverage, "),
     ("throughput", "4", "4 Throughput \u{2501}"),
     ("rewards", "5", "5 Rewards \u{2501}"),
-    ("submission", "/filled\r\r", "Sent in"),
-    ("models", "6", "6 Models \u{2501}"),
-    ("inspector", "jji", "checksum agrees"),
+    ("submission", "/claimed\r\r", "Sent in"),
     ("activity", "7", "7 Activity \u{2501}"),
     ("board", "8", "8 Board \u{2501}"),
     ("review", "\x1b[Z", "ended"),
@@ -56,30 +51,37 @@ const SCREENS: [(&str, &str, &str); 19] = [
     ("palette", ":", "Enter does it"),
     ("help", "?", "On this screen"),
 ];
+/// While AUTO fills targets: there is always one to look into.
+const OF_FILLS: [(&str, &str, &str); 2] =
+    [("models", "6", "6 Models \u{2501}"), ("inspector", "jji", "checksum agrees")];
 /// They lie above another one, and Esc closes them.
 const ABOVE: [&str; 5] = ["inspector", "limits", "auto", "palette", "help"];
 
 #[test]
 fn auto_mode_earns_by_itself_until_the_user_takes_over() {
-    let demo = demo((120, 40), &["--auto", "--epoch-seconds", "12"]);
+    let demo = demo((120, 40), &["--auto", "--epoch-seconds", "20"]);
     demo.wait_for(" AUTO ", PATIENCE);
     demo.wait_for("claimed target", PATIENCE);
+    // The README's pictures: these very screens.
+    tour(&demo, &OF_FILLS);
     demo.send("m");
     demo.wait_for(" MANUAL ", PATIENCE);
     demo.wait_for("to approve: press a", PATIENCE);
+    tour(&demo, &SCREENS);
+    leave(demo);
+}
 
-    // The README's pictures: these very screens.
-    for (name, keys, shown) in SCREENS {
+fn tour(demo: &Pty, screens: &[(&str, &str, &str)]) {
+    for &(name, keys, shown) in screens {
         demo.send(keys);
         demo.wait_for(shown, PATIENCE);
-        picture(name, &demo);
+        picture(name, demo);
         if ABOVE.contains(&name) {
             // Esc and a letter in one breath would be Alt and that letter.
             demo.send("\x1b");
             demo.wait_until("it closed", PATIENCE, |screen| !screen.contents().contains(shown));
         }
     }
-    leave(demo);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[path = "../support/devnet.rs"]
 #[expect(dead_code, reason = "what else it prints is looked at with the command")]
 mod devnet;
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/pty.rs"]
 #[expect(dead_code, reason = "resizing is tested with the loop")]
 mod pty;
@@ -27,6 +29,10 @@ use session::Session;
 
 /// A debug build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For a candidate that waits to be on the screen.
+const TO_ANSWER: Duration = Duration::from_secs(10);
+/// For an upload, a transaction and the node's word that it is done.
+const TO_FILL: Duration = Duration::from_secs(20);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_somascope");
 /// Some of what the demo scores.
 const PROSE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/corpus/prose");
@@ -43,7 +49,9 @@ impl Player {
         let mut session = Session::new();
         session.environment.push(("SOMASCOPE_PASSPHRASE".to_owned(), PASSPHRASE.to_owned()));
         session.environment.push(("SOMASCOPE_NETWORK".to_owned(), "devnet".to_owned()));
-        let network = DevnetProcess::start(session.home(), &["--port-base", "0"]).expect("it starts");
+        // Ports to which it can come back.
+        let base = ports::free(&[123, 124, 125]).to_string();
+        let network = DevnetProcess::start(session.home(), &["--port-base", &base]).expect("it starts");
         session.run(&["wallet", "new"]).ok();
         session.run(&["wallet", "faucet"]).ok();
         (Self { session }, network)
@@ -63,6 +71,26 @@ impl Player {
         let args = ["run", "--network", "devnet", "--rpc-url", rpc_url, "--data", PROSE, "--dir", &state];
         Pty::spawn(PROGRAM, &[&args, more].concat(), &all, size)
     }
+}
+
+/// Answers yes to what waits until a target is filled with it; ends among the transactions of the activity log. The list of what waits
+/// moves while it is looked at: an answer that came too soon after that, or whose candidate left, is given again.
+#[track_caller]
+fn approve_until_filled(pty: &Pty) {
+    for _ in 0..10 {
+        pty.send("a");
+        if pty
+            .comes(TO_ANSWER, |screen| screen.contents().contains("Approving also approves claiming the reward later."))
+        {
+            pty.send("y");
+        }
+        // Nothing but transactions: no hit pushes the line out.
+        pty.send("7/\x15kind:tx\r");
+        if pty.comes(TO_FILL, |screen| screen.contents().contains("filled target")) {
+            return;
+        }
+    }
+    panic!("no answer is taken:\n{}", pty.text());
 }
 
 /// The story is over: the program ends well and gives the terminal back.

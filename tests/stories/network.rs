@@ -1,6 +1,6 @@
 //! The network goes away under a dashboard and comes back, and nothing is lost.
 
-use crate::{PATIENCE, Player, devnet::DevnetProcess, leave};
+use crate::{PATIENCE, Player, approve_until_filled, devnet::DevnetProcess, leave};
 
 #[test]
 fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
@@ -10,7 +10,7 @@ fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
 
     let dashboard = player.run(&url, (120, 40), &[], &[]);
     dashboard.wait_for("to approve: press a", PATIENCE);
-    assert!(dashboard.text().contains("● node"), "{}", dashboard.text());
+    dashboard.wait_for("● node", PATIENCE);
 
     // Lost: it is said where the eye is, and nothing else stops.
     network.kill();
@@ -27,10 +27,7 @@ fn a_network_that_was_lost_comes_back_and_what_was_found_is_still_worth_it() {
         let text = screen.contents();
         !text.contains("✗ node") && text.contains("● node")
     });
-    dashboard.send("a");
-    dashboard.wait_for("Approving also approves claiming the reward later.", PATIENCE);
-    dashboard.send("y");
-    dashboard.wait_for("filled", PATIENCE);
+    approve_until_filled(&dashboard);
     leave(dashboard);
     drop(network);
 }

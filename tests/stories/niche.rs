@@ -3,20 +3,10 @@
 
 use std::{process::Command, time::Duration};
 
-use crate::{PATIENCE, PROGRAM, leave, pty::Pty};
+use crate::{PATIENCE, PROGRAM, approve_until_filled, leave, pty::Pty};
 
 /// For what a person would try again.
 const SOON: Duration = Duration::from_secs(4);
-
-/// For an upload, a transaction and the node's word that it is done.
-const TO_FILL: Duration = Duration::from_secs(20);
-
-/// Candidates that the header counts.
-fn waiting(screen: &vt100::Screen) -> u32 {
-    let text = screen.contents();
-    let count = text.split(" to approve").next().and_then(|before| before.split_whitespace().last());
-    count.filter(|_| text.contains(" to approve")).and_then(|count| count.parse().ok()).unwrap_or(0)
-}
 
 #[test]
 fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_again() {
@@ -59,24 +49,8 @@ fn a_niche_is_picked_by_eye_and_its_hit_approved_and_the_recording_tells_it_agai
     demo.send("\x1b");
     demo.wait_for("Wallet", PATIENCE);
 
-    // What is offered now is for what was pinned. The list moves while it is looked at: an answer that came too soon after that is given
-    // again, and so is one whose candidate left without it.
-    let mut answers = 0;
-    loop {
-        demo.send("a");
-        demo.wait_for("Approving also approves claiming the reward later.", PATIENCE);
-        let before = demo.with_screen(waiting);
-        demo.send("y");
-        // Seen beside its candidate, until that has left the list.
-        let is_taken = demo.comes(SOON, |screen| screen.contents().contains("✓ approved") || waiting(screen) < before);
-        demo.send("\x1b");
-        demo.wait_for("Wallet", PATIENCE);
-        if is_taken && demo.comes(TO_FILL, shows("filled target")) {
-            break;
-        }
-        answers += 1;
-        assert!(answers < 30, "no answer is taken:\n{}", demo.text());
-    }
+    // What is offered now is for what was pinned.
+    approve_until_filled(&demo);
     demo.send("2/⌫pinned status:ours\r".replace('⌫', "\x15").as_str());
     demo.wait_until("a pinned target that is ours", PATIENCE, |screen| {
         let is_counted = |line: &str| line.contains("/pinned status:ours") && !line.contains("━ 0 of ");
