@@ -87,6 +87,9 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("devnet", &["ratatui", "crossterm"]),
 ];
 
+/// Modules that are told what time it is.
+const READ_NO_CLOCK: &[&str] = &["api", "app", "config", "export", "model", "views"];
+
 fn sources() -> BTreeMap<String, Vec<PathBuf>> {
     /// Modules that a file beside them declares for tests only.
     fn is_test_only(path: &Path) -> bool {
@@ -221,6 +224,19 @@ fn modules_do_not_use_crates_beyond_their_concern() {
         }
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn what_is_a_function_of_its_input_reads_no_clock() {
+    let modules = sources();
+    for module in READ_NO_CLOCK {
+        for file in &modules[*module] {
+            let code = code(file);
+            for clock in ["SystemTime::now", "Instant::now", "now_ms()"] {
+                assert!(!code.contains(clock), "{} has {clock}", file.display());
+            }
+        }
+    }
 }
 
 #[test]

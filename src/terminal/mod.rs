@@ -114,7 +114,7 @@ pub enum Exit {
 pub enum TerminalError {
     #[error("no terminal: standard input and output must be one")]
     NoTerminal,
-    #[error("cannot {what} the terminal: {source}; `--headless` works without one")]
+    #[error("cannot {what} the terminal: {source}")]
     Terminal { what: &'static str, source: io::Error },
     /// While the dashboard ran.
     #[error("the terminal is lost ({what} it: {source}); approving stopped, and what was in flight was settled")]
