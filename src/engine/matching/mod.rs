@@ -13,6 +13,7 @@ mod shelf;
 mod sight;
 mod standing;
 mod store;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod thread;

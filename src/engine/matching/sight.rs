@@ -4,9 +4,10 @@ use somascope_matching::{band, norm, products_of_rows};
 
 use super::{
     Library, TargetSpec,
-    board::{GroupKey, Seen, distance, group_of, least},
+    board::{GroupKey, distance, group_of},
     reach::mark,
     shelf::Shelf,
+    survey::{Seen, least},
 };
 use crate::{
     engine::corpus::Source,

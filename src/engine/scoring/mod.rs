@@ -15,6 +15,7 @@
 //!   that has had to load the same weights twice therefore asks for more samples (its *appetite*): so many that loading costs
 //!   at most a tenth of the time, within a bound.
 
+mod ahead;
 mod board;
 mod budget;
 mod confirm;

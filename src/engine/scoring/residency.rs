@@ -15,14 +15,15 @@ use futures::{
 use tokio::{
     sync::{Notify, Semaphore, watch},
     task::AbortHandle,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use super::{
+    ahead::{fetch_ahead, within},
     board::{Activity, WeightsState},
     budget::Budget,
     downloads::{Failure, Urgency},
-    weights::{Identity, LARGEST, WeightsCache, WeightsError, WeightsSpec, blocking},
+    weights::{Identity, WeightsCache, WeightsError, WeightsSpec, blocking},
 };
 use crate::{
     model::{Device, Model, ModelError, Placement, Precision, ReadAt},
@@ -35,8 +36,6 @@ const LOADS: usize = 2;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// What is fetched ahead, together: anybody with a stake can announce files of this network's largest size.
 const PREFETCHED: u64 = 32 << 30;
-/// A prefetch that failed is not tried again before.
-const PREFETCH_PAUSE: Duration = Duration::from_secs(5);
 /// Load failures that are remembered.
 const REMEMBERED: usize = 512;
 
@@ -209,33 +208,6 @@ impl Drop for Inner {
         if let Some(task) = self.prefetch.get_mut().unwrap_or_else(PoisonError::into_inner).task.take() {
             task.abort();
         }
-    }
-}
-
-/// The first of each file, as many as fit.
-fn within(specs: Vec<WeightsSpec>, mut bytes: u64) -> Vec<WeightsSpec> {
-    let mut seen = HashSet::new();
-    let mut fits = |spec: &WeightsSpec| {
-        let fits = spec.size <= bytes.min(LARGEST) && seen.insert(spec.checksum);
-        bytes -= if fits { spec.size } else { 0 };
-        fits
-    };
-    specs.into_iter().filter(|spec| fits(spec)).collect()
-}
-
-async fn fetch_ahead(cache: WeightsCache, specs: Vec<WeightsSpec>) {
-    let mut missing = specs;
-    while !missing.is_empty() {
-        let mut failed = Vec::new();
-        for spec in missing {
-            if let Err(error) = cache.fetch(&spec, Urgency::Later).await {
-                tracing::debug!("weights {} are not prefetched: {error}", spec.checksum);
-                failed.push(spec);
-            }
-        }
-        let pause = failed.iter().map(|spec| cache.retry_after(spec).unwrap_or_default()).min();
-        sleep(pause.unwrap_or_default().max(PREFETCH_PAUSE)).await;
-        missing = failed;
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    engine::scoring::weights::tests::{KEY, encrypted, plain, spec_of},
+    engine::scoring::weights::{
+        LARGEST,
+        tests::{KEY, encrypted, plain, spec_of},
+    },
     storage::scripted::{Server, hasty, head, honest},
 };
 
@@ -214,7 +217,7 @@ async fn a_failure_is_forgotten_when_its_time_has_passed() {
         assert!(again.is_err());
         assert_eq!(server.seen().len(), 1);
     }
-    sleep(left).await;
+    tokio::time::sleep(left).await;
     residents.get(&spec, Placement::CPU).await.unwrap();
     assert_eq!(residents.retry_after(&spec, Placement::CPU), None);
 }
