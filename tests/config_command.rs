@@ -117,6 +117,10 @@ fn a_command_uses_what_is_set_and_the_stronger_layer_wins() {
         let shown = shown(&of_default, "library.dir", &[&["run", "--data", "."], line].concat());
         assert_eq!(shown["value"].as_str().unwrap_or_default(), value, "{line:?}: {shown}");
     }
+    for (network, is_said) in [("testnet", false), ("http://127.0.0.1:1", true)] {
+        let told = of_default.run(&["map", "--out", "no/such/place.svg", "--network", network]).stderr;
+        assert_eq!(told.contains("library.dir is set for another network or wallet"), is_said, "{told}");
+    }
 
     // A variable that will not do is told by its name, where it counts.
     session.environment.push(("SOMASCOPE_WINDOW".to_owned(), "wide".to_owned()));

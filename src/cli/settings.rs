@@ -191,6 +191,15 @@ pub fn parse(args: &[OsString]) -> anyhow::Result<(Cli, Setup)> {
         {
             return Err(Exit::BadInput.because(wrong));
         }
+        // A service of another network goes without saying; where somebody's state is does not.
+        let is_left_out =
+            || sources.layers.get(setting.path).is_some() && leaf(&matches).get_raw(setting.arg).is_none();
+        if setting.is_path && !setting.about.is_empty() && is_used && is_left_out() {
+            let (path, option) = (setting.path, setting.arg);
+            tell_line(&format!(
+                "note: {path} is set for another network or wallet than this command's, and is not used; --{option} names it anyway"
+            ));
+        }
     }
     sources.slips().iter().for_each(|slip| tell_line(&format!("warning: {slip}")));
     let mut setup = Setup::default();
