@@ -311,6 +311,16 @@ pub struct Prospect {
 }
 
 impl SubmissionRow {
+    /// What it has paid, or while that is open should pay.
+    pub fn amount(&self) -> Option<Shannons> {
+        self.paid.or((!self.state.is_final()).then_some(self.expected_reward))
+    }
+
+    /// It was sent at least once: what it costs is not only what it would have cost.
+    pub fn was_sent(&self) -> bool {
+        self.steps.iter().any(|(state, _)| *state == SubmissionState::Sent)
+    }
+
     /// Threshold − distance: not negative for a hit.
     pub fn margin(&self) -> f32 {
         self.threshold - self.distance

@@ -68,6 +68,9 @@ pub struct NetworkView {
     pub epoch_ends_at_ms: u64,
     pub threshold: f32,
     pub reward_per_target: Shannons,
+    /// What of it is for a submitter who claims it himself.
+    #[serde(default)]
+    pub reward_for_submitter: Shannons,
     /// Dimension of embeddings, as the chain says; 0: not known yet.
     pub embedding_dim: u64,
     pub protocol_version: u64,

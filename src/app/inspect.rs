@@ -45,7 +45,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Option<Vec<Effect>> {
     match action {
         Action::Inspect => {
             let Some(of) = subject(state) else {
-                let text = "nothing here can be inspected: choose a target, a model, or a place on the map";
+                let text = "choose a target, a model, or a place on the map first";
                 return Some(super::update::note(state, crate::api::Level::Info, text));
             };
             state.inspector.selected = 0;

@@ -315,15 +315,6 @@ impl State {
         let is_watched = self.screen == Screen::Approvals;
         let gone = self.approvals.follow(&self.snapshot, self.now_ms, is_watched);
         approvals::look_under(self);
-        if self.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) {
-            // Nothing is left to ask about.
-            self.approvals.batch = None;
-            if self.dialog == Some(Dialog::Confirm(Action::AnswerBatch)) {
-                self.dialog = None;
-                // The answer to it may be on its way.
-                self.approvals.settle(self.now_ms);
-            }
-        }
         gone
     }
 
@@ -367,6 +358,7 @@ impl State {
     pub fn offers(&self, action: Action) -> bool {
         match action {
             Action::AcceptProtocol => self.snapshot.network.unaccepted_protocol.is_some(),
+            Action::Inspect if self.screen == Screen::Board => self.board.subject(&self.snapshot.board).is_some(),
             Action::CopyPart(part) => copying::subject(self).is_some_and(|row| part.of(row).is_some()),
             // They act on a list that nobody sees behind the details.
             Action::Submission

@@ -109,7 +109,7 @@ pub(super) fn choose(state: &mut State, info: &ActionInfo) -> Vec<Effect> {
         _ => None,
     };
     if answer.is_some_and(|verdict| state.approvals.is_repeated(verdict, state.now_ms)) {
-        return note(state, Level::Warning, "it was pressed twice at once: look again, then answer");
+        return note(state, Level::Warning, "the answer came twice at once: look again, then give it once more");
     }
     if let Some(refusal) = refusal(state, info) {
         return note(state, Level::Warning, refusal);
@@ -134,6 +134,12 @@ fn refusal(state: &State, info: &ActionInfo) -> Option<&'static str> {
         return Some("read-only: nothing is signed or changed here");
     }
     match info.action {
+        Action::Confirm
+            if state.dialog == Some(Dialog::Confirm(Action::AnswerBatch))
+                && state.approvals.batch.as_ref().is_some_and(|batch| batch.ids.is_empty()) =>
+        {
+            Some("what was asked about is gone: nothing is answered")
+        }
         Action::AcceptProtocol if !state.offers(info.action) => Some("the network speaks a protocol that is known"),
         Action::EditPolicy if state.snapshot.version == 0 => Some("the engine has not told its limits yet"),
         Action::Approve | Action::Reject | Action::ApproveAll if state.undecided() == 0 => {
@@ -221,6 +227,8 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::OnlyPinned => effects.push(Effect::Send(Command::OnlyPinned(!state.snapshot.only_pinned))),
         Action::Mouse => {
             state.mouse = !state.mouse;
+            let text = if state.mouse { "the mouse acts here" } else { "the mouse is the terminal's: it selects text" };
+            effects.extend(note(state, Level::Info, text));
             effects.push(Effect::CaptureMouse(state.mouse));
         }
         Action::Confirm => {
@@ -397,7 +405,12 @@ fn on_engine(state: &mut State, event: Event) -> Vec<Effect> {
         Event::History(page) => rewards::take_page(state, &page),
         Event::Sample(detail) => map::told(state, detail),
         Event::Exported(Ok(path)) => {
-            let effects = note(state, Level::Info, format!("wrote {path}"));
+            // The name first: a long line loses its end.
+            let text = match path.rsplit_once('/') {
+                Some((dir, name)) => format!("wrote {name} in {dir}"),
+                None => format!("wrote {path}"),
+            };
+            let effects = note(state, Level::Info, text);
             rewards::wrote(state, path);
             effects
         }

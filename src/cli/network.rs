@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, builder::NonEmptyStringValueParser};
 
 use super::{
     bucket::BucketArgs,
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub struct NetworkArgs {
     /// `testnet`, `localnet` (127.0.0.1:9000), `devnet` (the one that `somascope devnet` runs here), the alias of an environment in the
     /// network's own client.yaml, or the URL of a full node.
-    #[arg(long, value_name = "NETWORK", default_value = "testnet")]
+    #[arg(long, value_name = "NETWORK", default_value = "testnet", value_parser = NonEmptyStringValueParser::new())]
     pub network: Option<String>,
     /// Another full node of the same network.
     #[arg(long, value_name = "URL")]

@@ -22,6 +22,7 @@ use clap::Args;
 use directories::ProjectDirs;
 
 use super::{
+    demo,
     network::{self, Network},
     order::tell_line,
     signer::ReaderArgs,
@@ -59,7 +60,7 @@ impl StateArgs {
         match (&self.dir, wallet) {
             // A demo's directory holds its network and its engine.
             (Some(dir), _) => {
-                let engine = dir.join("engine");
+                let engine = dir.join(demo::ENGINE);
                 Ok(if engine.is_dir() { engine } else { dir.clone() })
             }
             (None, Some(wallet)) => state_path(network, wallet),

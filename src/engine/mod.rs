@@ -47,7 +47,7 @@ use crate::{
 };
 
 pub use corpus::{CorpusError, Format, Pieces, Sampling, SourceKind, SourceSpec, SpecError, StackSpec};
-pub use dispatcher::replacement;
+pub use dispatcher::{EXPORTS, replacement};
 pub use journal::{Held, JournalError, hold};
 pub use matching::Compose;
 pub use scoring::{Budget, ShareError, available_memory};

@@ -24,6 +24,9 @@ const QUIET_MS: u64 = 35_000;
 /// Columns of a notice that is still understood.
 const NOTICE: usize = 12;
 
+/// Fewer columns have room for a number.
+const NARROW: u16 = 24;
+
 /// From here on every server is named.
 const ALL_SERVERS: u16 = 120;
 
@@ -59,7 +62,7 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
     let mut what_waits = vec![mode(state, ink)];
     what_waits.extend(only_pinned(state, ink));
     what_waits.extend(protocol(state, ink));
-    what_waits.extend(approvals(state, ink));
+    what_waits.extend(approvals(state, area.width, ink));
     what_waits.extend(auto(state, ink));
     what_waits.push(scoring(state, ink));
     if area.height == 1 {
@@ -204,7 +207,9 @@ fn mode(state: &State, ink: &Ink<'_>) -> Piece {
         Mode::Auto => (" AUTO ", ink.theme.attention()),
         Mode::ReadOnly => (" READ-ONLY ", Style::new()),
     };
-    Piece::new(1, vec![Span::styled(word, ink.theme.badge(style))]).doing(Action::Mode)
+    // Somebody who signs unasked is seen at any size.
+    let rank = u8::from(state.snapshot.mode != Mode::Auto);
+    Piece::new(rank, vec![Span::styled(word, ink.theme.badge(style))]).doing(Action::Mode)
 }
 
 /// What is not offered should not be wondered at.
@@ -226,12 +231,13 @@ fn auto(state: &State, ink: &Ink<'_>) -> Option<Piece> {
     (state.snapshot.mode == Mode::Auto).then(|| Piece::new(6, vec![Span::styled(words, ink.theme.dim())]))
 }
 
-fn approvals(state: &State, ink: &Ink<'_>) -> Option<Piece> {
+fn approvals(state: &State, columns: u16, ink: &Ink<'_>) -> Option<Piece> {
     let waiting = state.undecided();
     let how = if state.screen == Screen::Approvals { String::new() } else { press(state, Action::Approvals) };
     let badge = ink.theme.badge(ink.theme.attention());
     let running = state.life == Life::Running;
-    let piece = || Piece::new(0, vec![Span::styled(format!(" {waiting} to approve{how} "), badge)]);
+    let text = if columns < NARROW { format!(" {waiting} wait ") } else { format!(" {waiting} to approve{how} ") };
+    let piece = || Piece::new(0, vec![Span::styled(text.clone(), badge)]);
     (waiting > 0 && running).then(|| piece().doing(Action::Approvals))
 }
 

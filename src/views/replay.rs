@@ -50,7 +50,11 @@ pub fn draw_replay(state: &State, bar: &ReplayBar, palette: Palette, picture: &m
 /// Into `area`, one row.
 fn draw_bar(bar: &ReplayBar, look: Look, palette: Palette, area: Rect, buffer: &mut Buffer) {
     let ink = &mut Ink::with(look, palette, buffer);
-    let state = if bar.playing { "playing" } else { "paused" };
+    let state = match bar.playing {
+        true => "playing",
+        false if bar.at_ms >= bar.length_ms => "ended",
+        false => "paused",
+    };
     let badge = Span::styled(" REPLAY ", ink.theme.badge(ink.theme.accent()));
     let place = format!(" {} / {}  {state}", clock(bar.at_ms), clock(bar.length_ms));
     let speed = if bar.speed == 1.0 { String::new() } else { format!(" ×{}", bar.speed) };

@@ -50,6 +50,15 @@ pub fn fit_end(text: &str, columns: usize, ellipsis: &str) -> String {
     format!("{ellipsis}{}", &text[start..])
 }
 
+/// At most `columns` columns, of the start and of the end.
+pub fn fit_ends(text: &str, columns: usize, ellipsis: &str) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let end = columns / 2;
+    format!("{}{}", fit(text, columns - end, ellipsis), fit_end(text, end, ""))
+}
+
 /// Breaks at spaces, and inside words that are longer than a line.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);

@@ -95,6 +95,9 @@ fn trail(wizard: &Wizard, ink: &Ink<'_>) -> Line<'static> {
     let mut spans = Vec::new();
     for (at, name) in ["network", "key", "bucket", "data", "write"].into_iter().enumerate() {
         spans.push(match at {
+            2 if here > 2 && !wizard.has_bucket() => {
+                Span::styled(format!("{} {name}  ", ink.theme.glyphs.minus), ink.theme.dim())
+            }
             at if at < here => Span::styled(format!("{} {name}  ", ink.theme.glyphs.good), ink.theme.good()),
             at if at == here => Span::styled(format!("{} {name}  ", ink.theme.glyphs.selected), ink.theme.focus()),
             _ => Span::styled(format!("{} {name}  ", ink.theme.glyphs.dot), ink.theme.dim()),

@@ -53,6 +53,13 @@ pub fn gone(others_wait: bool) -> State {
     state
 }
 
+/// Everything that is asked about has left while the question was open.
+pub fn all_gone() -> State {
+    let mut state = after(busy(), "a*y");
+    take(&mut state, Snapshot { approvals: Arc::default(), ..busy() });
+    state
+}
+
 /// A day of work.
 pub fn logged() -> Snapshot {
     let mut lines: Vec<LogLine> = (0..200_u64)

@@ -148,7 +148,7 @@ fn what_to_export_is_chosen_by_a_key_and_the_path_is_told() {
     assert_eq!(press(&mut state, "\u{1b}"), [Effect::Redraw]);
     assert_eq!((state.dialog, state.screen), (None, Where::Pane(Pane::Rewards)));
     update(&mut state, AppEvent::Engine(Event::Exported(Ok("/state/exports/rewards.csv".to_owned()))));
-    assert!(text(&state).contains("wrote /state/exports/rewards.csv"), "{}", text(&state));
+    assert!(text(&state).contains("wrote rewards.csv in "), "{}", text(&state));
     // A long path loses its start, never its name; and it stays when the notice has gone.
     let path = format!("/{}/exports/rewards.png", "deep/".repeat(30));
     update(&mut state, AppEvent::Engine(Event::Exported(Ok(path))));

@@ -125,6 +125,7 @@ states! {
     approvals_crowded: after(crowded(), "a");
     approvals_marked: after(crowded(), "a j ");
     approvals_marked_asked: after(crowded(), "a*y");
+    approvals_all_gone: approvals::all_gone();
     approvals_reject_asked: after(busy(), "a n");
     approvals_limit: after(crowded(), "aY⌫150000sh\t\t⌫0.01");
     approvals_gone: approvals::gone(true);

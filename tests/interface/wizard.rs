@@ -5,7 +5,7 @@ use somascope::{
     app::{
         AppEvent, Key,
         layout::Size,
-        wizard::{Ask, Chain, Choice, Finding, Found, Outcome, Row, Step, Task, Told, Verdict, Wizard},
+        wizard::{Ask, Chain, Choice, Finding, Found, NoNetwork, Outcome, Row, Step, Task, Told, Verdict, Wizard},
     },
     primitives::{Address, Shannons},
 };
@@ -104,7 +104,7 @@ pub fn step(name: &str) -> Wizard {
         "network_away" => {
             to_network(&mut wizard);
             choose(&mut wizard, Choice::Devnet);
-            wizard.told(Told::Network(Err("no embedded network runs here".to_owned())));
+            wizard.told(Told::Network(Err(away())));
         }
         "key" | "key_found" => to_key(&mut wizard),
         "new_key" => {
@@ -262,12 +262,28 @@ fn nothing_but_the_way_out_works_while_something_is_asked() {
     assert!(matches!(wizard.on(&AppEvent::Key(Key::Ctrl('c')))[..], [Ask::End(Outcome::Leave)]));
 }
 
+fn away() -> NoNetwork {
+    NoNetwork { why: "no embedded network runs here".to_owned(), is_away: true }
+}
+
+#[test]
+fn what_can_be_no_network_is_not_gone_past() {
+    let mut wizard = wizard(found());
+    choose(&mut wizard, Choice::SetUp);
+    // Nothing is typed.
+    choose(&mut wizard, Choice::Node);
+    assert!(!wizard.rows().contains(&Row::Choice(Choice::GoOn)), "{:?}", wizard.rows());
+    choose(&mut wizard, Choice::Testnet);
+    wizard.told(Told::Network(Err(NoNetwork { why: "no network".to_owned(), is_away: false })));
+    assert!(!wizard.rows().contains(&Row::Choice(Choice::GoOn)), "{:?}", wizard.rows());
+}
+
 #[test]
 fn a_network_that_is_away_can_be_gone_past() {
     let mut wizard = wizard(found());
     choose(&mut wizard, Choice::SetUp);
     choose(&mut wizard, Choice::Devnet);
-    wizard.told(Told::Network(Err("no embedded network runs here".to_owned())));
+    wizard.told(Told::Network(Err(away())));
     assert_eq!(wizard.step, Step::Network);
     choose(&mut wizard, Choice::GoOn);
     assert_eq!(wizard.step, Step::Key);

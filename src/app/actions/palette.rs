@@ -19,15 +19,19 @@ impl Palette {
     /// What `offers` of what can be done at `place`, ranked by how well its name, id and help fit `words`.
     pub fn of(place: Place, words: &str, offers: impl Fn(Action) -> bool) -> Self {
         let here = at(place).filter(|info| info.is_chosen() && offers(info.action));
-        let pattern = Pattern::new(words, CaseMatching::Ignore, Normalization::Smart, AtomKind::Fuzzy);
+        let pattern = |kind| Pattern::new(words, CaseMatching::Ignore, Normalization::Smart, kind);
+        // Any letters are scattered through a sentence.
+        let (of_name, of_help) = (pattern(AtomKind::Fuzzy), pattern(AtomKind::Substring));
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
         let mut ranked: Vec<(u32, &'static ActionInfo)> = here
             .filter_map(|info| {
-                let mut score = |text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);
+                let mut score =
+                    |pattern: &Pattern, text: &str| pattern.score(Utf32Str::new(text, &mut buffer), &mut matcher);
                 // A name says more than a sentence.
-                let name = [score(info.name), score(info.id)].into_iter().flatten().max().map(|score| score * 2);
-                name.into_iter().chain(score(info.help)).max().map(|score| (score, info))
+                let name = [score(&of_name, info.name), score(&of_name, info.id)];
+                let name = name.into_iter().flatten().max().map(|score| score * 2);
+                name.into_iter().chain(score(&of_help, info.help)).max().map(|score| (score, info))
             })
             .collect();
         ranked.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
@@ -60,6 +64,8 @@ mod tests {
         assert_eq!(first("approv"), Some("approvals"));
         assert_eq!(first("clipboard"), Some("copy"));
         assert_eq!(first("xyzzy"), None);
+        // Its letters are in many a sentence, in this order.
+        assert_eq!(first("undo"), None);
     }
 
     #[test]

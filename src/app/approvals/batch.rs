@@ -4,20 +4,25 @@ use std::sync::Arc;
 
 use super::{Approvals, Verdict};
 use crate::{
-    api::{SubmissionId, SubmissionRow},
+    api::{Level, SubmissionId, SubmissionRow},
     app::{
         Dialog, Effect, State,
         actions::Action,
         form::{self, Form, FormKind, amount, margin, margin_text},
+        update::note,
     },
     primitives::Shannons,
 };
 
-/// What a question is about. Fixed when it is asked.
+/// What a question is about. Nothing joins after it is asked; what goes is taken out, and the question stays even if all is gone: a yes
+/// that comes then must not be for what lies behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     pub verdict: Verdict,
+    /// Those that still wait.
     pub ids: Vec<SubmissionId>,
+    /// How many they were when it was asked.
+    pub asked: usize,
     /// Of those that still wait.
     pub sums: Sums,
 }
@@ -103,12 +108,17 @@ pub(super) fn ask_for_limit(state: &mut State) {
 pub(in crate::app) fn ask_under_limit(state: &mut State) -> Vec<Effect> {
     let limit = state.form.as_ref().and_then(|form| limit(form).0);
     let rows = limit.map(|limit| under_limit(&state.approvals, &limit)).unwrap_or_default();
-    // With none, the form stays and says so.
-    if !rows.is_empty() {
-        state.form = None;
-        let ids = rows.iter().map(|row| row.id).collect();
-        state.approvals.batch = Some(Batch { verdict: Verdict::Approved, ids, sums: Sums::of(&rows) });
-        state.dialog = Some(Dialog::Confirm(Action::AnswerBatch));
+    if rows.is_empty() {
+        // The form stays.
+        return match limit {
+            Some(_) => note(state, Level::Warning, "nothing that waits falls under it: raise a limit, or Esc"),
+            None => vec![Effect::Redraw],
+        };
     }
+    state.form = None;
+    let ids: Vec<SubmissionId> = rows.iter().map(|row| row.id).collect();
+    let (asked, sums) = (ids.len(), Sums::of(&rows));
+    state.approvals.batch = Some(Batch { verdict: Verdict::Approved, ids, asked, sums });
+    state.dialog = Some(Dialog::Confirm(Action::AnswerBatch));
     vec![Effect::Redraw]
 }

@@ -85,7 +85,7 @@ impl Approvals {
         if let Some(mut batch) = self.batch.take() {
             // What has gone is not asked about any more; nothing ever joins.
             batch.ids.retain(|id| self.places.contains_key(id));
-            self.batch = Some(self.question(batch.verdict, batch.ids));
+            self.batch = Some(Batch { asked: batch.asked, ..self.question(batch.verdict, batch.ids) });
         }
         if self.position().is_none() {
             let had = self.selected.take().is_some();
@@ -193,7 +193,7 @@ impl Approvals {
 
     fn question(&self, verdict: Verdict, ids: Vec<SubmissionId>) -> Batch {
         let sums = Sums::of(self.waiting(&ids));
-        Batch { verdict, ids, sums }
+        Batch { verdict, asked: ids.len(), ids, sums }
     }
 
     fn sum_marks(&mut self) {

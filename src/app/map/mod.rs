@@ -80,7 +80,8 @@ pub fn places(body: Area) -> (Area, Area) {
         let (_, side) = rest.split_left(2);
         (plot, side)
     } else {
-        inner.split_top(inner.height - inner.height.min(7))
+        // The map first.
+        inner.split_top(inner.height - (inner.height / 3).min(6))
     }
 }
 

@@ -50,7 +50,7 @@ impl SubmissionSort {
             Self::Found => 0,
             Self::Changed => u64::MAX - row.changed_at_ms,
             Self::State => u64::from(row.state.is_final()) << 8 | row.state as u64,
-            Self::Amount => u64::MAX - row.paid.unwrap_or(row.expected_reward).0,
+            Self::Amount => u64::MAX - row.amount().map_or(0, |amount| amount.0),
         }
     }
 

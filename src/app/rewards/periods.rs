@@ -26,6 +26,8 @@ pub struct Periods {
     /// Newest first.
     pub rows: Vec<Period>,
     pub pending: Shannons,
+    /// Fees beside those of these epochs: of payments, splits and merges, and of epochs before.
+    pub other_fees: Shannons,
     /// Of those that earned anything.
     pub mean: Option<Shannons>,
     /// The most that one earned, with what is pending.
@@ -62,6 +64,8 @@ impl Periods {
             rows
         });
         self.pending = self.rows.iter().map(|period| period.sums.pending).sum();
+        let fees = self.rows.iter().map(|period| period.sums.fees).sum();
+        self.other_fees = self.seen.total.fees.saturating_sub(fees);
         self.highest = self
             .rows
             .iter()

@@ -55,13 +55,21 @@ pub enum Task {
 /// How a task ended.
 #[derive(Clone, Debug)]
 pub enum Told {
-    Network(Result<Chain, String>),
+    Network(Result<Chain, NoNetwork>),
     Key(Result<Address, String>),
     Balance(Result<Shannons, String>),
     Bucket(Vec<Finding>),
     Data(Vec<Finding>),
     /// What was written, a line each.
     Written(Result<Vec<String>, String>),
+}
+
+/// Why no network answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoNetwork {
+    pub why: String,
+    /// What was asked for can be one, so it may answer later.
+    pub is_away: bool,
 }
 
 /// A network that answered.
@@ -126,6 +134,8 @@ pub struct Wizard {
     pub again: SecretLine,
     pub chain: Option<Chain>,
     pub balance: Option<Shannons>,
+    /// The network that was chosen does not answer, and may later.
+    pub(super) is_away: bool,
     /// Of the step on the screen.
     pub findings: Vec<Finding>,
     /// What a task is doing; keys wait for its end, but for those that leave.
@@ -148,6 +158,7 @@ impl Wizard {
             again: SecretLine::default(),
             chain: None,
             balance: None,
+            is_away: false,
             findings: Vec::new(),
             busy: None,
             written: Vec::new(),
@@ -183,14 +194,14 @@ impl Wizard {
                 self.chain = Some(chain);
                 self.go(Step::Key);
             }
-            Told::Network(Err(why)) => {
-                self.findings = vec![Finding {
-                    verdict: Verdict::Bad,
-                    what: format!("{}: {why}", self.answers.network),
-                    remedy: Some(
-                        "Correct the address, or go on without it: it is asked again when you start.".to_owned(),
-                    ),
-                }];
+            Told::Network(Err(NoNetwork { why, is_away })) => {
+                let remedy = match is_away {
+                    true => "Correct the address, or go on without it: it is asked again when you start.",
+                    false => "Correct the address.",
+                };
+                let what = format!("{}: {why}", self.answers.network);
+                self.findings = vec![Finding { verdict: Verdict::Bad, what, remedy: Some(remedy.to_owned()) }];
+                self.is_away = is_away;
             }
             Told::Key(Ok(address)) => {
                 self.forget_secrets();
@@ -321,6 +332,11 @@ impl Wizard {
                 vec![Ask::Redraw]
             }
         }
+    }
+
+    /// The user's own, or one that the network brings.
+    pub fn has_bucket(&self) -> bool {
+        self.answers.bucket.is_some() || self.chain.as_ref().is_some_and(|chain| chain.has_bucket)
     }
 
     fn after_wallet(&mut self) {

@@ -111,7 +111,7 @@ impl Wizard {
                 let mut rows = choices(&[C::Testnet, C::Devnet]);
                 rows.push(Row::Field(F::Node));
                 rows.push(Row::Choice(C::Node));
-                if !self.findings.is_empty() {
+                if self.is_away {
                     rows.push(Row::Choice(C::GoOn));
                 }
                 rows
@@ -172,6 +172,7 @@ impl Wizard {
             Choice::Node => {
                 let node = self.answers.node.text().trim().to_owned();
                 if node.is_empty() {
+                    self.is_away = false;
                     return self.refuse("Type the address of a node first, such as http://192.168.1.5:9000.");
                 }
                 return self.ask_network(node);
@@ -240,9 +241,7 @@ impl Wizard {
                 drop(self.refuse("Without data there is nothing to score: name a directory or a file."));
             }
             Step::Data => {
-                let has_bucket =
-                    self.answers.bucket.is_some() || self.chain.as_ref().is_some_and(|chain| chain.has_bucket);
-                self.answers.can_submit = has_bucket && self.answers.address.is_some();
+                self.answers.can_submit = self.has_bucket() && self.answers.address.is_some();
                 self.go(Step::Review);
             }
             _ => {}
@@ -251,6 +250,7 @@ impl Wizard {
 
     fn ask_network(&mut self, network: String) -> Vec<Ask> {
         self.answers.network.clone_from(&network);
+        self.is_away = false;
         self.start("asking the network", Task::Network(network))
     }
 

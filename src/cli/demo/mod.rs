@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use clap::Args;
+use tempfile::TempDir;
 
 use super::{
     Exit,
@@ -19,6 +20,7 @@ use super::{
     devnet::rivals,
     environment::Environment,
     library::LibraryArgs,
+    order::tell_line,
     play::{Play, Started},
     relay, specialists,
 };
@@ -29,10 +31,13 @@ use crate::{
         keys::Keypair,
     },
     devnet::{self, Devnet, DevnetConfig, DevnetError, GenesisOptions, Ports},
-    engine::{self, COINS_AHEAD, EngineConfig, Policy, Sampling, SourceKind, SourceSpec},
+    engine::{self, COINS_AHEAD, EXPORTS, EngineConfig, Policy, Sampling, SourceKind, SourceSpec},
     primitives::{Address, Hasher, SHANNONS_PER_SOMA, Shannons},
     storage::{Store, StoreConfig},
 };
+
+/// Below a demo's directory: what any engine keeps. Beside it are the network and the corpus.
+pub const ENGINE: &str = "engine";
 
 /// Play the whole game on an embedded network: no account, no GPU, no real money.
 ///
@@ -58,7 +63,7 @@ pub struct Demo {
     /// The network's keys come from it, and every id that does not depend on the time, as those of targets do.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Keep the state here and resume from it [default: a temporary directory, removed at the end].
+    /// Keep the state here and resume from it [default: a temporary directory, removed at the end but for what you export].
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// Length of an epoch.
@@ -82,23 +87,21 @@ impl Demo {
     pub fn run(self) -> anyhow::Result<Exit> {
         self.play.check()?;
         self.device.placements()?;
-        // Kept until the end: dropping it removes the directory.
-        let temporary;
-        let dir: &Path = match &self.dir {
-            Some(dir) => {
-                fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
-                dir
-            }
-            None => {
-                temporary = tempfile::Builder::new()
-                    .prefix("somascope-demo-")
-                    .tempdir()
-                    .context("no place for the state: say where with --dir")?;
-                temporary.path()
-            }
+        let play_in = |dir: &Path| {
+            super::log_to(&dir.join("somascope.log"))?;
+            super::block_on(self.play_in(dir))
         };
-        super::log_to(&dir.join("somascope.log"))?;
-        super::block_on(self.play_in(dir))
+        if let Some(dir) = &self.dir {
+            fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
+            return play_in(dir);
+        }
+        let temporary = tempfile::Builder::new()
+            .prefix("somascope-demo-")
+            .tempdir()
+            .context("no place for the state: say where with --dir")?;
+        let ended = play_in(temporary.path());
+        keep_exports(temporary);
+        ended
     }
 
     async fn play_in(&self, dir: &Path) -> anyhow::Result<Exit> {
@@ -178,7 +181,7 @@ impl Demo {
             public_url: objects.public_url.clone(),
         })?;
         let config = EngineConfig {
-            dir: dir.join("engine"),
+            dir: dir.join(ENGINE),
             network_name: "devnet".to_owned(),
             rpc_url: network.rpc_url.clone(),
             keypair: Some(keypair),
@@ -204,6 +207,23 @@ impl Demo {
     }
 }
 
+/// Removes the state of a demo, but for what somebody has exported: that stays where it was said to be.
+fn keep_exports(temporary: TempDir) {
+    let engine = temporary.path().join(ENGINE);
+    let exports = engine.join(EXPORTS);
+    if fs::read_dir(&exports).is_ok_and(|mut files| files.next().is_some()) {
+        let root = temporary.keep();
+        for (dir, stays) in [(&root, &engine), (&engine, &exports)] {
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten().filter(|entry| entry.path() != *stays) {
+                let path = entry.path();
+                // What cannot be removed is in the way of nothing.
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        }
+        tell_line(&format!("what you exported is in {}", exports.display()));
+    }
+}
+
 /// The demo's wallet belongs to its network: made from the same seed, worth nothing elsewhere.
 fn wallet_seed(seed: u64) -> [u8; 32] {
     let mut hasher = Hasher::default();
@@ -218,4 +238,33 @@ async fn fund(network: &Devnet, wallet: Address) -> anyhow::Result<Shannons> {
         request_faucet(&network.faucet_url, wallet).await.context("the faucet gives nothing")?;
     }
     Ok(Shannons(client.balance(wallet).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_exported_outlives_the_demo_and_nothing_else_does() {
+        let demo = || tempfile::tempdir().expect("a place");
+        let nothing = demo();
+        let path = nothing.path().to_owned();
+        fs::create_dir_all(path.join(ENGINE).join(EXPORTS)).expect("writable");
+        keep_exports(nothing);
+        assert!(!path.exists());
+
+        let something = demo();
+        let path = something.path().to_owned();
+        let exports = path.join(ENGINE).join(EXPORTS);
+        for file in [path.join("network/ledger"), path.join(ENGINE).join("journal"), exports.join("rewards.csv")] {
+            fs::create_dir_all(file.parent().expect("below")).expect("writable");
+            fs::write(file, "1").expect("writable");
+        }
+        keep_exports(something);
+        let names =
+            |dir: &Path| fs::read_dir(dir).expect("there").flatten().map(|entry| entry.file_name()).collect::<Vec<_>>();
+        assert_eq!((names(&path), names(&path.join(ENGINE))), (vec![ENGINE.into()], vec![EXPORTS.into()]));
+        assert_eq!(names(&exports), ["rewards.csv"]);
+        fs::remove_dir_all(path).expect("ours");
+    }
 }

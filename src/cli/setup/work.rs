@@ -20,7 +20,7 @@ use super::{
     write,
 };
 use crate::{
-    app::wizard::{Bucket, Chain, Finding, Task, Told, Verdict},
+    app::wizard::{Bucket, Chain, Finding, NoNetwork, Task, Told, Verdict},
     chain::{client::request_faucet, keys::Keypair},
     engine::{SourceKind, SourceSpec},
     primitives::{Address, Shannons},
@@ -38,7 +38,11 @@ impl Worker {
     pub async fn carry_out(&self, task: Task) -> Told {
         let words = |error: anyhow::Error| exit::line(&error);
         match task {
-            Task::Network(name) => Told::Network(self.network(&name).await.map_err(words)),
+            Task::Network(name) => Told::Network(
+                self.network(&name)
+                    .await
+                    .map_err(|error| NoNetwork { is_away: Exit::of(&error) != Exit::BadInput, why: words(error) }),
+            ),
             Task::Create { passphrase } => {
                 let keep = move || keep(&Keypair::generate(), &passphrase);
                 Told::Key(blocking(keep).await.map_err(words))

@@ -20,13 +20,13 @@ use crate::{
         snapshot::figure,
     },
     export::{EpochRecord, Format, PictureSize, StepRecord, SubmissionRecord, chart::RewardsChart, csv, render},
-    primitives::compact_utc,
+    primitives::{Shannons, compact_utc},
 };
 
 /// Rows of a page.
 const PAGE: usize = 512;
 /// Below the state directory.
-const EXPORTS: &str = "exports";
+pub const EXPORTS: &str = "exports";
 /// A fill in epoch E can be claimed from epoch E + 2 on (`protocol.md §7.1`).
 const AUDITED_AFTER: u64 = 2;
 
@@ -206,6 +206,8 @@ fn epoch_record(epoch: &EpochRewards) -> EpochRecord {
 
 fn record(row: &SubmissionRow) -> SubmissionRecord {
     let has_filled = matches!(row.state, State::Filled | State::Claimable | State::Claimed | State::Forfeited);
+    // What was never sent has cost nothing.
+    let cost = |amount| if row.state.is_final() && !row.was_sent() { Shannons::ZERO } else { amount };
     let sent = row.steps.iter().find(|(state, _)| *state == State::Sent);
     SubmissionRecord {
         target: row.target,
@@ -219,8 +221,8 @@ fn record(row: &SubmissionRow) -> SubmissionRecord {
         model: Some(row.model),
         distance: Some(row.distance),
         threshold: Some(row.threshold),
-        bond: row.bond,
-        fee: row.fee,
+        bond: cost(row.bond),
+        fee: cost(row.fee),
         expected: (!row.state.is_final()).then_some(row.expected_reward),
         paid: row.paid,
         submit_digest: row.digest,

@@ -41,6 +41,8 @@ mod serve;
 mod start;
 mod trails;
 
+pub use files::EXPORTS;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     path::PathBuf,

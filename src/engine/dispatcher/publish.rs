@@ -11,6 +11,7 @@ use crate::{
         BoardModel, DeviceMemory, MapView, Mode, ModelRow, NetworkView, Snapshot, Stage, Stages, SubmissionRow,
         SubmissionState as State, TargetRow, TargetStage, ThroughputView, WalletView,
     },
+    chain::rewards::claim_split,
     engine::{
         matching::{Ask, MOST_UNKEPT},
         now_ms,
@@ -106,6 +107,10 @@ impl Dispatcher {
                 .map_or(0, |state| state.epoch_start_ms.saturating_add(state.parameters.epoch_duration_ms)),
             threshold: state.map_or(0.0, |state| state.distance_threshold),
             reward_per_target: Shannons(state.map_or(0, |state| state.reward_per_target)),
+            reward_for_submitter: state.map_or(Shannons::ZERO, |state| {
+                let split = claim_split(&state.parameters, Shannons(state.reward_per_target));
+                split.submitter.saturating_add(split.claimer)
+            }),
             embedding_dim: state.map_or(0, |state| state.parameters.target_embedding_dim),
             protocol_version: state.map_or(0, |state| state.protocol_version),
             unaccepted_protocol: self.unaccepted_protocol(),

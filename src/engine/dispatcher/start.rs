@@ -359,6 +359,7 @@ fn nothing_yet(name: &str, rpc_url: &str) -> Snapshot {
             epoch_ends_at_ms: 0,
             threshold: 0.0,
             reward_per_target: Shannons::ZERO,
+            reward_for_submitter: Shannons::ZERO,
             embedding_dim: 0,
             protocol_version: 0,
             unaccepted_protocol: None,

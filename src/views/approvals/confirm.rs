@@ -57,16 +57,21 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
             ("Mode AUTO", sentences)
         }
     };
+    let is_open =
+        action != Action::AnswerBatch || state.approvals.batch.as_ref().is_some_and(|batch| !batch.ids.is_empty());
     let columns = usize::from(body.width).saturating_sub(6);
     let mut lines: Vec<Line<'static>> =
         sentences.iter().flat_map(|sentence| wrap(sentence, columns)).map(Line::raw).collect();
     // The answer is seen at any height.
     lines.truncate(usize::from(body.height).saturating_sub(3).max(1));
     let answer = lines.len() as u16;
-    let choices = [(Action::Confirm, " yes"), (Action::Back, " no")];
+    let choices: &[(Action, &str)] = match is_open {
+        true => &[(Action::Confirm, " yes"), (Action::Back, " no")],
+        false => &[(Action::Back, " goes back")],
+    };
     let pieces: Vec<_> = choices
-        .into_iter()
-        .flat_map(|(action, word)| {
+        .iter()
+        .flat_map(|&(action, word)| {
             let key = Span::styled(key_of(state, action), ink.theme.focus());
             [(key, Some(Hit::Act(action))), (Span::raw(word), Some(Hit::Act(action))), (Span::raw("   "), None)]
         })
@@ -76,18 +81,33 @@ pub fn confirm(state: &State, action: Action, body: Rect, ink: &mut Ink<'_>) {
     ink.pieces(inner, answer, pieces);
 }
 
+fn left(gone: usize) -> Option<String> {
+    (gone > 0).then(|| format!("{} left the list since this was asked.", counted(gone as u64, "candidate")))
+}
+
 fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
     let Some(batch) = &state.approvals.batch else { return ("Approvals", Vec::new()) };
     let snapshot = &state.snapshot;
     let sums = batch.sums;
+    let gone = batch.asked - sums.count;
+    if sums.count == 0 {
+        let all = if gone == 1 { "The candidate".to_owned() } else { format!("All {gone} candidates") };
+        let answered = "What this asked about is gone, and nothing was answered.".to_owned();
+        return (
+            "Gone",
+            vec![answered, format!("{all} left the list meanwhile, as their targets closed or they failed.")],
+        );
+    }
     let only = snapshot.approvals.iter().find(|row| sums.count == 1 && batch.ids.contains(&row.id));
     let many = match only {
         Some(row) => format!("the submission for {}", row.target.short()),
         None => counted(sums.count as u64, "submission"),
     };
     if batch.verdict == Verdict::Rejected {
-        let gone = "What is rejected is not offered again in this epoch.".to_owned();
-        return ("Reject", vec![format!("Drop {many}?"), gone]);
+        let mut sentences = vec![format!("Drop {many}?")];
+        sentences.extend(left(gone));
+        sentences.push("What is rejected is not offered again in this epoch.".to_owned());
+        return ("Reject", sentences);
     }
     let network = &snapshot.network;
     let policy = &snapshot.policy;
@@ -101,6 +121,7 @@ fn batch(state: &State, ink: &Ink<'_>) -> (&'static str, Vec<String>) {
         format!("Gain     {} SOMA expected, with chance and risk", gain(expected, 20, ink.theme.glyphs.minus)),
         format!("Epoch    {used} SOMA of bonds with these; the limit of AUTO is {}", policy.limits.max_bond_per_epoch),
     ];
+    sentences.extend(left(gone));
     if snapshot.mode == Mode::Auto || used > policy.limits.max_bond_per_epoch {
         sentences.push("Your approval goes beyond the policy's limits where it has to.".to_owned());
     }

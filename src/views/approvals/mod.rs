@@ -17,7 +17,7 @@ use super::{
     panes::Ink,
     policy,
     table::{Column, Table, first_row, left, right},
-    text::{age, ago, clean, fit, group, margin, soma},
+    text::{age, ago, clean, fit, fit_ends, group, margin, soma},
 };
 use crate::{
     api::{Mode, SubmissionRow},
@@ -105,7 +105,7 @@ fn gone(state: &State, ink: &Ink<'_>) -> Vec<Line<'static>> {
         let row = &gone.row;
         let why = clean(row.note.as_deref().unwrap_or(row.state.word()));
         let ago = ago(state.now_ms.saturating_sub(gone.at_ms));
-        let text = format!("{} {} gone {ago}: {why}", ink.theme.glyphs.bad, row.target.short());
+        let text = format!("{} {} {ago}: {why}", ink.theme.glyphs.bad, row.target.short());
         Line::styled(text, ink.theme.dim())
     };
     state.approvals.gone.iter().take(GONE).map(line).collect()
@@ -134,6 +134,7 @@ fn draw_list(state: &State, selected: usize, below: Vec<Line<'static>>, area: Re
     let right = match marks.len() {
         // The order where there is room for it.
         0 if area.width >= 56 => format!("{}, pinned first, then best gain", waits(state.undecided())),
+        0 if area.width >= 36 => format!("{}, best first", waits(state.undecided())),
         0 => waits(state.undecided()),
         n if area.width < 56 => format!("{n} of {} marked", rows.len()),
         n => {
@@ -167,7 +168,8 @@ fn draw_list(state: &State, selected: usize, below: Vec<Line<'static>>, area: Re
             _ => match verdict {
                 Some(Verdict::Approved) => (format!("{} approved", theme.glyphs.good), theme.good()),
                 Some(Verdict::Rejected) => (format!("{} rejected", theme.glyphs.bad), theme.dim()),
-                None => (clean(&row.source), Style::new()),
+                // Files differ at the start, pieces of one at the end.
+                None => (fit_ends(&clean(&row.source), table.width_of(6), theme.glyphs.ellipsis), Style::new()),
             },
         });
         ink.line(inner, (at - first + 1) as u16, &line);

@@ -148,7 +148,8 @@ fn quick(ms: u64) -> String {
 
 /// Parts of a million, as hundredths with one decimal.
 fn percent(ppm: u64) -> String {
-    format!("{}.{}%", ppm / 10_000, ppm % 10_000 / 1_000)
+    let tenths = (ppm + 500) / 1_000;
+    format!("{}.{}%", tenths / 10, tenths % 10)
 }
 
 /// A z with its sign.

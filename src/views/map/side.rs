@@ -35,8 +35,10 @@ pub fn draw(state: &State, raster: &Raster, area: Rect, ink: &mut Ink<'_>) {
     lines.resize(UNDER_CURSOR, Line::default());
     if state.map.boxed().is_some() {
         let (pins, looks) = (key_below(state, Action::Box), key_below(state, Action::Inspect));
-        let text = format!("box: {pins} pins, {looks} looks, Esc ends");
-        lines.push(Line::styled(text, ink.theme.attention()));
+        let text = Line::styled(format!("box: {pins} pins, {looks} looks, Esc ends"), ink.theme.attention());
+        // Where there is room for little, it is what matters.
+        let at = if usize::from(area.height) > UNDER_CURSOR { UNDER_CURSOR } else { 0 };
+        lines.insert(at, text);
     } else if area.height as usize > UNDER_CURSOR + 4 {
         lines.push(Line::default());
     }

@@ -75,8 +75,12 @@ fn numbers(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
         pairs.push(("Loss", format!("{wins}{name} {loss:.4}"), plain));
     }
     let coins = |amount| format!("{} SOMA", soma(amount, 12));
-    pairs.push(("Bond", coins(row.bond), plain));
-    pairs.push(("Fee", coins(row.fee), plain));
+    if row.state.is_final() && !row.was_sent() {
+        pairs.push(("Cost", "nothing: it was never sent".to_owned(), theme.dim()));
+    } else {
+        pairs.push(("Bond", coins(row.bond), plain));
+        pairs.push(("Fee", coins(row.fee), plain));
+    }
     match row.paid {
         Some(paid) => pairs.push(("Paid", coins(paid), theme.good())),
         None if row.state.is_final() => pairs.push(("Paid", "nothing".to_owned(), theme.dim())),

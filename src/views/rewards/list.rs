@@ -3,6 +3,7 @@
 use ratatui::{layout::Rect, style::Style, text::Line};
 
 use crate::{
+    api::SubmissionState,
     app::{Hit, List, Row, Sorting, State, SubmissionSort, actions::Action},
     views::{
         key_below,
@@ -70,17 +71,16 @@ pub fn draw(state: &State, area: Rect, selectable: bool, ink: &mut Ink<'_>) {
             0 => (String::new(), Style::new()),
             1 => (format!("{glyph} {word}"), style),
             2 => (row.target.short(), Style::new()),
-            // Why it failed is worth more than what it was.
-            3 => match &row.note {
+            // Why it failed is worth more than what it was; of what expired the state says it.
+            3 => match row.note.as_ref().filter(|_| row.state != SubmissionState::Expired) {
                 Some(note) => (clean(note), theme.dim()),
                 None => (clean(&row.source), Style::new()),
             },
             4 => (row.epoch.to_string(), theme.dim()),
             5 => (margin(row.margin(), theme.glyphs.minus), Style::new()),
-            6 => match row.paid {
-                Some(paid) => (soma(paid, 9), theme.good()),
-                None if row.state.is_final() => (theme.glyphs.dot.to_owned(), theme.dim()),
-                None => (soma(row.expected_reward, 9), theme.dim()),
+            6 => match row.amount() {
+                Some(amount) => (soma(amount, 9), if row.paid.is_some() { theme.good() } else { theme.dim() }),
+                None => (theme.glyphs.dot.to_owned(), theme.dim()),
             },
             _ => (age(state.now_ms.saturating_sub(row.changed_at_ms)), theme.dim()),
         });

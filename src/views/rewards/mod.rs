@@ -135,6 +135,10 @@ fn totals(state: &State, ink: &Ink<'_>, width: u16) -> Line<'static> {
     if width >= 32 {
         spans.extend([Span::styled("  fees ", dim), Span::raw(soma(total.fees, 8))]);
     }
+    let other = state.rewards.periods.other_fees;
+    if width >= 130 && other > Shannons::ZERO {
+        spans.push(Span::styled(format!(" ({} beside these epochs)", soma(other, 8)), dim));
+    }
     if width >= 56 {
         spans.extend([
             Span::styled("  sent ", dim),

@@ -14,7 +14,7 @@ use crate::{
         actions::Action,
         targets::{model_letter, stage_word},
     },
-    primitives::ObjectId,
+    primitives::{ObjectId, Shannons},
     views::{
         key_below, numbers,
         panes::Ink,
@@ -104,7 +104,8 @@ impl Page<'_> {
         lines.push(Line::from(status));
         let seen = ago(self.state.now_ms.saturating_sub(row.seen_at_ms));
         lines.push(fact("epoch", format!("{}, first seen {seen}", row.epoch), Style::new()));
-        lines.push(fact("reward", format!("{} SOMA", row.reward), Style::new()));
+        let ours = self.for_submitter(row.reward).map_or_else(String::new, |ours| format!(", {ours} to its submitter"));
+        lines.push(fact("reward", format!("{} SOMA{ours}", row.reward), Style::new()));
         lines.push(fact("threshold", format!("{:.4}", row.threshold), Style::new()));
         lines.push(match (row.best_distance, row.margin()) {
             (Some(best), Some(value)) => {
@@ -226,6 +227,14 @@ impl Page<'_> {
             Span::raw(format!(" {:>9}  ", bytes(near.size_bytes))),
             Span::raw(fit(&source, width.saturating_sub(32), theme.glyphs.ellipsis)),
         ])
+    }
+
+    /// What of a reward is for its submitter, as far as the network has told.
+    fn for_submitter(&self, reward: Shannons) -> Option<Shannons> {
+        let network = &self.state.snapshot.network;
+        let (ours, all) = (u128::from(network.reward_for_submitter.0), u128::from(network.reward_per_target.0));
+        let share = (u128::from(reward.0) * ours).checked_div(all).filter(|_| ours > 0)?;
+        u64::try_from(share).ok().map(Shannons)
     }
 
     fn dim(&self) -> u64 {
