@@ -268,8 +268,10 @@ fn stopped_it_draws_nothing_and_continued_it_paints_everything() {
 #[test]
 fn the_address_goes_to_the_terminals_clipboard_and_the_mouse_is_taken_on_request() {
     let end = play(still(), async |player| {
-        player.keys("cM");
+        player.keys("c");
         player.wait_for("sent to the terminal's clipboard").await;
+        player.keys("M");
+        player.wait_for("the mouse acts here").await;
         let address = still().wallet.address.expect("the fixture has a wallet").to_hex_prefixed();
         assert_eq!(player.screen.look().clipboard, [address]);
         assert!(player.screen.look().mouse);

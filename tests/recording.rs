@@ -295,7 +295,7 @@ fn the_viewer_looks_around_and_can_do_nothing() {
     let end = watch_replay(tape, async |inputs, screen| {
         let press = |code| inputs.send(key(code)).expect("the loop runs");
         wait_for(&screen, "REPLAY").await;
-        wait_for(&screen, "paused").await;
+        wait_for(&screen, "ended").await;
         assert!(screen.text().contains(shown.lines().nth(3).expect("a line")), "at its end it is as it was");
         press(KeyCode::Char('a'));
         wait_for(&screen, "f follow").await;

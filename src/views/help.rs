@@ -15,7 +15,7 @@ use crate::{
     api::{Mode, TargetStage},
     app::{
         Hit, List, Place, State,
-        actions::{self, ACTIONS, ActionInfo},
+        actions::{self, ACTIONS, Action, ActionInfo},
         targets::{LANGUAGE, stage_word},
     },
 };
@@ -40,7 +40,11 @@ pub fn draw(state: &State, area: Rect, ink: &mut Ink<'_>) {
             || [info.name, info.id, info.help].iter().any(|text| text.to_lowercase().contains(search.as_str()))
             || keys()
     };
-    let here: Vec<&ActionInfo> = actions::at(below).filter(found).collect();
+    // There is a newer protocol once in years.
+    let is_real = |info: &&ActionInfo| info.action != Action::AcceptProtocol || state.offers(info.action);
+    let mut here: Vec<&ActionInfo> = actions::at(below).filter(is_real).filter(found).collect();
+    // What the footer has room for comes first.
+    here.sort_by_key(|info| !info.hint);
     let dialogs = [Place::Help, Place::Confirm, Place::Settling];
     let elsewhere: Vec<&ActionInfo> = ACTIONS
         .iter()
