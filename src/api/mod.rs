@@ -316,9 +316,9 @@ impl SubmissionRow {
         self.paid.or((!self.state.is_final()).then_some(self.expected_reward))
     }
 
-    /// It was sent at least once: what it costs is not only what it would have cost.
-    pub fn was_sent(&self) -> bool {
-        self.steps.iter().any(|(state, _)| *state == SubmissionState::Sent)
+    /// Without a signature nothing can have cost anything. With one it may have been executed, whatever else is known of it.
+    pub fn was_signed(&self) -> bool {
+        self.steps.iter().any(|(state, _)| *state == SubmissionState::Signed)
     }
 
     /// Threshold − distance: not negative for a hit.

@@ -206,8 +206,8 @@ fn epoch_record(epoch: &EpochRewards) -> EpochRecord {
 
 fn record(row: &SubmissionRow) -> SubmissionRecord {
     let has_filled = matches!(row.state, State::Filled | State::Claimable | State::Claimed | State::Forfeited);
-    // What was never sent has cost nothing.
-    let cost = |amount| if row.state.is_final() && !row.was_sent() { Shannons::ZERO } else { amount };
+    // What was never signed has cost nothing.
+    let cost = |amount| if row.state.is_final() && !row.was_signed() { Shannons::ZERO } else { amount };
     let sent = row.steps.iter().find(|(state, _)| *state == State::Sent);
     SubmissionRecord {
         target: row.target,

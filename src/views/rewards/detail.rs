@@ -75,8 +75,8 @@ fn numbers(state: &State, row: &SubmissionRow, area: Rect, ink: &mut Ink<'_>) {
         pairs.push(("Loss", format!("{wins}{name} {loss:.4}"), plain));
     }
     let coins = |amount| format!("{} SOMA", soma(amount, 12));
-    if row.state.is_final() && !row.was_sent() {
-        pairs.push(("Cost", "nothing: it was never sent".to_owned(), theme.dim()));
+    if row.state.is_final() && !row.was_signed() {
+        pairs.push(("Cost", "nothing: it was never signed".to_owned(), theme.dim()));
     } else {
         pairs.push(("Bond", coins(row.bond), plain));
         pairs.push(("Fee", coins(row.fee), plain));
