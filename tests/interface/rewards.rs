@@ -227,3 +227,16 @@ proptest! {
         let _ = picture(&state(snapshot, Look { ascii, colour: !ascii }, size, &keys));
     }
 }
+
+#[test]
+fn only_what_was_never_signed_has_certainly_cost_nothing() {
+    for state in [SubmissionState::Lost, SubmissionState::Forfeited, SubmissionState::Claimed] {
+        let mut row = submission(1, state);
+        assert!(row.was_signed(), "{state:?}");
+        // Signed again and found executed, before it was sent again.
+        row.steps.retain(|(state, _)| *state != SubmissionState::Sent);
+        assert!(row.was_signed(), "{state:?}");
+        row.steps.retain(|(state, _)| *state != SubmissionState::Signed);
+        assert!(!row.was_signed(), "{state:?}");
+    }
+}
